@@ -1,0 +1,219 @@
+import type { InterestChange, LogAppend } from './commit.ts'
+import { formatMarks } from './commit.ts'
+import { encodeLog, encodeOut } from './entry.ts'
+import type { EphemeralMessage, InputEntry, InterestMessage, LogMessage, OutEvent, PublishMessage, PublishResult } from './entry.ts'
+import { formatEpoch } from './position.ts'
+import { closeEntry, orderMessage, senderKey } from './room-state.ts'
+import type { RoomState } from './room-state.ts'
+import { interested, tip } from './slot-state.ts'
+import type { Retained, SlotState } from './slot-state.ts'
+
+/** What consuming needs to know of the world. */
+export interface ConsumeContext {
+  readonly now: number
+  /** Wall clock, ms since 1970; goes into log entries for the policy's age. */
+  readonly wallMs: number
+  readonly token: string
+  /** `yes`: registered. `no`: not, by a list read after the question. `ask`: not known yet, so the entry waits. */
+  alive(boot: string): 'yes' | 'no' | 'ask'
+  /** Messages and bytes that may still go into this commit; consumption stops when either is used up. */
+  readonly budget: { messages: number; bytes: number }
+}
+
+/** Entries that could not be decoded, to be put aside. */
+export interface Poison {
+  readonly id: string
+  readonly body: string
+}
+
+interface Draft {
+  readonly logs: Map<string, LogDraft>
+  readonly outs: Map<string, string[]>
+  readonly interest: InterestChange[]
+  bytes: number
+}
+interface LogDraft {
+  readonly room: RoomState
+  readonly first: number
+  readonly messages: LogMessage[]
+  readonly keys: string[]
+  /** Events not yet given to subscribers: a change of interest must come between them in the right order. */
+  run: { first: number; events: OutEvent[] }
+}
+
+/** Takes entries from `state.pending` in order into one commit. Undefined when there is nothing to commit. */
+export function consume(state: SlotState, context: ConsumeContext): { commit: Retained | undefined; poison: Poison[] } {
+  const draft: Draft = { logs: new Map(), outs: new Map(), interest: state.dropped, bytes: 0 }
+  const poison: Poison[] = []
+  let taken = 0
+  let cursor = state.cursor
+  for (const pending of state.pending) {
+    if (context.budget.messages <= 0 || context.budget.bytes <= 0) break
+    if (pending.entry === undefined) poison.push({ id: pending.id, body: pending.body })
+    else if (!takeEntry(state, draft, pending.entry, context)) break
+    taken += 1
+    cursor = pending.id
+    state.pendingBytes -= pending.body.length
+    context.budget.bytes -= pending.body.length
+  }
+  const digest = state.digestDue && writeDigest(state, draft)
+  if (taken === 0 && draft.interest.length === 0 && !digest) return { commit: undefined, poison }
+  if (taken > 0) state.pending = state.pending.slice(taken)
+  state.dropped = []
+  state.cursor = cursor
+  const commit = closeDraft(state, draft, context)
+  state.chain.push(commit)
+  return { commit, poison }
+}
+
+/** False when the entry must wait: for a room to load, or for the list of members. */
+function takeEntry(state: SlotState, draft: Draft, entry: InputEntry, context: ConsumeContext): boolean {
+  const mark = state.marks.get(entry.boot)
+  if (mark === undefined || entry.k === 0) {
+    const alive = context.alive(entry.boot)
+    if (alive === 'ask') return false
+    if (alive === 'no') {
+      if (entry.k > 0) say(draft, entry.boot, rewind(state, entry.generation, 1))
+      return true
+    }
+  }
+  const verdict = entry.k === 0 ? { type: 'take' as const } : judge(mark, entry)
+  if (verdict.type === 'rewind') say(draft, entry.boot, rewind(state, entry.generation, verdict.from))
+  if (verdict.type === 'repeat') {
+    say(draft, entry.boot, encodeOut({ type: 'ack', slot: state.slot, generation: entry.generation, k: verdict.k, results: [] }))
+  }
+  if (verdict.type !== 'take') return true
+  if (!entry.messages.every((message) => message.type === 'ephemeral' || state.rooms.has(message.room))) return false
+  takeMessages(state, draft, entry, context)
+  return true
+}
+
+function takeMessages(state: SlotState, draft: Draft, entry: InputEntry, context: ConsumeContext): void {
+  const results: PublishResult[] = []
+  for (const message of entry.messages) {
+    context.budget.messages -= 1
+    if (message.type === 'publish') results.push(takePublish(state, draft, message, context))
+    else if (message.type === 'interest') takeInterest(state, draft, message, entry.boot)
+    else takeEphemeral(state, draft, message)
+  }
+  if (entry.k === 0) return
+  state.marks.set(entry.boot, { generation: entry.generation, k: entry.k })
+  state.marksText = ''
+  say(draft, entry.boot, encodeOut({ type: 'ack', slot: state.slot, generation: entry.generation, k: entry.k, results }))
+}
+
+type Verdict = { type: 'take' } | { type: 'drop' } | { type: 'repeat'; k: number } | { type: 'rewind'; from: number }
+
+/** Takes `k = last + 1` only (architecture 3.3); a new generation begins with 1. */
+function judge(mark: { generation: number; k: number } | undefined, entry: InputEntry): Verdict {
+  const last = mark === undefined || entry.generation > mark.generation ? 0 : mark.k
+  if (mark !== undefined && entry.generation < mark.generation) return { type: 'drop' }
+  if (entry.k === last + 1) return { type: 'take' }
+  return entry.k <= last ? { type: 'repeat', k: last } : { type: 'rewind', from: last + 1 }
+}
+
+function rewind(state: SlotState, generation: number, from: number): string {
+  return encodeOut({ type: 'rewind', slot: state.slot, generation, from })
+}
+
+function say(draft: Draft, boot: string, record: string): void {
+  const records = draft.outs.get(boot)
+  if (records === undefined) draft.outs.set(boot, [record])
+  // A gap is found once per entry behind it; one answer is enough.
+  else if (records.at(-1) !== record) records.push(record)
+  draft.bytes += record.length
+}
+
+function takePublish(state: SlotState, draft: Draft, message: PublishMessage, context: ConsumeContext): PublishResult {
+  const room = state.rooms.get(message.room)
+  if (room === undefined) throw new Error(`room ${message.room} is not loaded`)
+  const key = senderKey(message.sender, message.key)
+  const ordered = orderMessage(room, key, context.now)
+  if (ordered.type === 'full') return { ok: false, code: 'OVERLOADED', retryAfterMs: 1_000 }
+  // A room comes to life with the commit that holds its first message; commit numbers only grow.
+  if (room.tag === 0) room.tag = tip(state).n + 1
+  const epoch = formatEpoch({ inc: state.inc, tag: room.tag })
+  if (ordered.type === 'new') {
+    let log = draft.logs.get(message.room)
+    if (log === undefined) {
+      log = { room, first: ordered.seq, messages: [], keys: [], run: { first: ordered.seq, events: [] } }
+      draft.logs.set(message.room, log)
+    }
+    log.messages.push({ sender: message.sender, key: message.key, options: message.options, tail: message.tail })
+    log.keys.push(key)
+    log.run.events.push({ options: message.options, tail: message.tail })
+  }
+  return { ok: true, epoch, seq: ordered.seq }
+}
+
+function takeInterest(state: SlotState, draft: Draft, message: InterestMessage, boot: string): void {
+  const room = state.rooms.get(message.room)
+  if (room === undefined) throw new Error(`room ${message.room} is not loaded`)
+  deliverRun(state, draft, draft.logs.get(message.room))
+  const boots = interested(state, message.room)
+  if (message.on) boots.add(boot)
+  else boots.delete(boot)
+  if (boots.size === 0) state.interest.delete(message.room)
+  draft.interest.push({ room: message.room, boot, on: message.on })
+  const epoch = formatEpoch({ inc: state.inc, tag: room.tag })
+  if (message.on) say(draft, boot, encodeOut({ type: 'interest', room: message.room, epoch, head: room.head, nonce: message.nonce }))
+}
+
+function takeEphemeral(state: SlotState, draft: Draft, message: EphemeralMessage): void {
+  const boots = state.interest.get(message.room)
+  if (boots === undefined) return
+  deliverRun(state, draft, draft.logs.get(message.room))
+  const record = encodeOut({ type: 'ephemeral', room: message.room, event: { options: message.options, tail: message.tail } })
+  for (const boot of boots) say(draft, boot, record)
+}
+
+/** One record for the events ordered since the last one, the same text for every interested boot. */
+function deliverRun(state: SlotState, draft: Draft, log: LogDraft | undefined): void {
+  if (log === undefined || log.run.events.length === 0) return
+  const { first, events } = log.run
+  log.run = { first: first + events.length, events: [] }
+  const boots = state.interest.get(log.room.name)
+  if (boots === undefined) return
+  const epoch = formatEpoch({ inc: state.inc, tag: log.room.tag })
+  const record = encodeOut({ type: 'events', room: log.room.name, epoch, first, events })
+  for (const boot of boots) say(draft, boot, record)
+  state.active.add(log.room.name)
+}
+
+function writeDigest(state: SlotState, draft: Draft): boolean {
+  state.digestDue = false
+  let said = false
+  for (const name of state.active) {
+    const room = state.rooms.get(name)
+    const boots = state.interest.get(name)
+    if (room === undefined || boots === undefined) continue
+    deliverRun(state, draft, draft.logs.get(name))
+    const epoch = formatEpoch({ inc: state.inc, tag: room.tag })
+    for (const boot of boots) say(draft, boot, encodeOut({ type: 'head', room: name, epoch, head: room.head }))
+    said = true
+  }
+  state.active.clear()
+  return said
+}
+
+function closeDraft(state: SlotState, draft: Draft, context: ConsumeContext): Retained {
+  const logs: LogAppend[] = []
+  for (const [name, log] of draft.logs) {
+    deliverRun(state, draft, log)
+    const keepFromSeq = closeEntry(log.room, log.keys, context.now)
+    const body = encodeLog({ tag: log.room.tag, first: log.first, timeMs: context.wallMs, messages: log.messages })
+    draft.bytes += body.length
+    logs.push({ room: name, lastSeq: log.room.head, body, keepFromSeq })
+  }
+  if (state.marksText === '') state.marksText = formatMarks(state.marks)
+  return {
+    n: tip(state).n + 1,
+    token: context.token,
+    cursor: state.cursor,
+    marks: state.marksText,
+    logs,
+    outs: draft.outs,
+    interest: draft.interest,
+    bytes: draft.bytes + state.marksText.length,
+  }
+}

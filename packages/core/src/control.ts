@@ -1,0 +1,233 @@
+import { livingWorkers, sight } from './control-members.ts'
+import type { Sightings } from './control-members.ts'
+import { planMoves } from './control-moves.ts'
+import { acceptReports, adoptPlan, applyMoves, awaitMoved, awaitReports, highestEpoch, samePlan } from './control-plan.ts'
+import type { Move, NumberedMove, Waits } from './control-plan.ts'
+import type { Member, Plan, Role } from './plan.ts'
+
+/** How often the fleet is read, ms. */
+export const controlPollMs = 250
+/** Two reads further apart than this: the store (or this process) was away, ms. */
+export const controlGapMs = 1_000
+/** The leader's lease, and how often it is renewed, ms. */
+export const leaseTtlMs = 3_000
+export const leaseRenewMs = 1_000
+/** The removal of a dead member is repeated this often while its record stays, ms. */
+const removeEveryMs = 1_000
+/** One read adds at most this many poll intervals to anybody's silence. */
+const maxPollsPerRead = 1.5
+
+/**
+ * What control does one after the other: it reads, gets epochs for the moves it decided on, publishes, and reads again.
+ * So no decision is made on a reading that is older than the last plan of its own.
+ */
+type Phase =
+  | { readonly type: 'idle' }
+  | { readonly type: 'reading' }
+  | { readonly type: 'numbering'; readonly moves: readonly Move[] }
+  | { readonly type: 'publishing'; readonly before: Plan }
+
+export interface ControlState {
+  /** Slots of the fleet, as configured. */
+  readonly slots: number
+  readonly phase: Phase
+  /** The plan as control holds it. Version 0: nothing was published yet. */
+  readonly plan: Plan
+  readonly sightings: Sightings
+  readonly waits: Waits
+  /** Highest epoch ever seen or issued. */
+  readonly highest: number
+  /** Until when, by control's own clock, nobody else can have the lease; null: not the leader. */
+  readonly leaseUntilMs: number | null
+  readonly lead: { readonly sentAtMs: number; readonly asking: boolean } | null
+  /** When the last successful read was answered. */
+  readonly observedAtMs: number | null
+  /** A call failed since then: the next read begins everybody's silence anew. */
+  readonly outage: boolean
+  readonly runs: readonly string[]
+  /** The stored plan has another number of slots: nothing is decided. */
+  readonly mismatch: boolean
+  readonly drains: ReadonlySet<string>
+  readonly removals: ReadonlyMap<string, number>
+}
+
+export type ControlInput =
+  | { readonly type: 'tick' }
+  | { readonly type: 'led'; readonly leading: boolean }
+  | { readonly type: 'observed'; readonly members: readonly Member[]; readonly plan: Plan | null; readonly runs: readonly string[] }
+  | { readonly type: 'epochs'; readonly first: number; readonly count: number }
+  | { readonly type: 'published'; readonly ok: boolean }
+  /** The answer to an effect did not come: the store is away, and what a write did is not known. */
+  | { readonly type: 'leadFailed' | 'readFailed' | 'epochsFailed' | 'publishFailed' }
+  | { readonly type: 'drainRequested'; readonly boot: string }
+
+/** Each of `lead`, `read`, `issueEpochs` and `publish` is answered by exactly one input. */
+export type ControlEffect =
+  | { readonly type: 'lead'; readonly ttlMs: number }
+  | { readonly type: 'read' }
+  | { readonly type: 'issueEpochs'; readonly above: number; readonly count: number }
+  | { readonly type: 'publish'; readonly plan: Plan; readonly moves: readonly NumberedMove[] }
+  /** The member is dead: its outboxes are removed, and then its record. */
+  | { readonly type: 'remove'; readonly boot: string; readonly role: Role }
+
+export interface ControlStep {
+  readonly state: ControlState
+  readonly effects: readonly ControlEffect[]
+}
+
+const idle = { type: 'idle' } as const
+
+export function startControl(slots: number): ControlState {
+  return {
+    slots,
+    phase: idle,
+    plan: adoptPlan(null, null, slots),
+    sightings: new Map(),
+    waits: new Map(),
+    highest: 0,
+    leaseUntilMs: null,
+    lead: null,
+    observedAtMs: null,
+    outage: false,
+    runs: [],
+    mismatch: false,
+    drains: new Set(),
+    removals: new Map(),
+  }
+}
+
+export function isLeading(state: ControlState, nowMs: number): boolean {
+  return state.leaseUntilMs !== null && nowMs < state.leaseUntilMs
+}
+
+/** `nowMs` is monotonic. The state is not changed in place. */
+export function stepControl(state: ControlState, input: ControlInput, nowMs: number): ControlStep {
+  switch (input.type) {
+    case 'tick':
+      return tick(state, nowMs)
+    case 'led':
+      return { state: { ...state, ...ledBy(state, input.leading) }, effects: [] }
+    case 'leadFailed':
+      return { state: { ...state, lead: answered(state), outage: true }, effects: [] }
+    case 'observed':
+      return observe(state, input, nowMs)
+    case 'epochs':
+      return number(state, input, nowMs)
+    case 'published':
+      return { state: published(state, input.ok), effects: [] }
+    case 'readFailed':
+    case 'epochsFailed':
+    case 'publishFailed':
+      return { state: { ...state, phase: idle, outage: true }, effects: [] }
+    case 'drainRequested':
+      return { state: { ...state, drains: new Set([...state.drains, input.boot]) }, effects: [] }
+  }
+}
+
+function tick(state: ControlState, nowMs: number): ControlStep {
+  const effects: ControlEffect[] = []
+  let { lead, phase } = state
+  if (lead === null || (!lead.asking && nowMs - lead.sentAtMs >= leaseRenewMs)) {
+    lead = { sentAtMs: nowMs, asking: true }
+    effects.push({ type: 'lead', ttlMs: leaseTtlMs })
+  }
+  if (phase.type === 'idle') {
+    phase = { type: 'reading' }
+    effects.push({ type: 'read' })
+  }
+  return { state: { ...state, lead, phase }, effects }
+}
+
+function answered(state: ControlState): ControlState['lead'] {
+  return state.lead === null ? null : { ...state.lead, asking: false }
+}
+
+/** The lease runs from the moment it was asked for: the store cannot have granted it earlier. */
+function ledBy(state: ControlState, leading: boolean): Pick<ControlState, 'lead' | 'leaseUntilMs'> {
+  const lead = answered(state)
+  return { lead, leaseUntilMs: leading && lead !== null ? lead.sentAtMs + leaseTtlMs : null }
+}
+
+function observe(state: ControlState, read: Extract<ControlInput, { type: 'observed' }>, nowMs: number): ControlStep {
+  const elapsedMs = countedSilence(state, read.runs, nowMs)
+  const seen = { ...state, phase: idle, observedAtMs: nowMs, outage: false, runs: read.runs }
+  if (read.plan !== null && read.plan.slots.length !== state.slots) {
+    return { state: { ...seen, mismatch: true }, effects: [] }
+  }
+  const adopted = adoptPlan(state.plan.version === 0 ? null : state.plan, read.plan, state.slots)
+  const assigned = new Set<string>()
+  for (const assignment of adopted.slots) if (assignment !== null) assigned.add(assignment.worker)
+  const sightings = sight(state.sightings, { members: read.members, assigned, elapsedMs, nowMs })
+  const workers = livingWorkers(sightings)
+  const slots = acceptReports(adopted.slots, workers)
+  const next: ControlState = {
+    ...seen,
+    mismatch: false,
+    plan: { ...adopted, slots },
+    sightings,
+    waits: awaitReports(state.waits, slots, workers, elapsedMs),
+    highest: Math.max(state.highest, highestEpoch(slots, sightings)),
+    drains: new Set([...state.drains].filter((boot) => sightings.has(boot))),
+  }
+  return isLeading(next, nowMs) ? decide(next, read.plan, nowMs) : { state: next, effects: [] }
+}
+
+/** Time that counts as silence since the last read; null when the store was away in between. */
+function countedSilence(state: ControlState, runs: readonly string[], nowMs: number): number | null {
+  if (state.observedAtMs === null || state.outage) return null
+  if (runs.length !== state.runs.length || runs.some((run, i) => run !== state.runs[i])) return null
+  const gapMs = nowMs - state.observedAtMs
+  return gapMs > controlGapMs ? null : Math.min(gapMs, controlPollMs * maxPollsPerRead)
+}
+
+function decide(state: ControlState, stored: Plan | null, nowMs: number): ControlStep {
+  const { removals, effects } = remove(state, nowMs)
+  const next = { ...state, removals }
+  const moves = planMoves(next, nowMs)
+  if (moves.length > 0) {
+    const phase = { type: 'numbering', moves } as const
+    effects.push({ type: 'issueEpochs', above: state.highest, count: moves.length })
+    return { state: { ...next, phase }, effects }
+  }
+  const written = stored !== null && stored.version === state.plan.version
+  if (written && samePlan(stored, { slots: state.plan.slots, runs: state.runs })) return { state: next, effects }
+  const published = publish(next, [])
+  return { state: published.state, effects: [...effects, ...published.effects] }
+}
+
+function remove(state: ControlState, nowMs: number): { removals: Map<string, number>; effects: ControlEffect[] } {
+  const removals = new Map<string, number>()
+  const effects: ControlEffect[] = []
+  for (const { boot, role, dead } of state.sightings.values()) {
+    if (!dead) continue
+    const askedAtMs = state.removals.get(boot)
+    const due = askedAtMs === undefined || nowMs - askedAtMs >= removeEveryMs
+    removals.set(boot, due ? nowMs : askedAtMs)
+    if (due) effects.push({ type: 'remove', boot, role })
+  }
+  return { removals, effects }
+}
+
+/** Gives the moves their epochs, unless the lease ran out meanwhile or the counter stands below what was seen. */
+function number(state: ControlState, answer: { first: number; count: number }, nowMs: number): ControlStep {
+  const { phase } = state
+  if (phase.type !== 'numbering') return { state, effects: [] }
+  const usable = answer.first > state.highest && answer.count >= phase.moves.length
+  if (!usable || !isLeading(state, nowMs)) return { state: { ...state, phase: idle }, effects: [] }
+  const { slots, numbered } = applyMoves(state.plan.slots, phase.moves, answer.first)
+  const waits = awaitMoved(state.waits, numbered, state.sightings)
+  const highest = answer.first + answer.count - 1
+  return publish({ ...state, plan: { ...state.plan, slots }, waits, highest }, numbered, state.plan)
+}
+
+function publish(state: ControlState, moves: readonly NumberedMove[], before: Plan = state.plan): ControlStep {
+  const plan = { version: state.plan.version + 1, slots: state.plan.slots, runs: state.runs }
+  return { state: { ...state, plan, phase: { type: 'publishing', before } }, effects: [{ type: 'publish', plan, moves }] }
+}
+
+/** A refused plan is forgotten: another leader's is stored, and the next read brings it. */
+function published(state: ControlState, ok: boolean): ControlState {
+  const { phase } = state
+  if (phase.type !== 'publishing') return state
+  return ok ? { ...state, phase: idle } : { ...state, phase: idle, plan: phase.before }
+}

@@ -1,0 +1,230 @@
+/**
+ * What travels through Redis Streams: input entries (producer → worker), outbox entries (worker → edge) and log
+ * entries (a room's history). All are text: records separated by U+001E, fields by U+001F. Neither character can
+ * occur in a field: names are validated, and JSON text escapes control characters. So no decoder walks the payload,
+ * and the bytes that a producer encoded are the bytes that a subscriber reads.
+ */
+export const RS = '\u001e'
+export const US = '\u001f'
+/** First field of every input and log entry. N and N−1 must be able to read each other. */
+export const ENTRY_VERSION = '1'
+
+/**
+ * A durable event on its way in. `tail` is the part of the client's frame that does not depend on the position:
+ * `"event":"x","data":{…},"meta":{…}` without braces. `options` is `''` or JSON of {@link EventOptions}.
+ */
+export interface PublishMessage {
+  readonly type: 'publish'
+  readonly room: string
+  /** With sender and room it names the message: the same three are one message (promise 3). */
+  readonly key: string
+  /** User id, or `key:<name>` of an ingest key. */
+  readonly sender: string
+  readonly options: string
+  readonly tail: string
+}
+/** An event without seq, log, acknowledgement or retry. */
+export interface EphemeralMessage {
+  readonly type: 'ephemeral'
+  readonly room: string
+  readonly options: string
+  readonly tail: string
+}
+/** An edge declares (`on`) or withdraws that it has subscribers of the room. Answered by an `interest` record. */
+export interface InterestMessage {
+  readonly type: 'interest'
+  readonly room: string
+  readonly on: boolean
+  /** Comes back in the answer, so that an edge knows which of its declarations is answered. */
+  readonly nonce: string
+}
+export type InputMessage = PublishMessage | EphemeralMessage | InterestMessage
+
+/** What the publisher chose for one event. `except`: user or connection ids; `match`: attributes for filters. */
+export interface EventOptions {
+  readonly except?: readonly string[]
+  readonly match?: Readonly<Record<string, unknown>>
+}
+
+/** One entry of an input stream. `k` is contiguous per (boot, generation, slot); 0 marks an ephemeral entry. */
+export interface InputEntry {
+  /** `id#boot` of the producer. */
+  readonly boot: string
+  readonly generation: number
+  readonly k: number
+  readonly messages: readonly InputMessage[]
+}
+
+export function encodeMessage(message: InputMessage): string {
+  switch (message.type) {
+    case 'publish':
+      return `P${US}${message.room}${US}${message.key}${US}${message.sender}${US}${message.options}${US}${message.tail}`
+    case 'ephemeral':
+      return `E${US}${message.room}${US}${message.options}${US}${message.tail}`
+    case 'interest':
+      return `I${US}${message.room}${US}${message.on ? '+' : '-'}${US}${message.nonce}`
+  }
+}
+
+export function encodeInput(head: Omit<InputEntry, 'messages'>, messages: readonly string[]): string {
+  const header = `${ENTRY_VERSION}${US}${head.boot}${US}${head.generation}${US}${head.k}`
+  return messages.length === 0 ? header : header + RS + messages.join(RS)
+}
+
+function decodeMessage(record: string): InputMessage | undefined {
+  const [kind, room = '', ...rest] = record.split(US)
+  if (kind === 'P' && rest.length === 4) {
+    const [key = '', sender = '', options = '', tail = ''] = rest
+    return { type: 'publish', room, key, sender, options, tail }
+  }
+  if (kind === 'E' && rest.length === 2) return { type: 'ephemeral', room, options: rest[0] ?? '', tail: rest[1] ?? '' }
+  if (kind === 'I' && rest.length === 2) return { type: 'interest', room, on: rest[0] === '+', nonce: rest[1] ?? '' }
+  return undefined
+}
+
+/** Undefined when the entry is not of a form this version knows: a poison message for the dead-letter stream. */
+export function decodeInput(body: string): InputEntry | undefined {
+  const [header = '', ...records] = body.split(RS)
+  const [version, boot, generation, k, ...more] = header.split(US)
+  if (version !== ENTRY_VERSION || boot === undefined || boot === '' || more.length > 0) return undefined
+  const entry = { boot, generation: Number(generation), k: Number(k) }
+  if (!Number.isSafeInteger(entry.generation) || !Number.isSafeInteger(entry.k) || entry.k < 0) return undefined
+  const messages: InputMessage[] = []
+  for (const record of records) {
+    const message = decodeMessage(record)
+    if (message === undefined) return undefined
+    messages.push(message)
+  }
+  return { ...entry, messages }
+}
+
+/** An event as subscribers get it, still without its seq. */
+export interface OutEvent {
+  readonly options: string
+  readonly tail: string
+}
+/** What a producer is told of one publish: its position, or a refusal. */
+export type PublishResult =
+  | { readonly ok: true; readonly epoch: string; readonly seq: number }
+  | { readonly ok: false; readonly code: string; readonly retryAfterMs: number }
+
+/**
+ * One record of an outbox entry.
+ * - `events`: durable events `first … first + events.length − 1` of the room. `epoch` is `<inc>.<tag>`.
+ * - `ack`: everything up to `k` of that generation is committed. `results` are those of entry `k`, one per publish in
+ *   its order; empty when the worker recognised the entry as a repetition (its results are no longer known).
+ * - `interest`: live delivery of the room begins after `head`.
+ * - `rewind`: the worker misses `from`; resend from there (generation as the worker knows it).
+ * - `reset`: continuity of the slot was lost at `inc`; declare all interest in it again.
+ * - `head`: the periodic digest of a room.
+ */
+export type OutRecord =
+  | { readonly type: 'boot' }
+  | { readonly type: 'events'; readonly room: string; readonly epoch: string; readonly first: number; readonly events: readonly OutEvent[] }
+  | { readonly type: 'ephemeral'; readonly room: string; readonly event: OutEvent }
+  | { readonly type: 'ack'; readonly slot: number; readonly generation: number; readonly k: number; readonly results: readonly PublishResult[] }
+  | { readonly type: 'interest'; readonly room: string; readonly epoch: string; readonly head: number; readonly nonce: string }
+  | { readonly type: 'rewind'; readonly slot: number; readonly generation: number; readonly from: number }
+  | { readonly type: 'reset'; readonly slot: number; readonly inc: number }
+  | { readonly type: 'head'; readonly room: string; readonly epoch: string; readonly head: number }
+
+function encodeResult(result: PublishResult): string {
+  return result.ok ? `${result.epoch}:${result.seq}` : `!${result.code}:${result.retryAfterMs}`
+}
+
+export function encodeOut(record: OutRecord): string {
+  switch (record.type) {
+    case 'boot':
+      return 'b'
+    case 'events': {
+      let text = `m${US}${record.room}${US}${record.epoch}${US}${record.first}`
+      for (const event of record.events) text += US + event.options + US + event.tail
+      return text
+    }
+    case 'ephemeral':
+      return `e${US}${record.room}${US}${record.event.options}${US}${record.event.tail}`
+    case 'ack': {
+      let text = `a${US}${record.slot}${US}${record.generation}${US}${record.k}`
+      for (const result of record.results) text += US + encodeResult(result)
+      return text
+    }
+    case 'interest':
+      return `i${US}${record.room}${US}${record.epoch}${US}${record.head}${US}${record.nonce}`
+    case 'rewind':
+      return `w${US}${record.slot}${US}${record.generation}${US}${record.from}`
+    case 'reset':
+      return `z${US}${record.slot}${US}${record.inc}`
+    case 'head':
+      return `d${US}${record.room}${US}${record.epoch}${US}${record.head}`
+  }
+}
+
+function decodeResult(text: string): PublishResult {
+  const at = text.lastIndexOf(':')
+  const value = Number(text.slice(at + 1))
+  if (text.startsWith('!')) return { ok: false, code: text.slice(1, at), retryAfterMs: value }
+  return { ok: true, epoch: text.slice(0, at), seq: value }
+}
+
+type Decode = (fields: readonly string[]) => OutRecord
+const field = (fields: readonly string[], i: number): string => fields[i] ?? ''
+const number = (fields: readonly string[], i: number): number => Number(fields[i])
+
+const decoders: Readonly<Record<string, Decode>> = {
+  b: () => ({ type: 'boot' }),
+  m: (f) => {
+    const events: OutEvent[] = []
+    for (let i = 4; i + 1 < f.length; i += 2) events.push({ options: field(f, i), tail: field(f, i + 1) })
+    return { type: 'events', room: field(f, 1), epoch: field(f, 2), first: number(f, 3), events }
+  },
+  e: (f) => ({ type: 'ephemeral', room: field(f, 1), event: { options: field(f, 2), tail: field(f, 3) } }),
+  a: (f) => ({ type: 'ack', slot: number(f, 1), generation: number(f, 2), k: number(f, 3), results: f.slice(4).map(decodeResult) }),
+  i: (f) => ({ type: 'interest', room: field(f, 1), epoch: field(f, 2), head: number(f, 3), nonce: field(f, 4) }),
+  w: (f) => ({ type: 'rewind', slot: number(f, 1), generation: number(f, 2), from: number(f, 3) }),
+  z: (f) => ({ type: 'reset', slot: number(f, 1), inc: number(f, 2) }),
+  d: (f) => ({ type: 'head', room: field(f, 1), epoch: field(f, 2), head: number(f, 3) }),
+}
+
+/** Records of a kind this version does not know are left out: a newer worker may say more than an older edge knows. */
+export function decodeOut(body: string): OutRecord[] {
+  const records: OutRecord[] = []
+  for (const text of body.split(RS)) {
+    const fields = text.split(US)
+    const decode = decoders[field(fields, 0)]
+    if (decode !== undefined) records.push(decode(fields))
+  }
+  return records
+}
+
+/** A message as a room's log keeps it. */
+export interface LogMessage {
+  readonly sender: string
+  readonly key: string
+  readonly options: string
+  readonly tail: string
+}
+/** One entry of a room's log: messages `first … first + messages.length − 1` of the life `tag`; id `<last>-0`. */
+export interface LogEntry {
+  readonly tag: number
+  readonly first: number
+  /** Wall clock of the committing worker, ms since 1970: for the policy's age only, never for order. */
+  readonly timeMs: number
+  readonly messages: readonly LogMessage[]
+}
+
+export function encodeLog(entry: LogEntry): string {
+  let text = `${ENTRY_VERSION}${US}${entry.tag}${US}${entry.first}${US}${entry.timeMs}`
+  for (const m of entry.messages) text += US + m.sender + US + m.key + US + m.options + US + m.tail
+  return text
+}
+
+/** Undefined when the entry is not of a form this version knows. */
+export function decodeLog(body: string): LogEntry | undefined {
+  const f = body.split(US)
+  if (f[0] !== ENTRY_VERSION || f.length < 8 || (f.length - 4) % 4 !== 0) return undefined
+  const messages: LogMessage[] = []
+  for (let i = 4; i < f.length; i += 4) {
+    messages.push({ sender: field(f, i), key: field(f, i + 1), options: field(f, i + 2), tail: field(f, i + 3) })
+  }
+  return { tag: number(f, 1), first: number(f, 2), timeMs: number(f, 3), messages }
+}

@@ -1,0 +1,80 @@
+import { maxLoadedRooms, maxRetainedBytes, reapAfterMs, retainMs } from './limits.ts'
+import { ownershipPrefix } from './lane-state.ts'
+import type { LaneEffect, LaneState, MaintenanceWork } from './lane-state.ts'
+import { release } from './slot-state.ts'
+import type { SlotState } from './slot-state.ts'
+
+export const maintainEveryMs = 1_000
+export const digestEveryMs = 5_000
+/** A room's log lives 24 h; renewing it once an hour of use keeps it far from its end. */
+export const renewEveryMs = 3_600_000
+
+export function maintainLane(state: LaneState, now: number, effects: LaneEffect[]): void {
+  if (now - state.maintainedAt < maintainEveryMs) return
+  state.maintainedAt = now
+  // Control may have seen the run before this worker did: it looks again.
+  if (state.mode.type === 'unconfirmed') state.mode = { type: 'settling' }
+  if (state.mode.type === 'serving') {
+    const work = [...state.slots.values()].filter((own) => !own.needsClaim).map((own) => workFor(own, now))
+    if (work.length > 0) effects.push({ type: 'maintain', work })
+  }
+  if (now - state.digestAt >= digestEveryMs) {
+    state.digestAt = now
+    for (const own of state.slots.values()) own.digestDue = own.active.size > 0
+  }
+  for (const own of state.slots.values()) {
+    state.retainedBytes -= release(own, state.lastOk - retainMs)
+    reapMarks(state, own, now)
+  }
+  shrinkRetained(state)
+  evictRooms(state)
+  for (const [boot, version] of state.asked) if (state.alive.has(boot) || state.membersVersion > version + 100) state.asked.delete(boot)
+}
+
+function workFor(own: SlotState, now: number): MaintenanceWork {
+  const rooms: string[] = []
+  for (const room of own.rooms.values()) {
+    if (room.head === 0 || now - room.renewedAt < renewEveryMs || room.touchedAt <= room.renewedAt) continue
+    room.renewedAt = now
+    rooms.push(room.name)
+  }
+  return { slot: own.slot, prefix: ownershipPrefix(own), rooms }
+}
+
+/** Above its limit the buffer reaches back less far in time: a longer lag of a fail-over is then told, not repaired. */
+export function shrinkRetained(state: LaneState): void {
+  for (const own of state.slots.values()) {
+    if (state.retainedBytes <= maxRetainedBytes) return
+    state.retainedBytes -= release(own, state.lastOk)
+  }
+}
+
+/** Marks of a boot that has been gone for a while: whatever it may still send is refused as unknown. */
+function reapMarks(state: LaneState, own: SlotState, now: number): void {
+  if (state.membersVersion === 0) return
+  for (const boot of own.marks.keys()) {
+    if (state.alive.has(boot)) {
+      state.missingSince.delete(boot)
+      continue
+    }
+    const since = state.missingSince.get(boot)
+    if (since === undefined) state.missingSince.set(boot, now)
+    else if (now - since >= reapAfterMs) {
+      own.marks.delete(boot)
+      own.marksText = ''
+    }
+  }
+}
+
+/** A room with nothing under way can be loaded again; the least recently used ones go first. */
+function evictRooms(state: LaneState): void {
+  let loaded = 0
+  for (const own of state.slots.values()) loaded += own.rooms.size
+  if (loaded <= maxLoadedRooms) return
+  const all = [...state.slots.values()].flatMap((own) => [...own.rooms.values()].map((room) => ({ own, room })))
+  all.sort((a, b) => a.room.touchedAt - b.room.touchedAt)
+  for (const { own, room } of all.slice(0, loaded - maxLoadedRooms)) {
+    const busy = own.pending.length > 0 || own.chain.some((commit) => commit.okAt === undefined)
+    if (!busy) own.rooms.delete(room.name)
+  }
+}

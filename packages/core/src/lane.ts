@@ -1,0 +1,253 @@
+import type { CommitReply, SlotCommit } from './commit.ts'
+import { parseSlotValue } from './commit.ts'
+import { consume } from './consume.ts'
+import { decodeInput } from './entry.ts'
+import { maintainLane, shrinkRetained } from './lane-maintenance.ts'
+import { applied, settle, verify, vouched } from './lane-recovery.ts'
+import { claimAssigned, releaseSlot } from './lane-state.ts'
+import type { Clock, LaneEffect, LaneInput, LaneState, SlotRead } from './lane-state.ts'
+import { maxCommitBytes, maxCommitMessages, maxCommitsInFlight, maxRetainedBytes } from './limits.ts'
+import type { Plan } from './plan.ts'
+import { loadRoom } from './room-state.ts'
+import { composeCommit, missingFrom, ownSlot, rebase, seek } from './slot-state.ts'
+import type { Retained, SlotState } from './slot-state.ts'
+
+/** Slot → epoch of what this worker serves, and 0 for what it needs a new epoch for: its heartbeat says so. */
+export function ownedEpochs(state: LaneState): Map<number, number> {
+  const owned = new Map<number, number>()
+  for (const [slot, own] of state.slots) owned.set(slot, own.needsClaim ? 0 : own.epoch)
+  for (const slot of state.refused.keys()) if (!state.slots.has(slot)) owned.set(slot, 0)
+  return owned
+}
+
+/** Bytes read and not yet consumed: the shell stops reading above its limit. */
+export function pendingBytes(state: LaneState): number {
+  let bytes = 0
+  for (const own of state.slots.values()) bytes += own.pendingBytes
+  return bytes
+}
+
+/**
+ * The slots of one lane at one worker: claims, commits, recovery. A pure reducer: `stepLane(state, input, now)` changes
+ * `state`, which belongs to it, and returns what is to be done. The shell answers every effect with one input,
+ * whatever it takes (a store that is away is asked again).
+ *
+ * While `serving`, at most two commits are under way, the second following the first. Anything unexpected (a status
+ * other than ok, a failed call, another run) leads to one way of recovery (lane-recovery.ts): let everything under way
+ * settle, read what the store has, apply what it lacks, vouch, serve on. Nothing that was composed is composed anew.
+ */
+export function stepLane(state: LaneState, input: LaneInput, clock: Clock): LaneEffect[] {
+  const effects: LaneEffect[] = []
+  switch (input.type) {
+    case 'plan':
+      takePlan(state, input.plan, effects)
+      break
+    case 'members':
+      takeMembers(state, input.alive)
+      break
+    case 'claimed':
+      takeClaim(state, input, effects)
+      break
+    case 'entries':
+      for (const read of input.reads) takeEntries(state, read, effects)
+      break
+    case 'room':
+      takeRoom(state, input, clock.now)
+      break
+    case 'committed':
+      takeReply(state, input.id, input.reply, { effects, now: clock.now })
+      break
+    case 'commitFailed':
+      state.inFlight = state.inFlight.filter((flight) => flight.id !== input.id)
+      state.mode = { type: 'settling' }
+      break
+    case 'values':
+      verify(state, input.values, effects)
+      break
+    case 'run':
+      takeRun(state, input.run)
+      break
+    case 'tick':
+      maintainLane(state, clock.now, effects)
+      break
+  }
+  settle(state, effects)
+  pump(state, clock, effects)
+  return effects
+}
+
+function takePlan(state: LaneState, plan: Plan, effects: LaneEffect[]): void {
+  if (state.plan !== null && plan.version < state.plan.version) return
+  state.plan = plan
+  for (const own of [...state.slots.values()]) {
+    const assigned = plan.slots[own.slot]
+    if (assigned === undefined || assigned === null || assigned.epoch <= own.epoch) continue
+    if (assigned.worker === state.owner) {
+      // What is under way is answered and the store read first, so that the new claim can prove what it holds.
+      own.needsClaim = true
+      state.mode = { type: 'settling' }
+    } else if (assigned.confirmed >= assigned.epoch) {
+      releaseSlot(state, own, 'moved', effects)
+    }
+  }
+  claimAssigned(state, effects)
+  if (state.mode.type === 'unconfirmed' && plan.runs.includes(state.mode.run)) state.mode = { type: 'settling' }
+}
+
+/** In every other mode the store is being read, and tells its run itself. */
+function takeRun(state: LaneState, run: string): void {
+  const { mode } = state
+  if (mode.type === 'serving' && state.run !== undefined && run !== state.run) state.mode = { type: 'settling' }
+  if (mode.type === 'unconfirmed' && run !== mode.run) state.mode = { type: 'settling' }
+}
+
+function takeMembers(state: LaneState, alive: ReadonlySet<string>): void {
+  state.alive = alive
+  state.membersVersion += 1
+  for (const own of state.slots.values()) {
+    for (const [room, boots] of own.interest) {
+      for (const boot of boots) if (!alive.has(boot)) dropInterest(own, room, boot)
+    }
+  }
+}
+
+/** What a dead boot had declared is removed with the next commit. */
+function dropInterest(own: SlotState, room: string, boot: string): void {
+  const boots = own.interest.get(room)
+  if (boots?.delete(boot) !== true) return
+  if (boots.size === 0) own.interest.delete(room)
+  own.dropped.push({ room, boot, on: false })
+}
+
+function takeClaim(state: LaneState, input: Extract<LaneInput, { type: 'claimed' }>, effects: LaneEffect[]): void {
+  const { claim, reply } = input
+  if (state.claiming.get(claim.slot) !== claim) return
+  state.claiming.delete(claim.slot)
+  if (state.run !== undefined && reply.run !== state.run) state.mode = { type: 'settling' }
+  else state.run = reply.run
+  const own = state.slots.get(claim.slot)
+  if (!reply.ok) {
+    state.refused.set(claim.slot, claim.epoch)
+    if (own !== undefined) releaseSlot(state, own, 'fenced', effects)
+    effects.push({ type: 'report' })
+    return
+  }
+  state.refused.delete(claim.slot)
+  const value = parseSlotValue(reply.value)
+  const held = own?.holdsAfter === undefined ? undefined : parseSlotValue(own.holdsAfter)
+  // Each change of owner advances n, so only a claim made right after the value that was found leaves n + 1.
+  if (own !== undefined && held !== undefined && value.inc === own.inc && value.n === held.n + 1) {
+    const first = own.before === own.holdsAfter ? 0 : missingFrom(own, held.n, held.token)
+    rebase(own, first ?? 0, value)
+    own.needsClaim = false
+    own.holdsAfter = undefined
+    seek(own, value.cursor)
+    effects.push({ type: 'read', slot: own.slot, cursor: own.cursor, read: own.reads })
+    if (own.chain.length > 0) state.mode = { type: 'settling' }
+    return
+  }
+  if (own !== undefined) releaseSlot(state, own, 'reclaimed', effects)
+  const fresh = ownSlot(claim.slot, reply.value, input.interest)
+  fresh.before = reply.before
+  state.slots.set(claim.slot, fresh)
+  for (const { room, boot } of input.interest) if (state.membersVersion > 0 && !state.alive.has(boot)) dropInterest(fresh, room, boot)
+  effects.push({ type: 'read', slot: fresh.slot, cursor: fresh.cursor, read: fresh.reads }, { type: 'report' })
+}
+
+function takeEntries(state: LaneState, input: SlotRead, effects: LaneEffect[]): void {
+  const own = state.slots.get(input.slot)
+  if (own === undefined || own.reads !== input.read) return
+  for (const { id, body } of input.entries) {
+    const entry = decodeInput(body)
+    own.pending.push({ id, body, entry })
+    own.pendingBytes += body.length
+    for (const message of entry?.messages ?? []) {
+      if (message.type === 'ephemeral' || own.rooms.has(message.room) || own.loading.has(message.room)) continue
+      own.loading.add(message.room)
+      effects.push({ type: 'loadRoom', slot: own.slot, read: own.reads, room: message.room })
+    }
+  }
+}
+
+function takeRoom(state: LaneState, input: Extract<LaneInput, { type: 'room' }>, now: number): void {
+  const own = state.slots.get(input.slot)
+  if (own === undefined || own.reads !== input.read || !own.loading.delete(input.room)) return
+  own.rooms.set(input.room, loadRoom(input.room, input.entries, now))
+}
+
+function takeReply(state: LaneState, id: number, reply: CommitReply, at: { effects: LaneEffect[]; now: number }): void {
+  const flight = state.inFlight.find((each) => each.id === id)
+  if (flight === undefined) return
+  state.inFlight = state.inFlight.filter((each) => each !== flight)
+  const vouch = flight.parts.length === 0
+  const ok = reply.statuses.every((status) => status === 'ok')
+  if (ok) {
+    state.lastOk = at.now
+    for (const part of flight.parts) part.commit.okAt = at.now
+    for (const boot of reply.missing) forgetBoot(state, boot)
+    if (state.retainedBytes > maxRetainedBytes) shrinkRetained(state)
+  }
+  // A write under another run than the lane's may have met an older state: it is read before anything else is sent.
+  if (!ok || reply.run !== state.run) state.mode = { type: 'settling' }
+  else if (state.mode.type === 'applying') applied(state, flight, at.effects)
+  else if (state.mode.type === 'vouching' && vouch) vouched(state)
+}
+
+/** A boot whose outbox is gone was declared dead, or declares everything again. */
+function forgetBoot(state: LaneState, boot: string): void {
+  for (const own of state.slots.values()) {
+    for (const room of [...own.interest.keys()]) dropInterest(own, room, boot)
+  }
+}
+
+/** Composes and sends commits while there is something to commit and room in flight. */
+function pump(state: LaneState, clock: Clock, effects: LaneEffect[]): void {
+  while (state.mode.type === 'serving' && state.inFlight.length < maxCommitsInFlight) {
+    if (state.retainedBytes > 2 * maxRetainedBytes) return
+    const batch = composeBatch(state, clock, effects)
+    if (batch === undefined) return
+    effects.push(batch)
+  }
+}
+
+function composeBatch(state: LaneState, clock: Clock, effects: LaneEffect[]): LaneEffect | undefined {
+  const budget = { messages: maxCommitMessages, bytes: maxCommitBytes }
+  const parts: { slot: number; commit: Retained }[] = []
+  const commits: SlotCommit[] = []
+  const alive = (boot: string): 'yes' | 'no' | 'ask' => known(state, boot, effects)
+  // The slot served first moves to the end, so that a busy slot cannot starve the others.
+  for (const own of rotated(state)) {
+    if (own.needsClaim || (own.pending.length === 0 && own.dropped.length === 0 && !own.digestDue)) continue
+    if (budget.messages <= 0 || budget.bytes <= 0) break
+    const token = `t${(state.tokens += 1).toString(36)}`
+    const { commit, poison } = consume(own, { now: clock.now, wallMs: clock.wallMs, token, alive, budget })
+    if (poison.length > 0) effects.push({ type: 'deadLetter', slot: own.slot, entries: poison })
+    if (commit === undefined) continue
+    state.retainedBytes += commit.bytes
+    parts.push({ slot: own.slot, commit })
+    commits.push(composeCommit(own, own.chain.length - 1))
+  }
+  if (parts.length === 0) return undefined
+  const id = (state.flights += 1)
+  state.inFlight.push({ id, parts })
+  return { type: 'commit', id, commits, messages: maxCommitMessages - budget.messages }
+}
+
+function rotated(state: LaneState): SlotState[] {
+  const all = [...state.slots.values()]
+  const start = all.length === 0 ? 0 : state.flights % all.length
+  return [...all.slice(start), ...all.slice(0, start)]
+}
+
+function known(state: LaneState, boot: string, effects: LaneEffect[]): 'yes' | 'no' | 'ask' {
+  if (state.alive.has(boot)) return 'yes'
+  const askedAt = state.asked.get(boot)
+  if (askedAt === undefined) {
+    state.asked.set(boot, state.membersVersion)
+    effects.push({ type: 'members' })
+    return 'ask'
+  }
+  if (state.membersVersion === askedAt) return 'ask'
+  state.asked.delete(boot)
+  return 'no'
+}

@@ -1,0 +1,75 @@
+/**
+ * The limits that belong to the protocol and the data plane, with the unit in the name. Those that an operator may
+ * change are in the services' config tables, which take their defaults from here.
+ */
+
+/** A frame a client may send after authentication, bytes (requirement CN1). */
+export const maxFrameBytes = 1_048_576
+/** A frame a client may send before authentication, bytes. */
+export const maxUnauthenticatedFrameBytes = 65_536
+/** Frames that arrive while the token is being checked are held up to this many. */
+export const maxHeldFrames = 64
+/** Time for an `auth` frame to arrive, ms (requirement CN4). */
+export const authDeadlineMs = 5_000
+/** Ping interval and the silence after which a connection is dead, ms (requirement CN1). */
+export const pingIntervalMs = 25_000
+export const pingTimeoutMs = 60_000
+/** Rooms one connection may be subscribed to. */
+export const maxSubscriptions = 1_000
+/** Publishes of one connection that may wait for their acknowledgement. */
+export const maxPublishesInFlight = 256
+/** Bad frames after which a connection is closed with `badProtocol`. */
+export const maxBadFrames = 100
+/** Event data of one publish, bytes of JSON text; below the frame limit, so that the frame around it fits. */
+export const maxDataBytes = 1_000_000
+
+/** Bytes of one input entry after which a further message starts the next entry (architecture 3.3). */
+export const maxEntryBytes = 65_536
+/** Un-acknowledged entries per producer and slot, and bytes of all of them per process. */
+export const maxWindowEntries = 1_024
+export const maxWindowBytes = 67_108_864
+/** A producer resends when no acknowledgement has moved for this long, ms. */
+export const resendAfterMs = 1_000
+/** A publish that is not committed after this long is answered, ms: OVERLOADED or UNKNOWN. */
+export const publishDeadlineMs = 10_000
+
+/** Messages and bytes of one worker commit. */
+export const maxCommitMessages = 512
+export const maxCommitBytes = 1_048_576
+/** Commits one lane of a worker may have under way (architecture 3.2). */
+export const maxCommitsInFlight = 2
+/** Retained commits of one worker lane: bytes, and how long they are kept under successful commits, ms. */
+export const maxRetainedBytes = 33_554_432
+export const retainMs = 10_000
+/** How long a publish key is remembered at the least, ms, and messages per room it is remembered for at the most. */
+export const dedupeMs = 120_000
+export const dedupeMax = 100_000
+/** An unused room log lives this long, ms. */
+export const roomIdleMs = 86_400_000
+/** Entries an outbox keeps at the most (approximately) when its reader does not trim it. */
+export const maxOutboxEntries = 100_000
+/** Rooms a worker keeps in memory per lane; the least recently used ones go first, they load again when touched. */
+export const maxLoadedRooms = 50_000
+
+/** Interest is withdrawn this long after the last subscriber left, ms (architecture 3.4). */
+export const interestLingerMs = 3_000
+/** Events a subscriber's replay may wait with in memory before it is told `recovered: false`. */
+export const maxHeldEvents = 10_000
+/** History a room keeps by the default policy: events and age, ms. */
+export const historyEvents = 1_000
+export const historyMs = 120_000
+
+/** Ephemeral events are dropped above this many buffered bytes of a socket, and the socket is closed above that many. */
+export const softBufferBytes = 262_144
+export const hardBufferBytes = 1_048_576
+/** A socket whose buffer did not move for this long is closed as a slow consumer, ms. */
+export const stuckSocketMs = 10_000
+
+/** Worker heartbeat, and the silence after which a worker is dead, ms (architecture 4). */
+export const workerHeartbeatMs = 750
+export const workerDeadMs = 3_000
+/** Edge and ingest heartbeat, and the silence after which one is dead, ms. */
+export const endpointHeartbeatMs = 1_000
+export const endpointDeadMs = 5_000
+/** A dead member's record and marks are removed this long after its death, ms. */
+export const reapAfterMs = 60_000

@@ -1,0 +1,152 @@
+import { encodeInput, encodeMessage } from './entry.ts'
+import type { InterestMessage } from './entry.ts'
+import { maxEntryBytes, maxWindowEntries } from './limits.ts'
+import { messageOverheadBytes, overloadRetryMs, restartStallTimer, sizeOf } from './producer-state.ts'
+import type { Pending, PendingInterest, PendingPublish, ProducerEffect, ProducerInput, ProducerState, WindowEntry } from './producer-state.ts'
+
+/** The way from a message accepted to an entry sent. */
+
+/** Ephemeral messages that may wait for the next tick. */
+export const maxQueuedEphemerals = 1_024
+/** Above so many un-acknowledged entries a new one is made only when it is full or the last is this old, ms. */
+const eagerEntries = 64
+const lingerMs = 10
+
+export function publish(state: ProducerState, input: Extract<ProducerInput, { type: 'publish' }>, effects: ProducerEffect[]): void {
+  const { id, deadlineAtMs } = input
+  const text = encodeMessage(input.message)
+  const full = state.window.length >= maxWindowEntries
+  if (full || state.budget.used + text.length + messageOverheadBytes > state.budget.max) {
+    effects.push({ type: 'settle', id, outcome: { type: 'refused', code: 'OVERLOADED', retryAfterMs: overloadRetryMs } })
+    return
+  }
+  const pending: PendingPublish = { kind: 'publish', id, text, deadlineAtMs, entry: null, consumed: false, settled: false }
+  state.unsettled.set(id, pending)
+  state.earliestDeadlineAtMs = Math.min(state.earliestDeadlineAtMs, deadlineAtMs)
+  enqueue(state, pending)
+}
+
+function enqueue(state: ProducerState, message: Pending): void {
+  state.queue.push(message)
+  state.queuedBytes += message.text.length
+  state.budget.used += sizeOf(message)
+}
+
+/**
+ * Never refused, because a subscriber that the worker does not know would silently hear nothing. Bounded all the
+ * same: a declaration that was never sent is replaced by the room's next one.
+ */
+export function declareInterest(state: ProducerState, message: InterestMessage): void {
+  const pending: PendingInterest = { kind: 'interest', room: message.room, text: encodeMessage(message), superseded: false }
+  const before = state.queuedInterest.get(message.room)
+  if (before !== undefined) {
+    before.superseded = true
+    state.superseded += 1
+  }
+  state.queuedInterest.set(message.room, pending)
+  enqueue(state, pending)
+  if (state.superseded > 64 && state.superseded * 2 > state.queue.length) compact(state)
+}
+
+const isGone = (message: Pending): boolean => (message.kind === 'publish' ? message.settled : message.superseded)
+
+/** Takes out of the queue what need not be sent any more. */
+export function compact(state: ProducerState): void {
+  const kept: Pending[] = []
+  let bytes = 0
+  for (const message of state.queue) {
+    if (isGone(message)) {
+      state.budget.used -= sizeOf(message)
+    } else {
+      kept.push(message)
+      bytes += message.text.length
+    }
+  }
+  state.queue = kept
+  state.queuedBytes = bytes
+  state.superseded = 0
+}
+
+export function send(state: ProducerState, entry: WindowEntry, nowMs: number, effects: ProducerEffect[]): void {
+  const attempt = state.nextAttempt++
+  state.attempts.set(attempt, entry)
+  entry.inFlight += 1
+  entry.failed = false
+  entry.sentAtMs = nowMs
+  const head = { boot: state.boot, generation: state.generation, k: entry.k }
+  effects.push({ type: 'append', attempt, body: encodeInput(head, entry.messages.map((message) => message.text)) })
+}
+
+export function flush(state: ProducerState, nowMs: number, effects: ProducerEffect[]): void {
+  if (state.ephemerals.length > 0) flushEphemerals(state, effects)
+  // While a failed append waits for its next attempt new entries would be dropped as a gap; what stays in the queue
+  // can still be refused for certain.
+  if (state.resend?.probe === true) return
+  while (state.queue.length > 0 && isRipe(state, nowMs)) {
+    const messages = takeBatch(state)
+    if (messages.length === 0) continue
+    const entry: WindowEntry = {
+      k: state.nextK++,
+      messages,
+      inFlight: 0,
+      reached: false,
+      failed: false,
+      firstSentAtMs: nowMs,
+      sentAtMs: nowMs,
+    }
+    for (const message of messages) if (message.kind === 'publish') message.entry = entry
+    if (state.window.length === 0) restartStallTimer(state, nowMs)
+    state.window.push(entry)
+    state.flushedAtMs = nowMs
+    send(state, entry, nowMs, effects)
+  }
+}
+
+/** While acknowledgements are late entries grow instead of multiplying, so that a window outlasts a take-over. */
+function isRipe(state: ProducerState, nowMs: number): boolean {
+  if (state.window.length >= maxWindowEntries) return false
+  return (
+    state.window.length < eagerEntries || state.queuedBytes >= maxEntryBytes || nowMs - state.flushedAtMs >= lingerMs
+  )
+}
+
+function takeBatch(state: ProducerState): readonly Pending[] {
+  const messages: Pending[] = []
+  let bytes = 0
+  let taken = 0
+  for (const message of state.queue) {
+    if (messages.length > 0 && bytes + message.text.length > maxEntryBytes) break
+    taken += 1
+    state.queuedBytes -= message.text.length
+    if (isGone(message)) {
+      state.budget.used -= sizeOf(message)
+      if (message.kind === 'interest') state.superseded -= 1
+      continue
+    }
+    if (message.kind === 'interest') state.queuedInterest.delete(message.room)
+    messages.push(message)
+    bytes += message.text.length
+  }
+  state.queue.splice(0, taken)
+  return messages
+}
+
+function flushEphemerals(state: ProducerState, effects: ProducerEffect[]): void {
+  const texts = state.ephemerals
+  state.ephemerals = []
+  // The store did not answer lately: they would be late, and they are the first thing to go.
+  if (state.resend?.probe === true) return
+  const head = { boot: state.boot, generation: state.generation, k: 0 }
+  let from = 0
+  while (from < texts.length) {
+    let to = from
+    let bytes = 0
+    for (; to < texts.length; to += 1) {
+      bytes += texts[to]?.length ?? 0
+      if (to > from && bytes > maxEntryBytes) break
+    }
+    effects.push({ type: 'append', attempt: 0, body: encodeInput(head, texts.slice(from, to)) })
+    from = to
+  }
+}
+

@@ -1,0 +1,172 @@
+import { formatMarks, parseSlotValue, slotPrefix } from './commit.ts'
+import type { InterestChange, LogAppend, Mark, SlotCommit, SlotValue } from './commit.ts'
+import { RS } from './entry.ts'
+import type { InputEntry } from './entry.ts'
+import type { RoomState } from './room-state.ts'
+
+/** A commit as its worker keeps it: everything needed to write it, or to write it again (docs/spec.md RT). */
+export interface Retained {
+  n: number
+  readonly token: string
+  /** Changes when the server went back in time: ids behind the stored cursor may be those of entries that are gone. */
+  cursor: string
+  readonly marks: string
+  readonly logs: readonly LogAppend[]
+  /** Records per boot; the same text is shared by all boots that get it. */
+  readonly outs: ReadonlyMap<string, readonly string[]>
+  readonly interest: readonly InterestChange[]
+  readonly bytes: number
+  /** When the store said ok; undefined while under way. */
+  okAt?: number
+}
+
+/** An entry that was read and waits to be consumed. `entry` is undefined when it could not be decoded. */
+export interface PendingEntry {
+  readonly id: string
+  readonly body: string
+  readonly entry: InputEntry | undefined
+}
+
+/**
+ * A slot that this worker owns. `chain` holds the commits after `base`, contiguous in n: those under way and those
+ * retained for the case that the server goes back in time.
+ */
+export interface SlotState {
+  readonly slot: number
+  epoch: number
+  readonly owner: string
+  inc: number
+  run: string
+  /** Last input entry consumed by a composed commit. */
+  cursor: string
+  readonly marks: Map<string, Mark>
+  /** Cached text of `marks`. */
+  marksText: string
+  base: { n: number; token: string }
+  chain: Retained[]
+  readonly rooms: Map<string, RoomState>
+  readonly loading: Set<string>
+  readonly interest: Map<string, Set<string>>
+  /** Changes that no input asked for: interest of dead boots to remove with the next commit. */
+  dropped: InterestChange[]
+  pending: PendingEntry[]
+  pendingBytes: number
+  /** Numbers the reads of input and rooms: an answer to an older one is ignored. */
+  reads: number
+  /** Rooms with events since the last digest. */
+  readonly active: Set<string>
+  digestDue: boolean
+  /** The store lost the claim or more commits than are retained: a new epoch is needed before the next commit. */
+  needsClaim: boolean
+  /** The prefix found in the store when this chain follows it; lets a new claim keep `inc`. */
+  holdsAfter: string | undefined
+  /** The prefix that the claim replaced, while `base` is that claim. */
+  before: string | undefined
+}
+
+export function ownSlot(slot: number, text: string, interest: readonly { room: string; boot: string }[]): SlotState {
+  const value = parseSlotValue(text)
+  const state: SlotState = {
+    slot,
+    epoch: value.epoch,
+    owner: value.owner,
+    inc: value.inc,
+    run: value.run,
+    cursor: value.cursor,
+    marks: new Map(value.marks),
+    marksText: formatMarks(value.marks),
+    base: { n: value.n, token: value.token },
+    chain: [],
+    rooms: new Map(),
+    loading: new Set(),
+    interest: new Map(),
+    dropped: [],
+    pending: [],
+    pendingBytes: 0,
+    reads: 0,
+    active: new Set(),
+    digestDue: false,
+    needsClaim: false,
+    holdsAfter: undefined,
+    before: undefined,
+  }
+  for (const { room, boot } of interest) interested(state, room).add(boot)
+  return state
+}
+
+export function interested(state: SlotState, room: string): Set<string> {
+  let boots = state.interest.get(room)
+  if (boots === undefined) state.interest.set(room, (boots = new Set()))
+  return boots
+}
+
+/** The last commit of the chain, or what the chain follows. */
+export function tip(state: SlotState): { readonly n: number; readonly token: string } {
+  return state.chain.at(-1) ?? state.base
+}
+
+export function prefixAt(state: SlotState, at: { readonly n: number; readonly token: string }): string {
+  return slotPrefix({ epoch: state.epoch, owner: state.owner, n: at.n, token: at.token })
+}
+
+/** Where in the chain the store stands: the index of the first commit it lacks, or undefined when it is not of this chain. */
+export function missingFrom(state: SlotState, n: number, token: string): number | undefined {
+  if (n === state.base.n && token === state.base.token) return 0
+  const i = state.chain.findIndex((commit) => commit.n === n && commit.token === token)
+  return i < 0 ? undefined : i + 1
+}
+
+/** The write of one commit of the chain. It carries the run last vouched for, never a newer one. */
+export function composeCommit(state: SlotState, index: number): SlotCommit {
+  const commit = state.chain[index]
+  if (commit === undefined) throw new RangeError(`no commit ${index} in the chain of slot ${state.slot}`)
+  const before = index === 0 ? state.base : (state.chain[index - 1] ?? state.base)
+  const outs = new Map<string, string>()
+  for (const [boot, records] of commit.outs) outs.set(boot, records.join(RS))
+  const rest = `${state.inc}|${state.run}|${commit.cursor}|${commit.marks}`
+  return {
+    slot: state.slot,
+    expect: prefixAt(state, before),
+    value: prefixAt(state, commit) + rest,
+    logs: commit.logs,
+    outs,
+    interest: commit.interest,
+  }
+}
+
+/** Gives the commits from `index` on new numbers, as the successors of a claim that was just made. */
+export function rebase(state: SlotState, index: number, claimed: SlotValue): void {
+  state.chain = state.chain.slice(index)
+  for (const commit of state.chain) commit.cursor = claimed.cursor
+  state.run = claimed.run
+  state.before = undefined
+  state.epoch = claimed.epoch
+  state.base = { n: claimed.n, token: claimed.token }
+  state.chain.forEach((commit, i) => (commit.n = claimed.n + 1 + i))
+}
+
+/** Forgets what was read and not yet consumed: the input is read again from `cursor`. */
+export function seek(state: SlotState, cursor: string): void {
+  state.cursor = cursor
+  state.reads += 1
+  state.loading.clear()
+  state.pending = []
+  state.pendingBytes = 0
+}
+
+/** Lets go of commits that the store said ok to `retainMs` before `lastOk`, and of the oldest ones above `maxBytes`. */
+export function release(state: SlotState, okBefore: number): number {
+  let count = 0
+  let bytes = 0
+  for (const commit of state.chain) {
+    if (commit.okAt === undefined || commit.okAt > okBefore) break
+    count += 1
+    bytes += commit.bytes
+  }
+  const last = state.chain[count - 1]
+  if (last === undefined) return 0
+  state.base = { n: last.n, token: last.token }
+  state.before = undefined
+  state.chain.splice(0, count)
+  return bytes
+}

@@ -1,0 +1,46 @@
+import type { OutEvent } from '@flotilla/core/entry'
+import type { LogEntry } from '@flotilla/core/entry'
+import type { Plan } from '@flotilla/core/plan'
+
+/**
+ * An endpoint is a process that puts messages in and gets answers out: an edge or an ingest process. It has a boot id,
+ * a member record, one outbox per lane, and a producer per slot.
+ */
+export interface Endpoint {
+  /** `id#boot`. Changes when the process was declared dead: then `onResync` is called for every lane. */
+  readonly boot: string
+  /** Whether the store answered lately: heartbeats and appends within their deadlines. */
+  readonly healthy: boolean
+  readonly plan: Plan | null
+  /**
+   * Resolves once with the outcome, at the latest after the publish deadline. Never rejects. The same (room, sender,
+   * key) is one message however often it is published.
+   */
+  publish(message: PublishRequest): Promise<PublishOutcome>
+  /** Fire and forget; may be dropped. */
+  ephemeral(room: string, event: OutEvent): void
+  /** Declares or withdraws interest. Answered by an `interest` record that carries the nonce. Resent until committed. */
+  interest(room: string, on: boolean, nonce: string): void
+  /** Committed events with a seq > `after`, oldest first, at the most `limit` log entries. Rejects with StoreError. */
+  history(room: string, after: number, limit: number): Promise<readonly LogEntry[]>
+  /** Newest log entries below `before`, newest first. */
+  tail(room: string, before: number, limit: number): Promise<readonly LogEntry[]>
+  close(): Promise<void>
+}
+
+export interface PublishRequest {
+  readonly room: string
+  readonly key: string
+  readonly sender: string
+  readonly options: string
+  readonly tail: string
+}
+
+/**
+ * `unknown`: it may have been committed or may yet be. `refused` with OVERLOADED: certainly not, and it will not be.
+ * Any other code is the worker's refusal.
+ */
+export type PublishOutcome =
+  | { readonly type: 'committed'; readonly epoch: string; readonly seq: number }
+  | { readonly type: 'refused'; readonly code: string; readonly retryAfterMs: number }
+  | { readonly type: 'unknown'; readonly retryAfterMs: number }

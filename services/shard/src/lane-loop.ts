@@ -1,0 +1,247 @@
+import type { CommitReply } from '@flotilla/core/commit'
+import type { LogEntry } from '@flotilla/core/entry'
+import { stepLane } from '@flotilla/core/lane'
+import { createLane, ownedEpochs, pendingBytes } from '@flotilla/core/lane-state'
+import type { LaneEffect, LaneInput, LaneState } from '@flotilla/core/lane-state'
+import { createBackoff } from '@flotilla/node/backoff'
+import type { Log } from '@flotilla/node/log'
+import type { Scope } from '@flotilla/node/scope'
+import { StoreError } from '@flotilla/node/store/port'
+import type { Store } from '@flotilla/node/store/port'
+import type { ShardMetrics } from './metrics.ts'
+
+/** Input read but not yet committed, bytes per lane; above it the lane is not read further. */
+const maxPendingBytes = 16_777_216
+/** Log entries per page when a room is loaded. */
+const roomPage = 256
+const readBlockMs = 1_000
+const readCount = 256
+/** Rooms of one lane that are loaded at the same time. */
+const maxLoads = 64
+
+export interface LaneDeps {
+  readonly store: Store
+  readonly log: Log
+  readonly scope: Scope
+  readonly metrics: ShardMetrics
+  /** Asks for a heartbeat, and for a new list of members, as soon as possible. */
+  report(): void
+  refreshMembers(): void
+}
+
+export interface LaneLoop {
+  input(input: LaneInput): void
+  owned(): Map<number, number>
+  /** While true nothing new is read; state and commits under way are kept. */
+  pause(paused: boolean): void
+}
+
+/** Runs one lane: executes the effects of the reducer and feeds it their answers. */
+export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
+  const { store, scope } = deps
+  const state = createLane(lane, store.shape.lanes, owner)
+  const reader = createReader(state, deps, (input) => step(input))
+  const loads = createGate(maxLoads)
+
+  function step(input: LaneInput): void {
+    if (scope.signal.aborted) return
+    const effects = stepLane(state, input, { now: performance.now(), wallMs: Date.now() })
+    for (const effect of effects) execute(effect)
+    reader.consumed()
+  }
+
+  function execute(effect: LaneEffect): void {
+    switch (effect.type) {
+      case 'read':
+        return reader.read(effect.slot, effect.cursor, effect.read)
+      case 'release':
+        deps.metrics.released.inc({ reason: effect.reason })
+        deps.log[effect.reason === 'conflict' ? 'error' : 'info']('slot released', { slot: effect.slot, reason: effect.reason })
+        return reader.stop(effect.slot)
+      case 'members':
+        return deps.refreshMembers()
+      case 'report':
+        return deps.report()
+      case 'commit':
+        deps.metrics.commits.inc()
+        deps.metrics.messages.inc(effect.messages)
+        return answer(effect.id, store.slots.commit(lane, effect.commits))
+      case 'vouch':
+        return answer(effect.id, store.slots.vouch(lane, effect.prefixes))
+      case 'values':
+        return ask('values', () => store.slots.values(lane, effect.slots), (values) => step({ type: 'values', values }))
+      case 'claim':
+        return claim(effect)
+      case 'loadRoom':
+        return loads(() => loadRoom(effect))
+      case 'maintain':
+        return tell('maintain', store.slots.maintain(lane, effect.work))
+      case 'deadLetter':
+        for (const entry of effect.entries) {
+          deps.metrics.deadLetters.inc()
+          deps.log.error('input entry cannot be decoded, put aside', { slot: effect.slot, entry: entry.id })
+          tell('dead letter', store.inputs.deadLetter(effect.slot, entry, 'undecodable'))
+        }
+    }
+  }
+
+  function answer(id: number, call: Promise<CommitReply>): void {
+    const started = performance.now()
+    call.then(
+      (reply) => {
+        deps.metrics.commitSeconds.observe((performance.now() - started) / 1_000)
+        step({ type: 'committed', id, reply })
+      },
+      (error: unknown) => {
+        deps.metrics.commitFailures.inc()
+        deps.log.warn('commit not answered', { lane, error: describe(error) })
+        step({ type: 'commitFailed', id })
+      },
+    )
+  }
+
+  /** Repeats a read-only or idempotent call until the store answers; ends with the scope. */
+  function ask<T>(what: string, call: () => Promise<T>, then: (value: T) => void): void {
+    void askUntilAnswered(what, call, deps).then((value) => {
+      if (value !== undefined) then(value)
+    })
+  }
+
+  function claim(effect: Extract<LaneEffect, { type: 'claim' }>): void {
+    const call = async (): Promise<Extract<LaneInput, { type: 'claimed' }> | 'superseded'> => {
+      if (state.claiming.get(effect.claim.slot) !== effect.claim) return 'superseded'
+      const reply = await store.slots.claim(effect.claim)
+      const interest = reply.ok ? await store.rooms.interest(effect.claim.slot) : []
+      return { type: 'claimed', claim: effect.claim, reply, interest }
+    }
+    ask('claim', call, (input) => {
+      if (input === 'superseded') return
+      deps.metrics.claims.inc({ result: input.reply.ok ? 'taken' : 'refused' })
+      step(input)
+    })
+  }
+
+  async function loadRoom(effect: Extract<LaneEffect, { type: 'loadRoom' }>): Promise<void> {
+    const entries = await askUntilAnswered('load room', () => readRoom(store, effect.room), deps)
+    if (entries !== undefined) step({ type: 'room', slot: effect.slot, read: effect.read, room: effect.room, entries })
+  }
+
+  function tell(what: string, call: Promise<void>): void {
+    call.catch((error: unknown) => deps.log.warn(`${what} failed, it is repeated or not needed`, { lane, error: describe(error) }))
+  }
+
+  scope.every(100, () => step({ type: 'tick' }))
+  return { input: step, owned: () => ownedEpochs(state), pause: reader.pause }
+}
+
+async function askUntilAnswered<T>(what: string, call: () => Promise<T>, deps: LaneDeps): Promise<T | undefined> {
+  const backoff = createBackoff({ baseMs: 50, maxMs: 2_000, random: Math.random })
+  while (!deps.scope.signal.aborted) {
+    try {
+      return await call()
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error
+      deps.log.warn(`${what} failed, asking again`, { error: error.message })
+      await deps.scope.sleep(backoff.next())
+    }
+  }
+  return undefined
+}
+
+/** All entries of the room's log, oldest first: what it keeps is what must be remembered. */
+async function readRoom(store: Store, room: string): Promise<LogEntry[]> {
+  const newestFirst: LogEntry[] = []
+  for (let before = Infinity; ; ) {
+    const page = await store.rooms.tail(room, before, roomPage)
+    newestFirst.push(...page)
+    const oldest = page.at(-1)
+    if (oldest === undefined || page.length < roomPage) return newestFirst.toReversed()
+    before = oldest.first
+  }
+}
+
+function describe(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** At most `limit` tasks at a time; the others wait in order. */
+function createGate(limit: number): (task: () => Promise<void>) => void {
+  const waiting: (() => Promise<void>)[] = []
+  let running = 0
+  const next = (): void => {
+    while (running < limit) {
+      const task = waiting.shift()
+      if (task === undefined) return
+      running += 1
+      void task().finally(() => {
+        running -= 1
+        next()
+      })
+    }
+  }
+  return (task) => {
+    waiting.push(task)
+    next()
+  }
+}
+
+interface Reader {
+  read(slot: number, cursor: string, read: number): void
+  stop(slot: number): void
+  consumed(): void
+  pause(paused: boolean): void
+}
+
+/** One blocking read of all slots of the lane at a time; a change of the slots wakes it. */
+function createReader(state: LaneState, deps: LaneDeps, step: (input: LaneInput) => void): Reader {
+  const cursors = new Map<number, { cursor: string; read: number }>()
+  let paused = false
+  let wakeIdle: (() => void) | undefined
+  const changed = (): void => {
+    wakeIdle?.()
+    deps.store.inputs.wake(state.lane)
+  }
+  const ready = (): boolean => cursors.size > 0 && !paused && pendingBytes(state) < maxPendingBytes
+
+  deps.scope.loop(`read lane ${state.lane}`, async (signal) => {
+    while (!signal.aborted) {
+      if (!ready()) {
+        await new Promise<void>((resolve) => {
+          wakeIdle = resolve
+          signal.addEventListener('abort', () => resolve(), { once: true })
+        })
+        continue
+      }
+      const asked = new Map([...cursors].map(([slot, at]) => [slot, at.cursor]))
+      const reads = new Map([...cursors].map(([slot, at]) => [slot, at.read]))
+      const found = await deps.store.inputs.read(state.lane, asked, { blockMs: readBlockMs, count: readCount, signal })
+      const batch = []
+      for (const [slot, entries] of found) {
+        const at = cursors.get(slot)
+        const last = entries.at(-1)
+        if (at === undefined || last === undefined || at.read !== reads.get(slot)) continue
+        at.cursor = last.id
+        batch.push({ slot, read: at.read, entries })
+      }
+      if (batch.length > 0) step({ type: 'entries', reads: batch })
+    }
+  })
+
+  return {
+    read: (slot, cursor, read) => {
+      cursors.set(slot, { cursor, read })
+      changed()
+    },
+    stop: (slot) => {
+      if (cursors.delete(slot)) changed()
+    },
+    consumed: () => {
+      if (wakeIdle !== undefined && ready()) wakeIdle()
+    },
+    pause: (value) => {
+      if (paused === value) return
+      paused = value
+      changed()
+    },
+  }
+}

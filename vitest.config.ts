@@ -1,0 +1,28 @@
+import { defineConfig } from 'vitest/config'
+
+const source = { resolve: { conditions: ['source'] }, ssr: { resolve: { conditions: ['source'] } } }
+
+export default defineConfig({
+  ...source,
+  test: {
+    projects: [
+      {
+        ...source,
+        test: {
+          name: 'unit',
+          include: ['packages/*/src/**/*.test.ts', 'services/*/src/**/*.test.ts', 'test/*.test.ts'],
+          exclude: ['**/*.redis.test.ts', '**/node_modules/**'],
+        },
+      },
+      {
+        ...source,
+        test: { name: 'redis', include: ['**/*.redis.test.ts'], exclude: ['**/node_modules/**'], testTimeout: 30_000 },
+      },
+      { ...source, test: { name: 'sim', include: ['packages/core/sim/**/*.test.ts'], testTimeout: 600_000 } },
+      {
+        ...source,
+        test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: 300_000, fileParallelism: false },
+      },
+    ],
+  },
+})
