@@ -201,7 +201,7 @@ function closeDraft(state: SlotState, draft: Draft, context: ConsumeContext): Re
   for (const [name, log] of draft.logs) {
     deliverRun(state, draft, log)
     const keepFromSeq = closeEntry(log.room, log.keys, context.now)
-    const body = encodeLog({ tag: log.room.tag, first: log.first, timeMs: context.wallMs, messages: log.messages })
+    const body = encodeLog({ inc: state.inc, tag: log.room.tag, first: log.first, timeMs: context.wallMs, messages: log.messages })
     draft.bytes += body.length
     logs.push({ room: name, lastSeq: log.room.head, body, keepFromSeq })
   }

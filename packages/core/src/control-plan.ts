@@ -1,12 +1,13 @@
 import type { Sighting } from './control-members.ts'
+import { workerHeartbeatMs } from './limits.ts'
 import type { Assignment, Plan } from './plan.ts'
 
 export type Slots = readonly (Assignment | null)[]
 
 /** A worker that reports nothing for its assignment for this long gets a new epoch: its claim may have been refused, ms. */
 export const claimSilenceMs = 5_000
-/** Heartbeats after which a worker's report certainly comes after it read a new assignment. */
-const beatsToHear = 3
+/** A worker has heard of a new assignment, tried it and reported within this time, two heartbeats, ms. */
+const hearMs = 2 * workerHeartbeatMs
 
 /**
  * Which plan control goes on from. Memory wins over a stored plan of a lower version, for the store may have gone back
@@ -47,7 +48,8 @@ export function highestEpoch(slots: Slots, workers: ReadonlyMap<string, Sighting
   let highest = 0
   for (const assignment of slots) highest = Math.max(highest, assignment?.epoch ?? 0, assignment?.confirmed ?? 0)
   for (const { member } of workers.values()) {
-    for (const epoch of Object.values(member?.owned ?? {})) if (Number.isSafeInteger(epoch)) highest = Math.max(highest, epoch)
+    for (const epoch of Object.values(member?.owned ?? {}))
+      if (Number.isSafeInteger(epoch)) highest = Math.max(highest, epoch)
   }
   return highest
 }
@@ -57,8 +59,8 @@ export interface Wait {
   readonly epoch: number
   /** Time under an answering store. */
   readonly ms: number
-  /** A request for a new epoch counts from this beat of the worker on: earlier ones do not know the assignment yet. */
-  readonly heardAtBeat: number
+  /** A request for a new epoch counts after this time: until then the worker may not know the assignment yet. */
+  readonly heardMs: number
 }
 export type Waits = ReadonlyMap<number, Wait>
 
@@ -74,7 +76,7 @@ export function awaitReports(
     const member = assignment === null ? undefined : workers.get(assignment.worker)?.member
     if (assignment === null || member === undefined || member?.owned?.[slot] === assignment.epoch) return
     const wait = before.get(slot)
-    if (wait?.epoch !== assignment.epoch) after.set(slot, { epoch: assignment.epoch, ms: 0, heardAtBeat: 0 })
+    if (wait?.epoch !== assignment.epoch) after.set(slot, { epoch: assignment.epoch, ms: 0, heardMs: 0 })
     else after.set(slot, { ...wait, ms: elapsedMs === null ? 0 : wait.ms + elapsedMs })
   })
   return after
@@ -86,7 +88,7 @@ export function slotsToReclaim(waits: Waits, slots: Slots, workers: ReadonlyMap<
   for (const [slot, wait] of waits) {
     const seen = workers.get(slots[slot]?.worker ?? '')
     if (seen === undefined || !seen.present || seen.member === null) continue
-    const asks = (seen.member.owned?.[slot] ?? 1) <= 0 && seen.member.beat >= wait.heardAtBeat
+    const asks = (seen.member.owned?.[slot] ?? 1) <= 0 && wait.ms >= wait.heardMs
     if (asks || wait.ms > claimSilenceMs) reclaim.push(slot)
   }
   return reclaim
@@ -106,26 +108,32 @@ export interface NumberedMove extends Move {
 }
 
 /** Applies moves with the epochs `first …`; `confirmed` goes with the slot. */
-export function applyMoves(slots: Slots, moves: readonly Move[], first: number): { slots: Slots; numbered: NumberedMove[] } {
+export function applyMoves(
+  slots: Slots,
+  moves: readonly Move[],
+  first: number,
+): { slots: Slots; numbered: NumberedMove[] } {
   const moved = [...slots]
   const numbered = moves.map((move, i) => ({ ...move, epoch: first + i }))
-  for (const { slot, to, epoch } of numbered) moved[slot] = { worker: to, epoch, confirmed: moved[slot]?.confirmed ?? 0 }
+  for (const { slot, to, epoch } of numbered)
+    moved[slot] = { worker: to, epoch, confirmed: moved[slot]?.confirmed ?? 0 }
   return { slots: moved, numbered }
 }
 
 /** The waits of slots that were just moved. */
-export function awaitMoved(waits: Waits, moves: readonly NumberedMove[], workers: ReadonlyMap<string, Sighting>): Waits {
+export function awaitMoved(waits: Waits, moves: readonly NumberedMove[]): Waits {
   const after = new Map(waits)
-  for (const { slot, to, epoch } of moves) {
-    const beat = workers.get(to)?.member?.beat ?? 0
-    after.set(slot, { epoch, ms: 0, heardAtBeat: beat + beatsToHear })
-  }
+  for (const { slot, epoch } of moves) after.set(slot, { epoch, ms: 0, heardMs: hearMs })
   return after
 }
 
 export function samePlan(a: Pick<Plan, 'slots' | 'runs'>, b: Pick<Plan, 'slots' | 'runs'>): boolean {
   const sameRuns = a.runs.length === b.runs.length && a.runs.every((run, i) => run === b.runs[i])
-  return sameRuns && a.slots.length === b.slots.length && a.slots.every((x, slot) => sameAssignment(x, b.slots[slot] ?? null))
+  return (
+    sameRuns &&
+    a.slots.length === b.slots.length &&
+    a.slots.every((x, slot) => sameAssignment(x, b.slots[slot] ?? null))
+  )
 }
 
 function sameAssignment(a: Assignment | null, b: Assignment | null): boolean {

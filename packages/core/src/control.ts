@@ -1,8 +1,16 @@
 import { livingWorkers, sight } from './control-members.ts'
-import type { Sightings } from './control-members.ts'
-import { planMoves } from './control-moves.ts'
-import { acceptReports, adoptPlan, applyMoves, awaitMoved, awaitReports, highestEpoch, samePlan } from './control-plan.ts'
-import type { Move, NumberedMove, Waits } from './control-plan.ts'
+import { decideMoves } from './control-moves.ts'
+import type { MoveContext } from './control-moves.ts'
+import {
+  acceptReports,
+  adoptPlan,
+  applyMoves,
+  awaitMoved,
+  awaitReports,
+  highestEpoch,
+  samePlan,
+} from './control-plan.ts'
+import type { Move, NumberedMove } from './control-plan.ts'
 import type { Member, Plan, Role } from './plan.ts'
 
 /** How often the fleet is read, ms. */
@@ -27,14 +35,12 @@ type Phase =
   | { readonly type: 'numbering'; readonly moves: readonly Move[] }
   | { readonly type: 'publishing'; readonly before: Plan }
 
-export interface ControlState {
+export interface ControlState extends MoveContext {
   /** Slots of the fleet, as configured. */
   readonly slots: number
   readonly phase: Phase
   /** The plan as control holds it. Version 0: nothing was published yet. */
   readonly plan: Plan
-  readonly sightings: Sightings
-  readonly waits: Waits
   /** Highest epoch ever seen or issued. */
   readonly highest: number
   /** Until when, by control's own clock, nobody else can have the lease; null: not the leader. */
@@ -47,14 +53,18 @@ export interface ControlState {
   readonly runs: readonly string[]
   /** The stored plan has another number of slots: nothing is decided. */
   readonly mismatch: boolean
-  readonly drains: ReadonlySet<string>
   readonly removals: ReadonlyMap<string, number>
 }
 
 export type ControlInput =
   | { readonly type: 'tick' }
   | { readonly type: 'led'; readonly leading: boolean }
-  | { readonly type: 'observed'; readonly members: readonly Member[]; readonly plan: Plan | null; readonly runs: readonly string[] }
+  | {
+      readonly type: 'observed'
+      readonly members: readonly Member[]
+      readonly plan: Plan | null
+      readonly runs: readonly string[]
+    }
   | { readonly type: 'epochs'; readonly first: number; readonly count: number }
   | { readonly type: 'published'; readonly ok: boolean }
   /** The answer to an effect did not come: the store is away, and what a write did is not known. */
@@ -92,6 +102,8 @@ export function startControl(slots: number): ControlState {
     runs: [],
     mismatch: false,
     drains: new Set(),
+    successors: new Map(),
+    movedAtMs: null,
     removals: new Map(),
   }
 }
@@ -149,8 +161,10 @@ function ledBy(state: ControlState, leading: boolean): Pick<ControlState, 'lead'
 }
 
 function observe(state: ControlState, read: Extract<ControlInput, { type: 'observed' }>, nowMs: number): ControlStep {
-  const elapsedMs = countedSilence(state, read.runs, nowMs)
-  const seen = { ...state, phase: idle, observedAtMs: nowMs, outage: false, runs: read.runs }
+  // Of a server that does not say which run it is, the last one known is taken.
+  const runs = read.runs.map((run, primary) => (run === '' ? (state.runs[primary] ?? '') : run))
+  const elapsedMs = countedSilence(state, runs, nowMs)
+  const seen = { ...state, phase: idle, observedAtMs: nowMs, outage: false, runs }
   if (read.plan !== null && read.plan.slots.length !== state.slots) {
     return { state: { ...seen, mismatch: true }, effects: [] }
   }
@@ -182,8 +196,8 @@ function countedSilence(state: ControlState, runs: readonly string[], nowMs: num
 
 function decide(state: ControlState, stored: Plan | null, nowMs: number): ControlStep {
   const { removals, effects } = remove(state, nowMs)
-  const next = { ...state, removals }
-  const moves = planMoves(next, nowMs)
+  const { moves, successors } = decideMoves(state, nowMs)
+  const next = { ...state, removals, successors }
   if (moves.length > 0) {
     const phase = { type: 'numbering', moves } as const
     effects.push({ type: 'issueEpochs', above: state.highest, count: moves.length })
@@ -191,8 +205,8 @@ function decide(state: ControlState, stored: Plan | null, nowMs: number): Contro
   }
   const written = stored !== null && stored.version === state.plan.version
   if (written && samePlan(stored, { slots: state.plan.slots, runs: state.runs })) return { state: next, effects }
-  const published = publish(next, [])
-  return { state: published.state, effects: [...effects, ...published.effects] }
+  const step = publish(next, [])
+  return { state: step.state, effects: [...effects, ...step.effects] }
 }
 
 function remove(state: ControlState, nowMs: number): { removals: Map<string, number>; effects: ControlEffect[] } {
@@ -215,14 +229,18 @@ function number(state: ControlState, answer: { first: number; count: number }, n
   const usable = answer.first > state.highest && answer.count >= phase.moves.length
   if (!usable || !isLeading(state, nowMs)) return { state: { ...state, phase: idle }, effects: [] }
   const { slots, numbered } = applyMoves(state.plan.slots, phase.moves, answer.first)
-  const waits = awaitMoved(state.waits, numbered, state.sightings)
+  const waits = awaitMoved(state.waits, numbered)
   const highest = answer.first + answer.count - 1
-  return publish({ ...state, plan: { ...state.plan, slots }, waits, highest }, numbered, state.plan)
+  const movedAtMs = numbered.some(({ reason }) => reason !== 'reclaim') ? nowMs : state.movedAtMs
+  return publish({ ...state, plan: { ...state.plan, slots }, waits, highest, movedAtMs }, numbered, state.plan)
 }
 
 function publish(state: ControlState, moves: readonly NumberedMove[], before: Plan = state.plan): ControlStep {
   const plan = { version: state.plan.version + 1, slots: state.plan.slots, runs: state.runs }
-  return { state: { ...state, plan, phase: { type: 'publishing', before } }, effects: [{ type: 'publish', plan, moves }] }
+  return {
+    state: { ...state, plan, phase: { type: 'publishing', before } },
+    effects: [{ type: 'publish', plan, moves }],
+  }
 }
 
 /** A refused plan is forgotten: another leader's is stored, and the next read brings it. */

@@ -205,6 +205,8 @@ export interface LogMessage {
 }
 /** One entry of a room's log: messages `first … first + messages.length − 1` of the life `tag`; id `<last>-0`. */
 export interface LogEntry {
+  /** The slot's incarnation when it was written: a reader that knows an older one has a loss of continuity to tell first. */
+  readonly inc: number
   readonly tag: number
   readonly first: number
   /** Wall clock of the committing worker, ms since 1970: for the policy's age only, never for order. */
@@ -213,7 +215,7 @@ export interface LogEntry {
 }
 
 export function encodeLog(entry: LogEntry): string {
-  let text = `${ENTRY_VERSION}${US}${entry.tag}${US}${entry.first}${US}${entry.timeMs}`
+  let text = `${ENTRY_VERSION}${US}${entry.inc}${US}${entry.tag}${US}${entry.first}${US}${entry.timeMs}`
   for (const m of entry.messages) text += US + m.sender + US + m.key + US + m.options + US + m.tail
   return text
 }
@@ -221,10 +223,10 @@ export function encodeLog(entry: LogEntry): string {
 /** Undefined when the entry is not of a form this version knows. */
 export function decodeLog(body: string): LogEntry | undefined {
   const f = body.split(US)
-  if (f[0] !== ENTRY_VERSION || f.length < 8 || (f.length - 4) % 4 !== 0) return undefined
+  if (f[0] !== ENTRY_VERSION || f.length < 9 || (f.length - 5) % 4 !== 0) return undefined
   const messages: LogMessage[] = []
-  for (let i = 4; i < f.length; i += 4) {
+  for (let i = 5; i < f.length; i += 4) {
     messages.push({ sender: field(f, i), key: field(f, i + 1), options: field(f, i + 2), tail: field(f, i + 3) })
   }
-  return { tag: number(f, 1), first: number(f, 2), timeMs: number(f, 3), messages }
+  return { inc: number(f, 1), tag: number(f, 2), first: number(f, 3), timeMs: number(f, 4), messages }
 }

@@ -79,6 +79,7 @@ export function stepLane(state: LaneState, input: LaneInput, clock: Clock): Lane
 function takePlan(state: LaneState, plan: Plan, effects: LaneEffect[]): void {
   if (state.plan !== null && plan.version < state.plan.version) return
   state.plan = plan
+  for (const slot of state.refused.keys()) if (plan.slots[slot]?.worker !== state.owner) state.refused.delete(slot)
   for (const own of [...state.slots.values()]) {
     const assigned = plan.slots[own.slot]
     if (assigned === undefined || assigned === null || assigned.epoch <= own.epoch) continue

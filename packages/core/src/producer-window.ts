@@ -15,7 +15,6 @@ const maxRetryMs = 1_000
 const maxStallMs = 5_000
 const maxStallResendBytes = 1_048_576
 
-
 function takeAttempt(state: ProducerState, attempt: number): WindowEntry | undefined {
   const entry = state.attempts.get(attempt)
   if (entry === undefined) return undefined

@@ -9,7 +9,7 @@ import type { Plan } from '@flotilla/core/plan'
 export interface Endpoint {
   /** `id#boot`. Changes when the process was declared dead: then `onResync` is called for every lane. */
   readonly boot: string
-  /** Whether the store answered lately: heartbeats and appends within their deadlines. */
+  /** Whether the store answered a heartbeat within the last 3 s. */
   readonly healthy: boolean
   readonly plan: Plan | null
   /**
@@ -19,7 +19,10 @@ export interface Endpoint {
   publish(message: PublishRequest): Promise<PublishOutcome>
   /** Fire and forget; may be dropped. */
   ephemeral(room: string, event: OutEvent): void
-  /** Declares or withdraws interest. Answered by an `interest` record that carries the nonce. Resent until committed. */
+  /**
+   * Declares or withdraws interest. Answered by an `interest` record that carries the nonce. Resent until committed.
+   * A declaration that was never sent (the store is away) is replaced by the room's next one: only that is answered.
+   */
   interest(room: string, on: boolean, nonce: string): void
   /** Committed events with a seq > `after`, oldest first, at the most `limit` log entries. Rejects with StoreError. */
   history(room: string, after: number, limit: number): Promise<readonly LogEntry[]>

@@ -85,8 +85,13 @@ export function fleetView(state: ControlState, self: { boot: string; version: st
     version: self.version,
     leader: leaderOf(state, self.boot, nowMs),
     observedMsAgo: sinceReadMs === null ? null : Math.round(sinceReadMs),
-    plan: { version: state.plan.version, slots, inFlight: [...state.waits.keys()].sort((a, b) => a - b), orphans: orphanedSlots(state) },
-    members: members.sort((a, b) => a.role.localeCompare(b.role) || a.boot.localeCompare(b.boot)),
+    plan: {
+      version: state.plan.version,
+      slots,
+      inFlight: [...state.waits.keys()].toSorted((a, b) => a - b),
+      orphans: orphanedSlots(state),
+    },
+    members: members.toSorted((a, b) => a.role.localeCompare(b.role) || a.boot.localeCompare(b.boot)),
     runs: state.runs,
   }
 }

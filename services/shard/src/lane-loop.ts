@@ -1,9 +1,9 @@
 import type { CommitReply } from '@flotilla/core/commit'
 import type { LogEntry } from '@flotilla/core/entry'
-import { stepLane } from '@flotilla/core/lane'
-import { createLane, ownedEpochs, pendingBytes } from '@flotilla/core/lane-state'
+import { ownedEpochs, pendingBytes, stepLane } from '@flotilla/core/lane'
+import { createLane } from '@flotilla/core/lane-state'
 import type { LaneEffect, LaneInput, LaneState } from '@flotilla/core/lane-state'
-import { createBackoff } from '@flotilla/node/backoff'
+import { createBackoff, wait } from '@flotilla/node/backoff'
 import type { Log } from '@flotilla/node/log'
 import type { Scope } from '@flotilla/node/scope'
 import { StoreError } from '@flotilla/node/store/port'
@@ -142,7 +142,7 @@ async function askUntilAnswered<T>(what: string, call: () => Promise<T>, deps: L
     } catch (error) {
       if (!(error instanceof StoreError)) throw error
       deps.log.warn(`${what} failed, asking again`, { error: error.message })
-      await deps.scope.sleep(backoff.next())
+      await wait(backoff.next(), deps.scope.signal).catch(() => undefined)
     }
   }
   return undefined

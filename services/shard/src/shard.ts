@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { workerDeadMs, workerHeartbeatMs } from '@flotilla/core/limits'
 import type { Member, Plan } from '@flotilla/core/plan'
+import { wait } from '@flotilla/node/backoff'
 import type { Log } from '@flotilla/node/log'
 import type { Metrics } from '@flotilla/node/metrics'
 import type { Scope } from '@flotilla/node/scope'
@@ -129,7 +130,7 @@ export async function startShard(options: ShardOptions, deps: ShardDeps): Promis
       const others = (): boolean => members.some((each) => each.role === 'shard' && each.boot !== boot && each.state === 'live')
       while (Object.keys(owned()).length > 0 && others() && performance.now() < deadline) {
         await heartbeat()
-        await scope.sleep(50)
+        await wait(50, scope.signal)
       }
       await store.fleet.remove(boot)
     },

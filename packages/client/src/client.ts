@@ -1,0 +1,258 @@
+import type { ServerFrame } from '@flotilla/core/frames'
+import type { Position } from '@flotilla/core/position'
+import { after } from './backoff.ts'
+import { Connector } from './connector.ts'
+import type { ClientState } from './connector.ts'
+import { Emitter } from './emitter.ts'
+import type { EventListener, Off, RoomEvent } from './emitter.ts'
+import { ClosedError, TimeoutError } from './errors.ts'
+import type { FlotillaError } from './errors.ts'
+import { settle } from './options.ts'
+import type { ConnectOptions, Settings } from './options.ts'
+import { encodePublish, PublishQueue } from './queue.ts'
+import type { Published, PublishOptions } from './queue.ts'
+import { Rooms } from './rooms.ts'
+import type { ConnectedFrame } from './socket.ts'
+import type { SubscribeOptions, Subscription } from './subscription.ts'
+import { Wire } from './wire.ts'
+
+export {
+  ClosedError,
+  ConnectError,
+  FlotillaError,
+  PublishRefusedError,
+  PublishUnknownError,
+  QueueFullError,
+  TimeoutError,
+} from './errors.ts'
+export type { ReconnectOptions } from './backoff.ts'
+export type { Carriage, ConnectOptions, Log, QueueOptions, TokenSource } from './options.ts'
+export type { Continuity, Filter, SubscribeOptions, Subscription } from './subscription.ts'
+export type { SocketConstructor, SocketLike } from './socket.ts'
+export type { ClientState, ConnectedFrame, EventListener, Off, Position, Published, PublishOptions, RoomEvent }
+
+export interface Client {
+  readonly state: ClientState
+  /** Why the last connection, or attempt to make one, ended. */
+  readonly lastError: FlotillaError | undefined
+  /** What the server said of this user and connection at the last `connected`. */
+  readonly session: ConnectedFrame | undefined
+  /**
+   * Resolves at the server's answer, across reconnects if need be. Rejects with the server's code, or
+   * `ALREADY_SUBSCRIBED` when the room is subscribed with another filter or a position is given.
+   * @example const chat = await client.subscribe('conversation:9', { onEvent: (e) => show(e.data) })
+   */
+  subscribe(room: string, options?: SubscribeOptions): Promise<Subscription>
+  /**
+   * Resolves when the message is committed. It is tried again, under the same key, until the server takes or refuses
+   * it (`PublishRefusedError`) or the time is over (`PublishUnknownError`, or `TimeoutError` when it was certainly not
+   * published). Rejects at once with `QueueFullError` when too many wait.
+   * @example const { position } = await client.publish('conversation:9', 'message', { text: 'hello' })
+   */
+  publish(room: string, event: string, data: unknown, options?: PublishOptions & { readonly ephemeral?: false }): Promise<Published>
+  /** An ephemeral event is sent when there is a connection, else dropped; nobody acknowledges it. */
+  publish(room: string, event: string, data: unknown, options: { readonly ephemeral: true }): Promise<void>
+  /** Events of every room, by name or all with `*`. */
+  on(event: string, listener: EventListener): Off
+  room(room: string): RoomView
+  onState(listener: (state: ClientState) => void): Off
+  /** Ends the connection. What waits is rejected with `ClosedError` (`PublishUnknownError` when it was on its way). */
+  close(): void
+}
+
+/** One room of a client. */
+export interface RoomView {
+  on(event: string, listener: EventListener): Off
+  subscribe(options?: SubscribeOptions): Promise<Subscription>
+  publish(event: string, data: unknown, options?: PublishOptions): Promise<Published>
+}
+
+interface Settle {
+  resolve(client: Client): void
+  reject(error: FlotillaError): void
+}
+
+class FleetClient implements Client {
+  readonly #settings: Settings
+  readonly #connector: Connector
+  readonly #wire: Wire
+  readonly #rooms: Rooms
+  readonly #queue: PublishQueue
+  readonly #events: Emitter<RoomEvent>
+  readonly #byRoom = new Map<string, Emitter<RoomEvent>>()
+  readonly #states: Emitter<ClientState>
+  readonly #stopTimeout: () => void
+  /** Frames held while `#paused`. */
+  #inbox: ServerFrame[] = []
+  #paused = false
+  #session: ConnectedFrame | undefined
+
+  constructor(settings: Settings, ready: Settle) {
+    this.#settings = settings
+    this.#events = new Emitter(settings.log)
+    this.#states = new Emitter(settings.log)
+    this.#stopTimeout = after(settings.timeoutMs, () => {
+      const cause = this.#connector.lastError
+      this.#connector.close(new TimeoutError(`not connected within ${settings.timeoutMs} ms`, { cause }))
+    })
+    this.#connector = this.#connect(ready)
+    this.#wire = new Wire(
+      () => this.#connector.up,
+      (text) => this.#connector.send(text),
+    )
+    this.#queue = new PublishQueue(settings, this.#wire)
+    this.#rooms = new Rooms(settings, this.#wire, {
+      deliver: (event) => {
+        this.#byRoom.get(event.room)?.emit(event.event, event)
+        this.#events.emit(event.event, event)
+      },
+      pause: () => this.#pause(),
+      drop: (reason) => this.#connector.drop(reason),
+    })
+    this.#connector.open()
+  }
+
+  get state(): ClientState {
+    return this.#connector.state
+  }
+  get lastError(): FlotillaError | undefined {
+    return this.#connector.lastError
+  }
+  get session(): ConnectedFrame | undefined {
+    return this.#session
+  }
+
+  subscribe(room: string, options: SubscribeOptions = {}): Promise<Subscription> {
+    if (this.state === 'closed') return Promise.reject(new ClosedError())
+    return this.#rooms.subscribe(room, options)
+  }
+
+  publish(room: string, event: string, data: unknown, options?: PublishOptions & { readonly ephemeral?: false }): Promise<Published>
+  publish(room: string, event: string, data: unknown, options: { readonly ephemeral: true }): Promise<void>
+  publish(
+    room: string,
+    event: string,
+    data: unknown,
+    options: PublishOptions & { readonly ephemeral?: boolean } = {},
+  ): Promise<Published | void> {
+    if (this.state === 'closed') return Promise.reject(new ClosedError())
+    if (options.ephemeral !== true) return this.#queue.publish({ room, event, data, options })
+    try {
+      const { fields } = encodePublish({ room, event, data }, { ephemeral: true })
+      if (this.#wire.up) this.#wire.tell('publish', fields)
+      return Promise.resolve()
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  on(event: string, listener: EventListener): Off {
+    return this.#events.on(event, listener)
+  }
+
+  room(room: string): RoomView {
+    return {
+      on: (event, listener) => this.#onRoom(room, event, listener),
+      subscribe: (options) => this.subscribe(room, options),
+      publish: (event, data, options) => this.publish(room, event, data, options),
+    }
+  }
+
+  onState(listener: (state: ClientState) => void): Off {
+    return this.#states.on('*', listener)
+  }
+
+  close(): void {
+    this.#connector.close()
+  }
+
+  #onRoom(room: string, event: string, listener: EventListener): Off {
+    const emitter = this.#byRoom.get(room) ?? new Emitter<RoomEvent>(this.#settings.log)
+    this.#byRoom.set(room, emitter)
+    const off = emitter.on(event, listener)
+    return () => {
+      off()
+      if (emitter.empty && this.#byRoom.get(room) === emitter) this.#byRoom.delete(room)
+    }
+  }
+
+  #connect(ready: Settle): Connector {
+    return new Connector(this.#settings, {
+      up: (frame) => {
+        this.#session = frame
+        this.#stopTimeout()
+        this.#rooms.up(frame.rooms)
+        this.#queue.flush()
+        ready.resolve(this)
+        this.#pause()
+      },
+      frame: (frame) => {
+        if (this.#paused) this.#inbox.push(frame)
+        else this.#receive(frame)
+      },
+      down: () => {
+        this.#drain(true)
+        this.#wire.forget()
+        this.#rooms.lost()
+        this.#queue.lost()
+      },
+      closed: (error) => {
+        this.#stopTimeout()
+        ready.reject(error)
+        this.#rooms.close(error)
+        this.#queue.close(error)
+      },
+      state: (state) => this.#states.emit('*', state),
+    })
+  }
+
+  #receive(frame: ServerFrame): void {
+    switch (frame.type) {
+      case 'event':
+        return this.#rooms.event(frame)
+      case 'position':
+        return this.#rooms.position(frame)
+      case 'ok':
+        this.#wire.answer(frame)
+        return
+      case 'error':
+        if (!this.#wire.answer(frame) && frame.id === undefined) this.#settings.log('the server reports an error', frame)
+        return
+      default:
+        // `pong` is a sign of life, heard below; what is not known is a newer server's.
+        return
+    }
+  }
+
+  /**
+   * Frames behind the answer to `connect` or `subscribe` often arrive together with it. They wait for the next
+   * task, so that who awaited the answer has set its listeners by then.
+   */
+  #pause(): void {
+    if (this.#paused) return
+    this.#paused = true
+    setTimeout(() => this.#drain(false), 0)
+  }
+
+  /** `all`: the connection is gone, so nothing may be left. */
+  #drain(all: boolean): void {
+    this.#paused = false
+    while (this.#inbox.length > 0 && (all || !this.#paused)) {
+      const frame = this.#inbox.shift()
+      if (frame !== undefined) this.#receive(frame)
+    }
+    if (all) this.#paused = false
+  }
+}
+
+/**
+ * Connects to a fleet. Resolves when the server has said `connected`. Rejects with `ConnectError` when the server refuses
+ * for good, with `TimeoutError` after `timeoutMs`, with `FlotillaError('VALIDATION_ERROR')` on a wrong option.
+ * @example const client = await connect({ url: 'wss://live.example.com/ws', token: () => fetchToken() })
+ */
+export function connect(options: ConnectOptions): Promise<Client> {
+  return new Promise((resolve, reject) => {
+    // It settles the promise when it is connected or closed.
+    void new FleetClient(settle(options), { resolve, reject })
+  })
+}

@@ -1,0 +1,287 @@
+import { errorCodes } from '@flotilla/core/codes'
+import { accept, answered, createCursor, moveTo, positionOf } from '@flotilla/core/cursor'
+import type { EventFrame, ServerFrame } from '@flotilla/core/frames'
+import { after, fullJitterMs, hintedMs } from './backoff.ts'
+import type { RoomEvent } from './emitter.ts'
+import { FlotillaError, TimeoutError } from './errors.ts'
+import { maxRooms } from './options.ts'
+import type { Settings } from './options.ts'
+import { Handle } from './subscription.ts'
+import type { Continuity, Filter, RoomRecord, SubscribeOptions, Subscription } from './subscription.ts'
+import { fieldsOf } from './wire.ts'
+import type { ErrorFrame, OkFrame, Wire } from './wire.ts'
+
+export type PositionFrame = Extract<ServerFrame, { type: 'position' }>
+type RoomAnswer = Pick<OkFrame, 'position' | 'recovered' | 'missed' | 'reason'> & { error?: Refusal | undefined }
+type Refusal = Pick<ErrorFrame, 'code' | 'message' | 'retryAfterMs'>
+
+export interface RoomsPort {
+  /** Every event that is delivered, in order. */
+  deliver(event: RoomEvent): void
+  /** A promise was settled: let its owner act on it before the next frame. */
+  pause(): void
+  /** The server does not answer: give this connection up. */
+  drop(reason: string): void
+}
+
+/** Rooms and bytes of one `resume` frame; the server takes 1,000 rooms and 1 MiB. */
+const maxResumeRooms = 1_000
+const maxResumeBytes = 524_288
+const noAnswer: Refusal = { code: 'INTERNAL_ERROR', message: 'the server gave no answer for this room' }
+
+const askOf = (record: RoomRecord): Record<string, unknown> => ({
+  room: record.room,
+  since: positionOf(record.cursor),
+  filter: record.filter,
+})
+
+/** What the client is subscribed to: asks for it again on every connection, and judges every event by its cursor. */
+export class Rooms {
+  readonly #settings: Settings
+  readonly #wire: Wire
+  readonly #port: RoomsPort
+  readonly #records = new Map<string, RoomRecord>()
+  /** Unsubscribes under way per room: its events are not wanted any more. */
+  readonly #leaving = new Map<string, number>()
+  readonly #deadlines = new Set<() => void>()
+
+  constructor(settings: Settings, wire: Wire, port: RoomsPort) {
+    this.#settings = settings
+    this.#wire = wire
+    this.#port = port
+  }
+
+  subscribe(room: string, options: SubscribeOptions): Promise<Subscription> {
+    const known = this.#records.get(room)
+    const shared = known !== undefined && (known.handles.size > 0 || (!options.since && !options.filter))
+    if (shared && (options.since !== undefined || !sameFilter(known.filter, options.filter))) {
+      const message = `${room} is subscribed already, with another filter or position`
+      return Promise.reject(new FlotillaError('ALREADY_SUBSCRIBED', message))
+    }
+    if (known === undefined && this.#records.size >= maxRooms) {
+      return Promise.reject(new FlotillaError('TOO_MANY_SUBSCRIPTIONS', `at most ${maxRooms} rooms`))
+    }
+    const record = shared ? known : this.#create(room, options, known?.joined ?? false)
+    const handle = this.#attach(record, options)
+    const answer = handle.answered()
+    if (record.last !== undefined) handle.resolve()
+    else if (record.asking === undefined && record.stopRetry === undefined && this.#wire.up) this.#ask(record)
+    return answer
+  }
+
+  /** A new connection: asks for every room in one frame. `joined` are those the server put it into by itself. */
+  up(joined: readonly string[]): void {
+    const now = new Set(joined)
+    for (const record of [...this.#records.values()]) {
+      record.joined = now.has(record.room)
+      if (!record.joined && record.handles.size === 0) this.#records.delete(record.room)
+    }
+    for (const room of now) if (!this.#records.has(room)) this.#adopt(room)
+    let batch: RoomRecord[] = []
+    let bytes = 0
+    for (const record of this.#records.values()) {
+      const size = JSON.stringify(askOf(record)).length
+      if (batch.length >= maxResumeRooms || (batch.length > 0 && bytes + size > maxResumeBytes)) {
+        this.#resume(batch)
+        batch = []
+        bytes = 0
+      }
+      batch.push(record)
+      bytes += size
+    }
+    if (batch.length > 0) this.#resume(batch)
+  }
+
+  /** The connection is gone, and with it every request. */
+  lost(): void {
+    this.#leaving.clear()
+    for (const stop of this.#deadlines) stop()
+    this.#deadlines.clear()
+    for (const record of this.#records.values()) {
+      record.asking = undefined
+      record.stopRetry?.()
+      record.stopRetry = undefined
+    }
+  }
+
+  close(error: FlotillaError): void {
+    this.lost()
+    const handles = [...this.#records.values()].flatMap((record) => [...record.handles])
+    this.#records.clear()
+    for (const handle of handles) handle.fail(error)
+  }
+
+  event(frame: EventFrame): void {
+    if (this.#leaving.has(frame.room)) return
+    const record = this.#records.get(frame.room) ?? this.#adopt(frame.room)
+    if (frame.seq === undefined) return this.#deliver(record, frame)
+    // What comes before the answer is not lost: the answer's replay begins at the cursor.
+    if (isPending(record) && record.cursor.epoch !== null) return
+    const verdict = accept(record.cursor, frame.seq)
+    if (verdict === 'deliver') this.#deliver(record, frame)
+    else if (verdict === 'gap') this.#ask(record)
+  }
+
+  position(frame: PositionFrame): void {
+    if (this.#leaving.has(frame.room)) return
+    const record = this.#records.get(frame.room) ?? this.#adopt(frame.room)
+    if (isPending(record)) return
+    moveTo(record.cursor, frame.position, frame.recovered)
+    if (!frame.recovered) this.#tell(record, continuityOf(frame, frame.position))
+  }
+
+  #create(room: string, options: SubscribeOptions, joined: boolean): RoomRecord {
+    const { since, filter } = options
+    const cursor = createCursor({ filtered: filter !== undefined, ...(since === undefined ? {} : { since }) })
+    const empty = { asking: undefined, stopRetry: undefined, refusals: 0, last: undefined }
+    const record: RoomRecord = { room, filter, cursor, joined, handles: new Set(), ...empty }
+    this.#records.set(room, record)
+    return record
+  }
+
+  /** A room the server put this connection into. */
+  #adopt(room: string): RoomRecord {
+    const record = this.#create(room, {}, true)
+    // Beyond the limit its events are still delivered, but it is not resumed.
+    if (this.#records.size > maxRooms) this.#records.delete(room)
+    return record
+  }
+
+  #attach(record: RoomRecord, options: SubscribeOptions): Handle {
+    const handle = new Handle(record, this.#settings.log, (gone) => this.#detach(record, gone))
+    if (options.onEvent !== undefined) handle.on('*', options.onEvent)
+    if (options.onPosition !== undefined) handle.onPosition(options.onPosition)
+    const { timeoutMs } = options
+    if (timeoutMs !== undefined) {
+      handle.stopTimeout = after(timeoutMs, () => {
+        this.#detach(record, handle)
+        handle.fail(new TimeoutError(`${record.room} was not subscribed within ${timeoutMs} ms`))
+      })
+    }
+    record.handles.add(handle)
+    return handle
+  }
+
+  #detach(record: RoomRecord, handle: Handle): void {
+    const { room } = record
+    if (!record.handles.delete(handle) || record.handles.size > 0) return
+    if (record.joined || this.#records.get(room) !== record) return
+    this.#forget(record)
+    if (!this.#wire.up) return
+    this.#leaving.set(room, (this.#leaving.get(room) ?? 0) + 1)
+    this.#wire.request('unsubscribe', fieldsOf({ room }), () => {
+      const left = (this.#leaving.get(room) ?? 1) - 1
+      if (left === 0) this.#leaving.delete(room)
+      else this.#leaving.set(room, left)
+    })
+  }
+
+  #forget(record: RoomRecord): void {
+    this.#records.delete(record.room)
+    record.asking = undefined
+    record.stopRetry?.()
+    record.stopRetry = undefined
+  }
+
+  #ask(record: RoomRecord): void {
+    this.#request('subscribe', fieldsOf(askOf(record)), [record], (reply) => {
+      if (reply.type === 'error') return () => ({ error: reply })
+      return () => reply
+    })
+  }
+
+  #resume(records: readonly RoomRecord[]): void {
+    this.#request('resume', fieldsOf({ rooms: records.map(askOf) }), records, (reply) => {
+      if (reply.type === 'error') return () => ({ error: reply })
+      const answers = new Map(reply.rooms?.map((answer) => [answer.room, answer]))
+      return (room) => answers.get(room)
+    })
+  }
+
+  /** `read` turns the reply into the answer of each room. */
+  #request(
+    type: 'subscribe' | 'resume',
+    fields: string,
+    records: readonly RoomRecord[],
+    read: (reply: OkFrame | ErrorFrame) => (room: string) => RoomAnswer | undefined,
+  ): void {
+    const asking = {}
+    const isCurrent = (record: RoomRecord): boolean => record.asking === asking
+    for (const record of records) record.asking = asking
+    const stopDeadline = after(this.#settings.attemptTimeoutMs, () => {
+      this.#deadlines.delete(stopDeadline)
+      if (records.some(isCurrent)) this.#port.drop('a subscription was not answered in time')
+    })
+    this.#deadlines.add(stopDeadline)
+    this.#wire.request(type, fields, (reply) => {
+      stopDeadline()
+      this.#deadlines.delete(stopDeadline)
+      const answerOf = read(reply)
+      for (const record of records.filter(isCurrent)) {
+        record.asking = undefined
+        this.#answered(record, answerOf(record.room) ?? {})
+      }
+    })
+  }
+
+  #answered(record: RoomRecord, answer: RoomAnswer): void {
+    const { position, recovered = true, missed = 0 } = answer
+    if (answer.error !== undefined || position === undefined) return this.#refused(record, answer.error ?? noAnswer)
+    const hadPosition = record.cursor.epoch !== null
+    record.refusals = 0
+    answered(record.cursor, { position, recovered, missed })
+    const continuity = continuityOf(answer, position)
+    record.last = continuity
+    if (hadPosition) this.#tell(record, continuity)
+    for (const handle of [...record.handles]) if (handle.resolve()) this.#port.pause()
+  }
+
+  #refused(record: RoomRecord, refusal: Refusal): void {
+    const { code, message, retryAfterMs } = refusal
+    const known = Object.entries(errorCodes).find(([name]) => name === code)?.[1]
+    if (known?.retry ?? retryAfterMs !== undefined) {
+      const random = this.#settings.random()
+      const backOff = fullJitterMs(record.refusals, { minMs: 500, maxMs: 10_000 }, random)
+      record.refusals += 1
+      record.stopRetry = after(retryAfterMs === undefined ? backOff : hintedMs(retryAfterMs, random), () => {
+        record.stopRetry = undefined
+        this.#ask(record)
+      })
+      return
+    }
+    // A room that the server joined by itself goes on being delivered.
+    if (!record.joined) this.#forget(record)
+    const handles = [...record.handles]
+    record.handles.clear()
+    for (const handle of handles) handle.fail(new FlotillaError(code, message))
+    if (handles.length > 0) this.#port.pause()
+  }
+
+  #tell(record: RoomRecord, continuity: Continuity): void {
+    record.last = continuity
+    for (const handle of [...record.handles]) handle.continuity(continuity)
+  }
+
+  #deliver(record: RoomRecord, frame: EventFrame): void {
+    const { room, event, data, meta, seq } = frame
+    const { epoch } = record.cursor
+    const place = seq === undefined || epoch === null ? {} : { position: { epoch, seq } }
+    const delivered: RoomEvent = { room, event, data, meta, ...place }
+    for (const handle of [...record.handles]) handle.event(delivered)
+    this.#port.deliver(delivered)
+  }
+}
+
+/** It is being asked for, or will be: its subscription of now is not the one that counts. */
+function isPending(record: RoomRecord): boolean {
+  return record.asking !== undefined || record.stopRetry !== undefined
+}
+
+function continuityOf(answer: Omit<RoomAnswer, 'position'>, position: Continuity['position']): Continuity {
+  const { recovered = true, missed = 0, reason } = answer
+  return { position, recovered, missed, ...(reason === undefined ? {} : { reason }) }
+}
+
+function sameFilter(a: Filter | undefined, b: Filter | undefined): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
+}

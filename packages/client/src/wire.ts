@@ -1,0 +1,52 @@
+import type { ServerFrame } from '@flotilla/core/frames'
+
+export type OkFrame = Extract<ServerFrame, { type: 'ok' }>
+export type ErrorFrame = Extract<ServerFrame, { type: 'error' }>
+export type Reply = (reply: OkFrame | ErrorFrame) => void
+
+/** How requests leave and answers come back; what is not answered when the connection goes is forgotten. */
+export class Wire {
+  readonly #send: (text: string) => void
+  readonly #up: () => boolean
+  readonly #waiting = new Map<number | string, Reply>()
+  #lastId = 0
+
+  constructor(up: () => boolean, send: (text: string) => void) {
+    this.#up = up
+    this.#send = send
+  }
+
+  get up(): boolean {
+    return this.#up()
+  }
+
+  /** Sends `{"type":…,"id":…,<fields>}`; `fields` is JSON without its braces. Only while `up`. */
+  request(type: string, fields: string, reply: Reply): void {
+    const id = ++this.#lastId
+    this.#waiting.set(id, reply)
+    this.#send(`{"type":"${type}","id":${id},${fields}}`)
+  }
+
+  /** Sends what needs no answer. */
+  tell(type: string, fields: string): void {
+    this.#send(`{"type":"${type}","id":${++this.#lastId},${fields}}`)
+  }
+
+  /** False when nobody waits for it. */
+  answer(frame: OkFrame | ErrorFrame): boolean {
+    const reply = frame.id === undefined ? undefined : this.#waiting.get(frame.id)
+    if (reply === undefined || frame.id === undefined) return false
+    this.#waiting.delete(frame.id)
+    reply(frame)
+    return true
+  }
+
+  forget(): void {
+    this.#waiting.clear()
+  }
+}
+
+/** JSON of an object without its braces. Undefined members are left out. */
+export function fieldsOf(value: Readonly<Record<string, unknown>>): string {
+  return JSON.stringify(value).slice(1, -1)
+}

@@ -1,0 +1,47 @@
+import { controlPollMs, startControl, stepControl } from '../src/control.ts'
+import type { ControlEffect, ControlInput, ControlState } from '../src/control.ts'
+import type { Process } from './network.ts'
+import type { World } from './world.ts'
+
+/** Control: the real reducer over the simulated store. */
+export function startController(world: World, boot: string): Process {
+  const process = world.network.process(boot)
+  const { store } = world
+  const call = world.network.connection(process)
+  let state: ControlState = startControl(world.shape.slots)
+
+  function step(input: ControlInput): void {
+    const next = stepControl(state, input, world.network.clock.now)
+    state = next.state
+    for (const effect of next.effects) execute(effect)
+  }
+
+  function execute(effect: ControlEffect): void {
+    switch (effect.type) {
+      case 'lead':
+        return call(() => store.lead(boot, effect.ttlMs, world.network.clock.now), (leading) => step({ type: 'led', leading }), () => step({ type: 'leadFailed' }))
+      case 'read':
+        return call(() => store.readFleet(), (read) => step({ type: 'observed', ...read }), () => step({ type: 'readFailed' }))
+      case 'issueEpochs':
+        return call(
+          () => store.nextEpoch(effect.above, effect.count),
+          (first) => step({ type: 'epochs', first, count: effect.count }),
+          () => step({ type: 'epochsFailed' }),
+        )
+      case 'publish':
+        return call(() => store.publishPlan(boot, effect.plan, world.network.clock.now), (ok) => step({ type: 'published', ok }), () => step({ type: 'publishFailed' }))
+      case 'remove':
+        return call(
+          () => {
+            store.removeOutboxes(effect.boot)
+            store.remove(effect.boot)
+          },
+          () => undefined,
+          () => undefined,
+        )
+    }
+  }
+
+  process.every(controlPollMs, () => step({ type: 'tick' }))
+  return process
+}

@@ -1,0 +1,122 @@
+import { createClock } from './clock.ts'
+import type { Clock } from './clock.ts'
+import { createRandom } from './random.ts'
+import type { Random } from './random.ts'
+
+/**
+ * A process of the simulated world. A crashed one never runs again; a paused one (SIGSTOP, a long collection) finds
+ * everything that happened meanwhile waiting when it goes on.
+ */
+export interface Process {
+  readonly name: string
+  readonly alive: boolean
+  readonly paused: boolean
+  run(event: () => void): void
+  every(ms: number, event: () => void): void
+  crash(): void
+  pause(): void
+  goOn(): void
+}
+
+export interface Network {
+  readonly clock: Clock
+  readonly random: Random
+  process(name: string): Process
+  /**
+   * One connection of `process` to the store: calls are executed in order, replies come in order. A call is refused
+   * (`onFail('refused')`) while the store is away, and fails as `unknown` when its reply, or it itself, is lost.
+   */
+  connection(process: Process): Connection
+  /** Every connection is cut: what is under way fails as unknown, executed or not. */
+  cut(): void
+  store: { away: boolean; stalledUntil: number }
+  /** Probability that a call's reply is lost. */
+  loss: number
+}
+export type Connection = <T>(call: () => T, onReply: (reply: T) => void, onFail: (outcome: 'refused' | 'unknown') => void) => void
+
+export function createNetwork(seed: number): Network {
+  const clock = createClock()
+  const random = createRandom(seed)
+  const network: Network = {
+    clock,
+    random,
+    loss: 0,
+    store: { away: false, stalledUntil: 0 },
+    process: (name) => createProcess(name, clock, random),
+    connection: (process) => connect(process, network, () => cuts),
+    cut: () => {
+      cuts += 1
+    },
+  }
+  let cuts = 0
+  return network
+}
+
+function createProcess(name: string, clock: Clock, random: Random): Process {
+  const waiting: (() => void)[] = []
+  const state = { alive: true, paused: false }
+  const run = (event: () => void): void => {
+    if (!state.alive) return
+    if (state.paused) waiting.push(event)
+    else event()
+  }
+  return {
+    name,
+    get alive() {
+      return state.alive
+    },
+    get paused() {
+      return state.paused
+    },
+    run,
+    every: (ms, event) => {
+      const turn = (): void => {
+        if (!state.alive) return
+        if (!state.paused) event()
+        clock.at(clock.now + ms, turn)
+      }
+      clock.at(clock.now + random.next() * ms, turn)
+    },
+    crash: () => {
+      state.alive = false
+    },
+    pause: () => {
+      state.paused = true
+    },
+    goOn: () => {
+      state.paused = false
+      for (const event of waiting.splice(0)) run(event)
+    },
+  }
+}
+
+/** Deadline of a call whose reply never comes, ms. */
+const callDeadlineMs = 2_000
+
+function connect(process: Process, network: Network, cuts: () => number): Connection {
+  const { clock, random } = network
+  let lastCall = 0
+  let lastReply = 0
+  return (call, onReply, onFail) => {
+    const sentAt = clock.now
+    const asOf = cuts()
+    const fail = (outcome: 'refused' | 'unknown', at: number): void => {
+      lastReply = Math.max(lastReply, at)
+      clock.at(lastReply, () => process.run(() => onFail(outcome)))
+    }
+    if (network.store.away) return fail('refused', sentAt + 1)
+    lastCall = Math.max(lastCall, sentAt + 0.1 + random.next() * 3)
+    const execute = (): void => {
+      // Cut before it arrived: the caller cannot tell this from a reply that was lost.
+      if (cuts() !== asOf || network.store.away) return fail('unknown', clock.now + 1)
+      if (network.store.stalledUntil > clock.now) return clock.at(network.store.stalledUntil + 0.1, execute)
+      const reply = call()
+      const late = clock.now - sentAt > callDeadlineMs
+      if (late || random.chance(network.loss)) return fail('unknown', Math.max(clock.now, sentAt + random.int(5, callDeadlineMs)))
+      lastReply = Math.max(lastReply, clock.now + 0.1 + random.next() * 3)
+      clock.at(lastReply, () => process.run(() => (cuts() === asOf ? onReply(reply) : onFail('unknown'))))
+    }
+    clock.at(lastCall, execute)
+  }
+}

@@ -1,0 +1,193 @@
+import { ownedEpochs, stepLane } from '../src/lane.ts'
+import { createLane } from '../src/lane-state.ts'
+import type { LaneEffect, LaneInput, LaneState } from '../src/lane-state.ts'
+import { workerDeadMs, workerHeartbeatMs } from '../src/limits.ts'
+import type { Member } from '../src/plan.ts'
+import type { Bug } from './bugs.ts'
+import type { Connection, Process } from './network.ts'
+import type { World } from './world.ts'
+
+/** How often the input is looked at; the real reader is woken instead, ms. */
+const readEveryMs = 4
+
+/** A shard worker: the real lane reducer in a shell like services/shard, over the simulated store. */
+export interface Worker {
+  readonly boot: string
+  readonly process: Process
+  readonly lanes: readonly LaneState[]
+}
+
+interface Reader {
+  readonly cursors: Map<number, { cursor: string; read: number }>
+  busy: boolean
+}
+
+export function startWorker(world: World, boot: string): Worker {
+  const process = world.network.process(boot)
+  const { lanes: laneCount } = world.shape
+  const store = world.store
+  const lanes = Array.from({ length: laneCount }, (_, lane) => createLane(lane, laneCount, boot))
+  const readers = lanes.map((): Reader => ({ cursors: new Map(), busy: false }))
+  const commands = lanes.map(() => world.network.connection(process))
+  const fleet = world.network.connection(process)
+  let beat = 0
+  let planVersion = 0
+  let lastBeatOk = world.network.clock.now
+  let wantsMembers = false
+  let wantsBeat = false
+
+  function step(lane: LaneState, input: LaneInput): void {
+    const now = world.network.clock.now
+    for (const effect of stepLane(lane, input, { now, wallMs: world.wallMs() })) execute(lane, effect)
+  }
+
+  /** Asks until it is answered, as the shell does. */
+  function ask<T>(connection: Connection, call: () => T, then: (reply: T) => void): void {
+    connection(call, then, () => world.network.clock.at(world.network.clock.now + 50, () => process.run(() => ask(connection, call, then))))
+  }
+
+  function execute(lane: LaneState, effect: LaneEffect): void {
+    const command = commands[lane.lane]
+    const reader = readers[lane.lane]
+    if (command === undefined || reader === undefined) throw new Error(`no lane ${lane.lane}`)
+    switch (effect.type) {
+      case 'read':
+        if (has(world, 'cursor kept') && keepsCursor(reader, effect.slot)) reader.cursors.set(effect.slot, { cursor: reader.cursors.get(effect.slot)?.cursor ?? effect.cursor, read: effect.read })
+        else reader.cursors.set(effect.slot, { cursor: effect.cursor, read: effect.read })
+        break
+      case 'release':
+        reader.cursors.delete(effect.slot)
+        break
+      case 'members':
+        wantsMembers = true
+        break
+      case 'report':
+        wantsBeat = true
+        break
+      case 'commit':
+        world.onCommit?.(effect.commits)
+        command(
+          () => world.commit(lane.lane, effect.commits),
+          (reply) => step(lane, { type: 'committed', id: effect.id, reply }),
+          () => step(lane, { type: 'commitFailed', id: effect.id }),
+        )
+        break
+      case 'vouch':
+        command(
+          () => store.vouch(lane.lane, effect.prefixes),
+          (reply) => step(lane, { type: 'committed', id: effect.id, reply }),
+          () => step(lane, { type: 'commitFailed', id: effect.id }),
+        )
+        break
+      case 'values':
+        ask(command, () => store.values(lane.lane, effect.slots), (values) => step(lane, { type: 'values', values }))
+        break
+      case 'claim':
+        ask(
+          command,
+          () => {
+            const reply = world.claim(effect.claim)
+            return { reply, interest: reply.ok ? store.interest(effect.claim.slot) : [] }
+          },
+          ({ reply, interest }) => step(lane, { type: 'claimed', claim: effect.claim, reply, interest }),
+        )
+        break
+      case 'loadRoom':
+        ask(
+          command,
+          () => [...store.roomTail(effect.room, Infinity, 1_000_000)].toReversed(),
+          (entries) => step(lane, { type: 'room', slot: effect.slot, read: effect.read, room: effect.room, entries }),
+        )
+        break
+      case 'maintain':
+        command(() => store.maintain(lane.lane, effect.work, world.wallMs()), () => undefined, () => undefined)
+        break
+      case 'deadLetter':
+        throw new Error(`${boot} met an entry it cannot decode in slot ${effect.slot}`)
+    }
+  }
+
+  const keepsCursor = (reader: Reader, slot: number): boolean => reader.cursors.has(slot)
+
+  function read(lane: LaneState, reader: Reader): void {
+    const connection = commands[lane.lane]
+    const late = world.network.clock.now - lastBeatOk > workerDeadMs
+    if (reader.busy || reader.cursors.size === 0 || late || connection === undefined) return
+    reader.busy = true
+    const asked = new Map([...reader.cursors].map(([slot, at]) => [slot, at.cursor]))
+    const reads = new Map([...reader.cursors].map(([slot, at]) => [slot, at.read]))
+    connection(
+      () => store.read(lane.lane, asked, 20),
+      (found) => {
+        reader.busy = false
+        const batch = []
+        for (const [slot, entries] of found) {
+          const at = reader.cursors.get(slot)
+          const last = entries.at(-1)
+          if (at === undefined || last === undefined || at.read !== reads.get(slot)) continue
+          at.cursor = last.id
+          batch.push({ slot, read: at.read, entries })
+        }
+        if (batch.length > 0) step(lane, { type: 'entries', reads: batch })
+      },
+      () => {
+        reader.busy = false
+      },
+    )
+  }
+
+  function member(): Member {
+    const owned: Record<string, number> = {}
+    for (const lane of lanes) for (const [slot, epoch] of ownedEpochs(lane)) owned[slot] = epoch
+    return { boot, role: 'shard', state: 'live', beat, owned, startedAtMs: 0, version: 'sim' }
+  }
+
+  function heartbeat(): void {
+    beat += 1
+    wantsBeat = false
+    fleet(
+      () => store.heartbeat(member(), planVersion),
+      (answer) => {
+        lastBeatOk = world.network.clock.now
+        if (!answer.known) fleet(() => store.register(member()), () => undefined, () => undefined)
+        for (const run of answer.runs) for (const lane of lanes) step(lane, { type: 'run', run })
+        if (answer.plan === undefined) return
+        const { plan } = answer
+        planVersion = plan.version
+        for (const lane of lanes) step(lane, { type: 'plan', plan })
+      },
+      () => undefined,
+    )
+  }
+
+  function readMembers(): void {
+    wantsMembers = false
+    fleet(
+      () => store.readFleet().members,
+      (members) => {
+        const alive = new Set(members.filter((each) => each.role === 'edge').map((each) => each.boot))
+        for (const lane of lanes) step(lane, { type: 'members', alive })
+      },
+      () => {
+        wantsMembers = true
+      },
+    )
+  }
+
+  fleet(() => store.register(member()), () => undefined, () => undefined)
+  readMembers()
+  heartbeat()
+  process.every(workerHeartbeatMs, heartbeat)
+  process.every(2_000, readMembers)
+  process.every(25, () => {
+    if (wantsMembers) readMembers()
+    if (wantsBeat) heartbeat()
+  })
+  process.every(100, () => lanes.forEach((lane) => step(lane, { type: 'tick' })))
+  process.every(readEveryMs, () => lanes.forEach((lane, i) => { const reader = readers[i]; if (reader !== undefined) read(lane, reader) }))
+  return { boot, process, lanes }
+}
+
+function has(world: World, bug: Bug): boolean {
+  return world.bug === bug
+}

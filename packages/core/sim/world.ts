@@ -1,0 +1,116 @@
+import type { Claim, ClaimReply, CommitReply, SlotCommit } from '../src/commit.ts'
+import { parseSlotValue } from '../src/commit.ts'
+import { StoreModel } from '../src/store-model.ts'
+import type { Snapshot } from '../src/store-model.ts'
+import type { Bug } from './bugs.ts'
+import { createNetwork } from './network.ts'
+import type { Network } from './network.ts'
+import { createRecord } from './record.ts'
+import type { Record } from './record.ts'
+
+/** How far back a replica may be, ms, and how often it is copied. */
+const replicaEveryMs = 150
+const replicasKept = 12
+
+/** The store with its faults, and what happened. */
+export interface World {
+  readonly network: Network
+  readonly store: StoreModel
+  readonly shape: { readonly slots: number; readonly lanes: number }
+  readonly record: Record
+  readonly bug: Bug | undefined
+  wallMs(): number
+  commit(lane: number, commits: readonly SlotCommit[]): CommitReply
+  claim(claim: Claim): ClaimReply
+  /** Told of every commit before it is sent. */
+  onCommit?: (commits: readonly SlotCommit[]) => void
+  restart(): void
+  /** To a replica that has everything up to some moment in the last seconds. */
+  failOver(): void
+  flushAll(): void
+  log(text: string): void
+}
+
+export interface WorldOptions {
+  readonly seed: number
+  readonly bug?: Bug
+  readonly log?: (text: string) => void
+}
+
+const shape = { slots: 4, lanes: 2 }
+
+export function createWorld({ seed, bug, log }: WorldOptions): World {
+  const network = createNetwork(seed)
+  const store = new StoreModel(shape, 'run-1')
+  const record = createRecord()
+  let runs = 1
+  const replicas: Snapshot[] = []
+  const copy = (): void => {
+    replicas.push(store.snapshot())
+    if (replicas.length > replicasKept) replicas.shift()
+    network.clock.at(network.clock.now + replicaEveryMs * (0.5 + network.random.next()), copy)
+  }
+  copy()
+  const wallMs = (): number => 1_700_000_000_000 + Math.floor(network.clock.now)
+
+  const world: World = {
+    network,
+    store,
+    shape,
+    record,
+    bug,
+    wallMs,
+    log: log ?? (() => undefined),
+    commit: (lane, commits) => {
+      const written = bug === 'no fence' ? commits.map((commit) => unfenced(store, lane, commit)) : commits
+      const before = store.values(lane, commits.map((commit) => commit.slot)).values
+      const reply = store.commit(lane, written, wallMs())
+      const after = store.values(lane, commits.map((commit) => commit.slot)).values
+      for (const { slot } of commits) {
+        const text = after.get(slot)
+        if (text !== null && text !== undefined && text !== before.get(slot)) record.applied.push({ slot, ...parseSlotValue(text) })
+      }
+      return reply
+    },
+    claim: (claim) => {
+      const vouched = bug === 'no vouching' ? { ...claim, confirmed: 0, holdsAfter: prefixOf(store, claim.slot) } : claim
+      const before = store.values(claim.slot % shape.lanes, [claim.slot]).values.get(claim.slot)
+      const reply = store.claim(vouched)
+      if (reply.ok && reply.value !== before) record.applied.push({ slot: claim.slot, ...parseSlotValue(reply.value) })
+      return reply
+    },
+    restart: () => {
+      world.log('restart of the store')
+      store.run = `run-${(runs += 1)}`
+      network.cut()
+    },
+    failOver: () => {
+      const replica = network.random.pick(replicas)
+      world.log(`fail-over, ${replicas.length - replicas.indexOf(replica)} copies back`)
+      store.restore(replica)
+      store.run = `run-${(runs += 1)}`
+      record.applied.push('regress')
+      replicas.splice(replicas.indexOf(replica) + 1)
+      network.cut()
+    },
+    flushAll: () => {
+      world.log('FLUSHALL')
+      store.flushAll()
+      record.applied.push('regress')
+      replicas.splice(0)
+      replicas.push(store.snapshot())
+    },
+  }
+  return world
+}
+
+function prefixOf(store: StoreModel, slot: number): string {
+  const text = store.values(slot % shape.lanes, [slot]).values.get(slot)
+  return text === null || text === undefined ? '' : text.split('|').slice(0, 4).join('|') + '|'
+}
+
+/** Bug: whatever is stored is what the commit expects. */
+function unfenced(store: StoreModel, lane: number, commit: SlotCommit): SlotCommit {
+  const text = store.values(lane, [commit.slot]).values.get(commit.slot)
+  return text === null || text === undefined ? commit : { ...commit, expect: text.split('|').slice(0, 4).join('|') + '|' }
+}

@@ -1,0 +1,141 @@
+import { describe, expect, it } from 'vitest'
+import { formatSlotValue, parseSlotValue } from './commit.ts'
+import { consume } from './consume.ts'
+import { decodeInput, decodeLog, decodeOut, encodeInput, encodeMessage, RS } from './entry.ts'
+import type { InputMessage, OutRecord } from './entry.ts'
+import { loadRoom } from './room-state.ts'
+import { composeCommit, ownSlot } from './slot-state.ts'
+import type { SlotState } from './slot-state.ts'
+
+const edge = 'edge-1#a'
+const other = 'edge-2#b'
+
+function own(interest: { room: string; boot: string }[] = []): SlotState {
+  const value = { epoch: 3, owner: 'shard-1#s', n: 10, token: 'c3', inc: 1, run: 'r1', cursor: '5-0', marks: new Map() }
+  const state = ownSlot(7, formatSlotValue(value), interest)
+  for (const room of ['public:a', 'public:b']) state.rooms.set(room, loadRoom(room, [], 0))
+  return state
+}
+
+const publish = (room: string, key: string): InputMessage => ({ type: 'publish', room, key, sender: 'alice', options: '', tail: `"event":"e","data":"${key}"` })
+const interest = (room: string, on = true): InputMessage => ({ type: 'interest', room, on, nonce: 'x' })
+
+let ids = 0
+function push(state: SlotState, head: { boot?: string; generation?: number; k: number }, messages: InputMessage[]): void {
+  const body = encodeInput({ boot: head.boot ?? edge, generation: head.generation ?? 0, k: head.k }, messages.map(encodeMessage))
+  state.pending.push({ id: `${10 + ids++}-0`, body, entry: decodeInput(body) })
+}
+
+function run(state: SlotState, alive: (boot: string) => 'yes' | 'no' | 'ask' = () => 'yes') {
+  return consume(state, { now: 1, wallMs: 1_000, token: `t${ids++}`, alive, budget: { messages: 100, bytes: 1e6 } })
+}
+
+function said(commit: ReturnType<typeof run>['commit'], boot = edge): OutRecord[] {
+  return decodeOut((commit?.outs.get(boot) ?? []).join(RS))
+}
+
+describe('consuming input', () => {
+  it('[LN1] takes k = last + 1, answers a repetition with the last acknowledgement and a gap with a rewind', () => {
+    const state = own()
+    push(state, { k: 1 }, [publish('public:a', 'm1')])
+    push(state, { k: 1 }, [publish('public:a', 'm1')])
+    push(state, { k: 3 }, [publish('public:a', 'm3')])
+    push(state, { k: 4 }, [publish('public:a', 'm4')])
+    const { commit } = run(state)
+    expect(said(commit)).toEqual([
+      { type: 'ack', slot: 7, generation: 0, k: 1, results: [{ ok: true, epoch: '1.11', seq: 1 }] },
+      { type: 'ack', slot: 7, generation: 0, k: 1, results: [] },
+      { type: 'rewind', slot: 7, generation: 0, from: 2 },
+    ])
+    expect(commit?.logs.map((log) => log.lastSeq)).toEqual([1])
+    expect(state.marks.get(edge)).toEqual({ generation: 0, k: 1 })
+  })
+
+  it('[LN2] a new generation begins with 1 and ends the older one', () => {
+    const state = own()
+    state.marks.set(edge, { generation: 0, k: 9 })
+    push(state, { generation: 1, k: 2 }, [publish('public:a', 'x')])
+    push(state, { generation: 1, k: 1 }, [publish('public:a', 'y')])
+    push(state, { generation: 0, k: 10 }, [publish('public:a', 'z')])
+    const { commit } = run(state)
+    expect(said(commit).map((record) => record.type)).toEqual(['rewind', 'ack'])
+    expect(state.marks.get(edge)).toEqual({ generation: 1, k: 1 })
+    expect(state.rooms.get('public:a')?.head).toBe(1)
+  })
+
+  it('[LN3] an unknown boot waits for the list of members and is then answered with a rewind', () => {
+    const state = own()
+    push(state, { k: 1 }, [publish('public:a', 'x')])
+    expect(run(state, () => 'ask').commit).toBeUndefined()
+    expect(state.pending).toHaveLength(1)
+    const { commit } = run(state, () => 'no')
+    expect(said(commit)).toEqual([{ type: 'rewind', slot: 7, generation: 0, from: 1 }])
+    expect(state.rooms.get('public:a')?.head).toBe(0)
+    expect(state.marks.size).toBe(0)
+  })
+
+  it('[LN4] delivers what is ordered after a declaration of interest and nothing before it', () => {
+    const state = own([{ room: 'public:a', boot: edge }])
+    push(state, { k: 1 }, [publish('public:a', 'm1'), publish('public:a', 'm2')])
+    push(state, { boot: other, k: 1 }, [interest('public:a')])
+    push(state, { k: 2 }, [publish('public:a', 'm3')])
+    const { commit } = run(state)
+    expect(said(commit, other)).toEqual([
+      { type: 'interest', room: 'public:a', epoch: '1.11', head: 2, nonce: 'x' },
+      { type: 'ack', slot: 7, generation: 0, k: 1, results: [] },
+      { type: 'events', room: 'public:a', epoch: '1.11', first: 3, events: [{ options: '', tail: '"event":"e","data":"m3"' }] },
+    ])
+    const events = said(commit).filter((record) => record.type === 'events')
+    expect(events.map((record) => [record.first, record.events.length])).toEqual([
+      [1, 2],
+      [3, 1],
+    ])
+  })
+
+  it('[LN5] one commit holds log, deliveries, acknowledgements, interest, marks and cursor', () => {
+    const state = own([{ room: 'public:a', boot: edge }])
+    push(state, { k: 1 }, [publish('public:a', 'm1'), publish('public:b', 'm1'), interest('public:b')])
+    const last = state.pending[0]?.id
+    run(state)
+    const written = composeCommit(state, 0)
+    expect(written.expect).toBe('3|shard-1#s|10|c3|')
+    expect(parseSlotValue(written.value)).toMatchObject({ epoch: 3, n: 11, inc: 1, run: 'r1', cursor: last, marks: new Map([[edge, { generation: 0, k: 1 }]]) })
+    expect(written.logs.map((log) => [log.room, decodeLog(log.body)?.messages.map((m) => m.key)])).toEqual([
+      ['public:a', ['m1']],
+      ['public:b', ['m1']],
+    ])
+    expect(written.interest).toEqual([{ room: 'public:b', boot: edge, on: true }])
+    expect(decodeOut(written.outs.get(edge) ?? '').map((record) => record.type)).toEqual(['interest', 'ack', 'events'])
+  })
+
+  it('[LN7] an entry that cannot be decoded is put aside and the slot goes on behind it', () => {
+    const state = own()
+    state.pending.push({ id: '6-0', body: 'nonsense', entry: decodeInput('nonsense') })
+    push(state, { k: 1 }, [publish('public:a', 'm1')])
+    const { commit, poison } = run(state)
+    expect(poison).toEqual([{ id: '6-0', body: 'nonsense' }])
+    expect(commit?.logs).toHaveLength(1)
+  })
+
+  it('[LN13] an entry waits for its room, and those behind it wait too', () => {
+    const state = own()
+    push(state, { k: 1 }, [publish('public:a', 'm1')])
+    push(state, { k: 2 }, [publish('public:late', 'm2')])
+    push(state, { k: 3 }, [publish('public:a', 'm3')])
+    const { commit } = run(state)
+    expect(commit?.logs.map((log) => log.lastSeq)).toEqual([1])
+    expect(state.pending).toHaveLength(2)
+    state.rooms.set('public:late', loadRoom('public:late', [], 0))
+    expect(run(state).commit?.logs.map((log) => log.room)).toEqual(['public:late', 'public:a'])
+  })
+
+  it('[RM4] a refusal is told in the acknowledgement and changes nothing', () => {
+    const state = own()
+    const room = state.rooms.get('public:a')
+    for (let i = 0; i < 100_000; i++) room?.keys.set(`${i}`, i)
+    push(state, { k: 1 }, [publish('public:a', 'm1')])
+    const { commit } = run(state)
+    expect(said(commit)).toEqual([{ type: 'ack', slot: 7, generation: 0, k: 1, results: [{ ok: false, code: 'OVERLOADED', retryAfterMs: 1_000 }] }])
+    expect(commit?.logs).toEqual([])
+  })
+})

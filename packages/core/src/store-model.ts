@@ -1,0 +1,373 @@
+import type { Claim, ClaimReply, CommitReply, SlotCommit, SlotStatus, SlotValues } from './commit.ts'
+import { formatSlotValue, parseSlotValue, slotPrefix } from './commit.ts'
+import { decodeLog, encodeOut } from './entry.ts'
+import type { LogEntry } from './entry.ts'
+import { maxOutboxEntries, roomIdleMs } from './limits.ts'
+import type { Member, Plan } from './plan.ts'
+import { laneOf, slotOf } from './slot.ts'
+import { append, appendNumbered, createStream, readAfter, trimThrough } from './store-streams.ts'
+import type { Stream } from './store-streams.ts'
+
+/** One entry of a room's log: its id is `<lastSeq>-0`. */
+interface LogLine {
+  readonly lastSeq: number
+  readonly body: string
+}
+interface RoomLog {
+  lines: LogLine[]
+  expiresAtMs: number
+}
+/** Everything that is on one primary's lane, in Redis's terms. */
+interface LaneData {
+  readonly slots: Map<number, string>
+  readonly inputs: Map<number, Stream>
+  readonly outboxes: Map<string, Stream>
+  readonly logs: Map<string, RoomLog>
+  readonly interest: Map<number, Map<string, { readonly room: string; readonly boot: string }>>
+  readonly dead: { readonly id: string; readonly body: string; readonly reason: string }[]
+}
+interface FleetData {
+  readonly members: Map<string, Member>
+  plan: Plan | null
+  lead: { readonly boot: string; readonly untilMs: number } | null
+  epoch: number
+}
+export interface Snapshot {
+  readonly lanes: LaneData[]
+  readonly fleet: FleetData
+}
+
+/** Entries that a lane's dead-letter stream keeps. */
+export const maxDeadLetters = 10_000
+
+/**
+ * The store as a pure, synchronous model: what the Redis scripts do, without Redis. The memory store of `make run` is
+ * this model behind the port; the simulator runs fleets on it and takes it back in time. Every method is one atomic
+ * step. Clock values are passed in: wall clock, ms.
+ */
+export class StoreModel {
+  readonly shape: { readonly slots: number; readonly lanes: number }
+  /** Identity of the server state: every claim and vouch writes it, every reply carries it. */
+  run: string
+  #lanes: LaneData[]
+  #fleet: FleetData
+
+  constructor(shape: { slots: number; lanes: number }, run = 'memory') {
+    this.shape = shape
+    this.run = run
+    this.#lanes = Array.from({ length: shape.lanes }, emptyLane)
+    this.#fleet = emptyFleet()
+  }
+
+  append(slot: number, body: string, nowMs: number): string {
+    return append(entryOf(this.#of(slot).inputs, slot, createStream), body, nowMs)
+  }
+
+  read(lane: number, cursors: ReadonlyMap<number, string>, count: number): Map<number, { id: string; body: string }[]> {
+    const found = new Map<number, { id: string; body: string }[]>()
+    for (const [slot, cursor] of cursors) {
+      const stream = this.#lane(lane).inputs.get(slot)
+      const entries = stream === undefined ? [] : readAfter(stream, cursor, count)
+      if (entries.length > 0) found.set(slot, entries)
+    }
+    return found
+  }
+
+  deadLetter(slot: number, entry: { id: string; body: string }, reason: string): void {
+    const { dead } = this.#of(slot)
+    dead.push({ ...entry, reason })
+    if (dead.length > maxDeadLetters) dead.shift()
+  }
+
+  deadLetters(lane: number): readonly { readonly id: string; readonly body: string; readonly reason: string }[] {
+    return this.#lane(lane).dead
+  }
+
+  /** As the commit script: checks every slot, then writes all of them that are not written yet, or nothing. */
+  commit(lane: number, commits: readonly SlotCommit[], nowMs: number): CommitReply {
+    const data = this.#lane(lane)
+    const verdicts = commits.map((commit) => judge(data.slots.get(commit.slot), commit))
+    const statuses = verdicts.map((verdict) => (verdict === 'match' ? 'ok' : verdict))
+    const missing = new Set<string>()
+    if (statuses.every((status) => status === 'ok')) {
+      commits.forEach((commit, i) => {
+        if (verdicts[i] === 'match') write(data, commit, { missing, nowMs })
+      })
+    }
+    return { run: this.run, statuses, missing: [...missing] }
+  }
+
+  claim(claim: Claim): ClaimReply {
+    const data = this.#of(claim.slot)
+    const text = data.slots.get(claim.slot)
+    const stored = text === undefined ? undefined : parseSlotValue(text)
+    const token = `c${claim.epoch}`
+    if (stored !== undefined && stored.epoch >= claim.epoch) {
+      const mine = stored.epoch === claim.epoch && stored.owner === claim.owner && stored.token === token
+      return mine && text !== undefined ? { ok: true, run: this.run, value: text } : { ok: false, run: this.run, value: text ?? null }
+    }
+    const before = stored === undefined ? undefined : slotPrefix(stored)
+    const proven = stored !== undefined && stored.run === this.run && stored.epoch >= claim.confirmed
+    const keeps = stored !== undefined && (proven || claim.holdsAfter === before)
+    const value = formatSlotValue({
+      epoch: claim.epoch,
+      owner: claim.owner,
+      n: (stored?.n ?? 0) + 1,
+      token,
+      inc: keeps ? stored.inc : claim.epoch,
+      run: this.run,
+      cursor: stored?.cursor ?? '0-0',
+      marks: stored?.marks ?? new Map(),
+    })
+    data.slots.set(claim.slot, value)
+    if (!keeps) {
+      const reset = encodeOut({ type: 'reset', slot: claim.slot, inc: claim.epoch })
+      for (const boot of claim.boots) {
+        const outbox = data.outboxes.get(boot)
+        if (outbox !== undefined) appendNumbered(outbox, reset)
+      }
+    }
+    return { ok: true, run: this.run, value, ...(before === undefined ? {} : { before }) }
+  }
+
+  values(lane: number, slots: readonly number[]): SlotValues {
+    const data = this.#lane(lane)
+    return { run: this.run, values: new Map(slots.map((slot) => [slot, data.slots.get(slot) ?? null])) }
+  }
+
+  vouch(lane: number, prefixes: ReadonlyMap<number, string>): CommitReply {
+    const data = this.#lane(lane)
+    const statuses = [...prefixes].map(([slot, prefix]): SlotStatus => {
+      const status = judge(data.slots.get(slot), { expect: prefix, value: prefix })
+      return status === 'match' ? 'ok' : status
+    })
+    if (statuses.every((status) => status === 'ok')) {
+      for (const slot of prefixes.keys()) {
+        const text = data.slots.get(slot)
+        if (text !== undefined) data.slots.set(slot, formatSlotValue({ ...parseSlotValue(text), run: this.run }))
+      }
+    }
+    return { run: this.run, statuses, missing: [] }
+  }
+
+  maintain(lane: number, work: readonly { slot: number; prefix: string; rooms: readonly string[] }[], nowMs: number): void {
+    const data = this.#lane(lane)
+    for (const { slot, prefix, rooms } of work) {
+      const text = data.slots.get(slot)
+      if (text?.startsWith(prefix) !== true) continue
+      const stream = data.inputs.get(slot)
+      if (stream !== undefined) trimThrough(stream, parseSlotValue(text).cursor)
+      for (const room of rooms) {
+        const log = data.logs.get(room)
+        if (log !== undefined) log.expiresAtMs = nowMs + roomIdleMs
+      }
+    }
+    for (const [room, log] of data.logs) if (log.expiresAtMs <= nowMs) data.logs.delete(room)
+  }
+
+  openOutbox(lane: number, boot: string): void {
+    const { outboxes } = this.#lane(lane)
+    if (outboxes.has(boot)) return
+    const outbox = createStream()
+    appendNumbered(outbox, encodeOut({ type: 'boot' }))
+    outboxes.set(boot, outbox)
+  }
+
+  readOutbox(lane: number, boot: string, after: string, count: number): { exists: boolean; entries: { id: string; body: string }[] } {
+    const outbox = this.#lane(lane).outboxes.get(boot)
+    return outbox === undefined ? { exists: false, entries: [] } : { exists: true, entries: readAfter(outbox, after, count) }
+  }
+
+  trimOutbox(lane: number, boot: string, through: string): void {
+    const outbox = this.#lane(lane).outboxes.get(boot)
+    if (outbox !== undefined) trimThrough(outbox, through)
+  }
+
+  removeOutboxes(boot: string): void {
+    for (const lane of this.#lanes) lane.outboxes.delete(boot)
+  }
+
+  /** Log entries that hold a seq above `after`, oldest first. */
+  roomRange(room: string, after: number, limit: number): LogEntry[] {
+    const lines = this.#log(room).filter((line) => line.lastSeq > after)
+    return decodeLines(lines.slice(0, limit))
+  }
+
+  /** Log entries whose last seq is below `before`, newest first. */
+  roomTail(room: string, before: number, limit: number): LogEntry[] {
+    const lines = this.#log(room).filter((line) => line.lastSeq < before)
+    return decodeLines(lines.toReversed().slice(0, limit))
+  }
+
+  interest(slot: number): { room: string; boot: string }[] {
+    return [...(this.#of(slot).interest.get(slot)?.values() ?? [])]
+  }
+
+  register(member: Member): void {
+    this.#fleet.members.set(member.boot, member)
+  }
+
+  heartbeat(member: Member, planVersion: number): { known: boolean; plan?: Plan; runs: string[] } {
+    const known = this.#fleet.members.has(member.boot)
+    if (known) this.#fleet.members.set(member.boot, member)
+    const { plan } = this.#fleet
+    return { known, runs: [this.run], ...(plan === null || plan.version === planVersion ? {} : { plan }) }
+  }
+
+  readFleet(): { members: Member[]; plan: Plan | null; runs: string[] } {
+    return { members: [...this.#fleet.members.values()], plan: this.#fleet.plan, runs: [this.run] }
+  }
+
+  remove(boot: string): void {
+    this.#fleet.members.delete(boot)
+    if (this.#fleet.lead?.boot === boot) this.#fleet.lead = null
+  }
+
+  lead(boot: string, ttlMs: number, nowMs: number): boolean {
+    const { lead } = this.#fleet
+    if (lead !== null && lead.boot !== boot && lead.untilMs > nowMs) return false
+    this.#fleet.lead = { boot, untilMs: nowMs + ttlMs }
+    return true
+  }
+
+  #leads(boot: string, nowMs: number): boolean {
+    const { lead } = this.#fleet
+    return lead?.boot === boot && lead.untilMs > nowMs
+  }
+
+  publishPlan(boot: string, plan: Plan, nowMs: number): boolean {
+    if (!this.#leads(boot, nowMs) || (this.#fleet.plan?.version ?? 0) >= plan.version) return false
+    this.#fleet.plan = plan
+    return true
+  }
+
+  /** The first of `count` epochs that were never issued and are above `above`. */
+  nextEpoch(above: number, count: number): number {
+    const first = Math.max(this.#fleet.epoch, above) + 1
+    this.#fleet.epoch = first + count - 1
+    return first
+  }
+
+  /** A consistent copy, as a replica would have it at this moment. */
+  snapshot(): Snapshot {
+    return structuredCopy({ lanes: this.#lanes, fleet: this.#fleet })
+  }
+
+  /** Back to the copy, as after a fail-over to a replica that had just that. The caller changes `run`. */
+  restore(snapshot: Snapshot): void {
+    const { lanes, fleet } = structuredCopy(snapshot)
+    this.#lanes = lanes
+    this.#fleet = fleet
+  }
+
+  flushAll(): void {
+    this.#lanes = Array.from({ length: this.shape.lanes }, emptyLane)
+    this.#fleet = emptyFleet()
+  }
+
+  /** How much there is of everything, for tests of bounds. */
+  sizes(): { inputs: number; outboxes: number; logs: number; interest: number } {
+    const sum = (of: (lane: LaneData) => number): number => this.#lanes.reduce((total, lane) => total + of(lane), 0)
+    return {
+      inputs: sum((lane) => [...lane.inputs.values()].reduce((n, stream) => n + stream.entries.length, 0)),
+      outboxes: sum((lane) => [...lane.outboxes.values()].reduce((n, stream) => n + stream.entries.length, 0)),
+      logs: sum((lane) => [...lane.logs.values()].reduce((n, log) => n + log.lines.length, 0)),
+      interest: sum((lane) => [...lane.interest.values()].reduce((n, fields) => n + fields.size, 0)),
+    }
+  }
+
+  #lane(lane: number): LaneData {
+    const data = this.#lanes[lane]
+    if (data === undefined) throw new RangeError(`no lane ${lane}`)
+    return data
+  }
+
+  #of(slot: number): LaneData {
+    return this.#lane(laneOf(slot, this.shape.lanes))
+  }
+
+  #log(room: string): readonly LogLine[] {
+    return this.#of(slotOf(room, this.shape.slots)).logs.get(room)?.lines ?? []
+  }
+}
+
+const emptyLane = (): LaneData => ({
+  slots: new Map(),
+  inputs: new Map(),
+  outboxes: new Map(),
+  logs: new Map(),
+  interest: new Map(),
+  dead: [],
+})
+const emptyFleet = (): FleetData => ({ members: new Map(), plan: null, lead: null, epoch: 0 })
+
+function entryOf<K, V>(map: Map<K, V>, key: K, create: () => V): V {
+  let value = map.get(key)
+  if (value === undefined) map.set(key, (value = create()))
+  return value
+}
+
+/** `match`: the commit follows what is stored. `ok`: it was written before. */
+function judge(text: string | undefined, commit: { expect: string; value: string }): SlotStatus | 'match' {
+  if (text?.startsWith(commit.expect) === true) return 'match'
+  const mine = parseSlotValue(commit.value)
+  if (text === undefined) return 'unclaimed'
+  const stored = parseSlotValue(text)
+  if (stored.epoch < mine.epoch) return 'unclaimed'
+  if (stored.epoch > mine.epoch || stored.owner !== mine.owner) return 'fenced'
+  if (stored.n > mine.n) return 'ok'
+  if (stored.n === mine.n) return stored.token === mine.token ? 'ok' : 'conflict'
+  return stored.n === mine.n - 1 ? 'conflict' : 'regressed'
+}
+
+function write(data: LaneData, commit: SlotCommit, context: { missing: Set<string>; nowMs: number }): void {
+  for (const { room, lastSeq, body, keepFromSeq } of commit.logs) {
+    const log = entryOf(data.logs, room, () => ({ lines: [], expiresAtMs: context.nowMs + roomIdleMs }))
+    // An id at or below the last one was written before.
+    if (lastSeq > (log.lines.at(-1)?.lastSeq ?? 0)) log.lines.push({ lastSeq, body })
+    if ((log.lines[0]?.lastSeq ?? 0) < keepFromSeq) log.lines = log.lines.filter((line) => line.lastSeq >= keepFromSeq)
+  }
+  for (const [boot, text] of commit.outs) {
+    const outbox = data.outboxes.get(boot)
+    if (outbox === undefined) {
+      context.missing.add(boot)
+      continue
+    }
+    appendNumbered(outbox, text)
+    if (outbox.entries.length > maxOutboxEntries) outbox.entries.splice(0, outbox.entries.length - maxOutboxEntries)
+  }
+  const interest = entryOf(data.interest, commit.slot, () => new Map())
+  for (const { room, boot, on } of commit.interest) {
+    if (on) interest.set(`${room}\u001f${boot}`, { room, boot })
+    else interest.delete(`${room}\u001f${boot}`)
+  }
+  data.slots.set(commit.slot, commit.value)
+}
+
+function decodeLines(lines: readonly LogLine[]): LogEntry[] {
+  const entries: LogEntry[] = []
+  for (const { body } of lines) {
+    const entry = decodeLog(body)
+    if (entry !== undefined) entries.push(entry)
+  }
+  return entries
+}
+
+/** Copies maps and arrays; what they hold at the end (texts, members, plans) is never changed in place. */
+function structuredCopy(snapshot: Snapshot): Snapshot {
+  return {
+    fleet: { ...snapshot.fleet, members: new Map(snapshot.fleet.members) },
+    lanes: snapshot.lanes.map((lane) => ({
+      slots: new Map(lane.slots),
+      inputs: new Map([...lane.inputs].map(([slot, stream]) => [slot, copyStream(stream)])),
+      outboxes: new Map([...lane.outboxes].map(([boot, stream]) => [boot, copyStream(stream)])),
+      logs: new Map([...lane.logs].map(([room, log]) => [room, { lines: [...log.lines], expiresAtMs: log.expiresAtMs }])),
+      interest: new Map([...lane.interest].map(([slot, fields]) => [slot, new Map(fields)])),
+      dead: [...lane.dead],
+    })),
+  }
+}
+
+function copyStream(stream: Stream): Stream {
+  return { entries: [...stream.entries], lastId: stream.lastId }
+}

@@ -1,0 +1,51 @@
+import type { PublishOutcome } from './endpoint-port.ts'
+import type { Metrics } from './metrics.ts'
+
+/** What an endpoint counts; docs/metrics.md says what each means. */
+export interface EndpointMetrics {
+  published(outcome: PublishOutcome['type'], ms: number): void
+  appended(ok: boolean): void
+  resynced(reason: 'hole' | 'run' | 'boot'): void
+  window(bytes: number): void
+}
+
+/** Labelled by role, because an edge and an ingest may live in one process. */
+export function endpointMetrics(metrics: Metrics, role: 'edge' | 'ingest'): EndpointMetrics {
+  const publishes = metrics.counter({
+    name: 'flotilla_endpoint_publishes_total',
+    help: 'Publishes that got their outcome.',
+    labels: ['role', 'outcome'],
+  })
+  const seconds = metrics
+    .histogram({ name: 'flotilla_endpoint_publish_seconds', help: 'Time from a publish to its outcome.', labels: ['role'] })
+    .labels(role)
+  const appends = metrics.counter({
+    name: 'flotilla_endpoint_appends_total',
+    help: 'Input entries appended, or not, to the store.',
+    labels: ['role', 'result'],
+  })
+  const resyncs = metrics.counter({
+    name: 'flotilla_endpoint_resyncs_total',
+    help: 'Times a lane had to be made good: a hole in its outbox, another state of its server, a new boot id.',
+    labels: ['role', 'reason'],
+  })
+  const window = metrics
+    .gauge({ name: 'flotilla_endpoint_window_bytes', help: 'Memory held by publishes without an acknowledgement.', labels: ['role'] })
+    .labels(role)
+  // Bound once: finding a labelled child costs more than counting.
+  const outcomes = {
+    committed: publishes.labels(role, 'committed'),
+    refused: publishes.labels(role, 'refused'),
+    unknown: publishes.labels(role, 'unknown'),
+  }
+  const results = { ok: appends.labels(role, 'ok'), failed: appends.labels(role, 'failed') }
+  return {
+    published: (outcome, ms) => {
+      outcomes[outcome].inc()
+      seconds.observe(ms / 1_000)
+    },
+    appended: (ok) => results[ok ? 'ok' : 'failed'].inc(),
+    resynced: (reason) => resyncs.labels(role, reason).inc(),
+    window: (bytes) => window.set(bytes),
+  }
+}

@@ -1,0 +1,127 @@
+import { decodeOut } from '@flotilla/core/entry'
+import type { OutRecord } from '@flotilla/core/entry'
+import { createBackoff, wait } from './backoff.ts'
+import type { Log } from './log.ts'
+import type { Scope } from './scope.ts'
+import type { Store, StreamEntry } from './store/port.ts'
+
+/** How long one read waits for entries, ms, and how many it takes. */
+const readBlockMs = 1_000
+const readCount = 512
+/** What was processed is trimmed after so many entries, or this long after the last trim, ms. */
+const trimEntries = 1_000
+const trimEveryMs = 1_000
+
+export interface OutboxDeps {
+  readonly store: Store
+  readonly log: Log
+  readonly scope: Scope
+  /** Records of consecutive entries, in order. */
+  onRecords(lane: number, records: readonly OutRecord[]): void
+  /** Entries were lost; those after the hole follow. */
+  onHole(lane: number): void
+  /** The outbox does not exist any more: reading has ended. */
+  onGone(lane: number): void
+}
+
+export interface OutboxReader {
+  /** Reads on from the oldest entry there is: what was read may belong to a past that the server no longer knows. */
+  restart(): void
+  stop(): void
+}
+
+/** Reads one boot's outbox of one lane until it is stopped or gone. */
+export function readOutbox(lane: number, boot: string, deps: OutboxDeps): OutboxReader {
+  const { store, scope, log } = deps
+  const backoff = createBackoff({ baseMs: 50, maxMs: 1_000, random: Math.random })
+  const position = { after: '0-0', restarts: 0 }
+  let call = new AbortController()
+  const trim = createTrim(lane, boot, deps)
+
+  async function turn(signal: AbortSignal): Promise<void> {
+    const { after, restarts } = position
+    const own = new AbortController()
+    call = own
+    const abort = (): void => own.abort()
+    signal.addEventListener('abort', abort, { once: true })
+    try {
+      const options = { blockMs: readBlockMs, count: readCount, signal: own.signal }
+      const { exists, entries } = await store.outboxes.read(lane, boot, after, options)
+      if (signal.aborted || position.restarts !== restarts) return
+      backoff.reset()
+      if (exists) return take(entries)
+      void stop()
+      deps.onGone(lane)
+    } catch (error) {
+      if (own.signal.aborted) return
+      log.warn('outbox could not be read', { lane, err: error })
+      await wait(backoff.next(), own.signal).catch(() => undefined)
+    } finally {
+      signal.removeEventListener('abort', abort)
+    }
+  }
+
+  function take(entries: readonly StreamEntry[]): void {
+    let records: OutRecord[] = []
+    for (const entry of entries) {
+      if (position.after !== '0-0' && entry.id !== idAfter(position.after)) {
+        deliver(records)
+        records = []
+        log.warn('hole in the outbox', { lane, after: position.after, next: entry.id })
+        deps.onHole(lane)
+      }
+      position.after = entry.id
+      for (const record of decodeOut(entry.body)) records.push(record)
+    }
+    deliver(records)
+    trim(position.after, entries.length)
+  }
+
+  function deliver(records: readonly OutRecord[]): void {
+    if (records.length === 0) return
+    try {
+      deps.onRecords(lane, records)
+    } catch (error) {
+      // A fault of ours must not become a silent loss: the lane is made good as after a hole.
+      log.error('records could not be processed', { lane, err: error })
+      deps.onHole(lane)
+    }
+  }
+
+  const stop = scope.loop(`outbox ${lane}`, turn)
+  return {
+    restart: () => {
+      position.after = '0-0'
+      position.restarts += 1
+      call.abort()
+    },
+    stop: () => void stop(),
+  }
+}
+
+/** Ids of one outbox are `1-0, 1-1, …` (store/port.ts). */
+function idAfter(id: string): string {
+  const dash = id.indexOf('-')
+  return `${id.slice(0, dash)}-${Number(id.slice(dash + 1)) + 1}`
+}
+
+/** A trim that fails is made up for by the next one. */
+function createTrim(lane: number, boot: string, deps: OutboxDeps): (through: string, entries: number) => void {
+  let untrimmed = 0
+  let busy = false
+  let lastMs = performance.now()
+  return (through, entries) => {
+    untrimmed += entries
+    const due = untrimmed >= trimEntries || performance.now() - lastMs >= trimEveryMs
+    if (untrimmed === 0 || busy || !due) return
+    untrimmed = 0
+    busy = true
+    lastMs = performance.now()
+    deps.store.outboxes
+      .trim(lane, boot, through)
+      .catch((error: unknown) => deps.log.debug('outbox not trimmed', { lane, err: error }))
+      .finally(() => {
+        busy = false
+      })
+  }
+}

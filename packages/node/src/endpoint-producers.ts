@@ -1,0 +1,200 @@
+import type { OutRecord } from '@flotilla/core/entry'
+import { maxWindowBytes, publishDeadlineMs } from '@flotilla/core/limits'
+import { createProducer, isIdle, stepProducer } from '@flotilla/core/producer'
+import { overloadRetryMs } from '@flotilla/core/producer-state'
+import type { ByteBudget, ProducerEffect, ProducerInput, ProducerState } from '@flotilla/core/producer-state'
+import { laneOf, slotOf } from '@flotilla/core/slot'
+import type { EndpointMetrics } from './endpoint-metrics.ts'
+import type { PublishOutcome, PublishRequest } from './endpoint-port.ts'
+import type { Scope } from './scope.ts'
+import { StoreError } from './store/port.ts'
+import type { Store } from './store/port.ts'
+
+/** How often deadlines and resend timers are looked at, ms. */
+const tickEveryMs = 50
+
+export interface ProducersOptions {
+  readonly boot: string
+  readonly store: Store
+  readonly scope: Scope
+  readonly maxWindowBytes?: number
+  readonly publishDeadlineMs?: number
+  readonly metrics?: EndpointMetrics
+}
+
+interface SlotProducer {
+  readonly slot: number
+  readonly lane: number
+  readonly state: ProducerState
+  dirty: boolean
+}
+
+interface Waiter {
+  readonly sinceMs: number
+  resolve(outcome: PublishOutcome): void
+}
+
+/** The producers of one process, one per slot in use: executes their effects and feeds them the answers. */
+export class Producers {
+  readonly #options: ProducersOptions
+  readonly #budget: ByteBudget
+  readonly #producers = new Map<number, SlotProducer>()
+  readonly #waiting = new Map<number, Waiter>()
+  readonly #idleWaiters: (() => void)[] = []
+  #boot: string
+  #nextId = 1
+  #dirty: SlotProducer[] = []
+  #state: 'open' | 'refusing' | 'closed' = 'open'
+
+  constructor(options: ProducersOptions) {
+    this.#options = options
+    this.#boot = options.boot
+    this.#budget = { used: 0, max: options.maxWindowBytes ?? maxWindowBytes }
+    options.scope.every(tickEveryMs, () => this.#tickAll())
+  }
+
+  publish(request: PublishRequest): Promise<PublishOutcome> {
+    if (this.#state !== 'open') return Promise.resolve({ type: 'refused', code: 'OVERLOADED', retryAfterMs: overloadRetryMs })
+    return new Promise((resolve) => {
+      const producer = this.#producerFor(request.room)
+      const id = this.#nextId++
+      const now = performance.now()
+      this.#waiting.set(id, { sinceMs: now, resolve })
+      const deadlineAtMs = now + (this.#options.publishDeadlineMs ?? publishDeadlineMs)
+      this.#step(producer, { type: 'publish', id, message: { type: 'publish', ...request }, deadlineAtMs }, now)
+      this.#touch(producer)
+    })
+  }
+
+  ephemeral(room: string, options: string, tail: string): void {
+    this.#accept(room, { type: 'ephemeral', message: { type: 'ephemeral', room, options, tail } })
+  }
+
+  interest(room: string, on: boolean, nonce: string): void {
+    this.#accept(room, { type: 'interest', message: { type: 'interest', room, on, nonce } })
+  }
+
+  /** Acknowledgements and rewinds among the records of an outbox. */
+  take(records: readonly OutRecord[]): void {
+    for (const record of records) {
+      if (record.type !== 'ack' && record.type !== 'rewind') continue
+      const producer = this.#producers.get(record.slot)
+      if (producer === undefined) continue
+      this.#step(producer, record)
+      if (producer.state.queue.length > 0) this.#touch(producer)
+    }
+    this.#tellIdle()
+  }
+
+  resync(lane: number): void {
+    for (const producer of this.#producers.values()) if (producer.lane === lane) this.#step(producer, { type: 'resync' })
+  }
+
+  reboot(boot: string): void {
+    this.#boot = boot
+    for (const producer of this.#producers.values()) this.#step(producer, { type: 'reboot', boot })
+  }
+
+  /** From now on new publishes are refused; what was accepted, and interest, go on. */
+  refuse(): void {
+    if (this.#state === 'open') this.#state = 'refusing'
+  }
+
+  /** Resolves when nothing durable waits for an acknowledgement. */
+  whenIdle(): Promise<void> {
+    return this.#isIdle() ? Promise.resolve() : new Promise((resolve) => this.#idleWaiters.push(resolve))
+  }
+
+  /** Answers every publish that still waits; nothing is appended any more. */
+  close(): void {
+    this.#state = 'closed'
+    // Past every deadline, so each publish gets the answer that is true of it.
+    for (const producer of this.#producers.values()) this.#step(producer, { type: 'tick' }, Infinity)
+  }
+
+  #producerFor(room: string): SlotProducer {
+    const { slots, lanes } = this.#options.store.shape
+    const slot = slotOf(room, slots)
+    let producer = this.#producers.get(slot)
+    if (producer === undefined) {
+      producer = { slot, lane: laneOf(slot, lanes), state: createProducer(this.#boot, this.#budget), dirty: false }
+      this.#producers.set(slot, producer)
+    }
+    return producer
+  }
+
+  #accept(room: string, input: ProducerInput): void {
+    if (this.#state === 'closed') return
+    const producer = this.#producerFor(room)
+    this.#step(producer, input)
+    this.#touch(producer)
+  }
+
+  #step(producer: SlotProducer, input: ProducerInput, nowMs = performance.now()): void {
+    for (const effect of stepProducer(producer.state, input, nowMs)) {
+      if (effect.type === 'settle') this.#settle(effect.id, effect.outcome)
+      else if (this.#state !== 'closed') this.#append(producer, effect)
+    }
+  }
+
+  #settle(id: number, outcome: PublishOutcome): void {
+    const waiter = this.#waiting.get(id)
+    if (waiter === undefined) return
+    this.#waiting.delete(id)
+    this.#options.metrics?.published(outcome.type, performance.now() - waiter.sinceMs)
+    waiter.resolve(outcome)
+  }
+
+  #append(producer: SlotProducer, { attempt, body }: Extract<ProducerEffect, { type: 'append' }>): void {
+    this.#options.store.inputs.append(producer.slot, body).then(
+      () => this.#appended(producer, { type: 'appended', attempt }),
+      (error: unknown) => {
+        // Anything but a StoreError is a fault of ours, after which only the careful answer is right.
+        const outcome = error instanceof StoreError ? error.outcome : 'unknown'
+        this.#appended(producer, { type: 'appendFailed', attempt, outcome })
+      },
+    )
+  }
+
+  #appended(producer: SlotProducer, input: Extract<ProducerInput, { type: 'appended' | 'appendFailed' }>): void {
+    this.#options.metrics?.appended(input.type === 'appended')
+    if (input.attempt === 0) return
+    this.#step(producer, input)
+    if (producer.state.resend !== null) this.#touch(producer)
+  }
+
+  /** The producer is ticked at the end of this turn of the event loop: the busier the loop, the larger the batches. */
+  #touch(producer: SlotProducer): void {
+    if (producer.dirty) return
+    producer.dirty = true
+    if (this.#dirty.length === 0) setImmediate(() => this.#flush())
+    this.#dirty.push(producer)
+  }
+
+  #flush(): void {
+    const batch = this.#dirty
+    this.#dirty = []
+    const now = performance.now()
+    for (const producer of batch) {
+      producer.dirty = false
+      this.#step(producer, { type: 'tick' }, now)
+    }
+  }
+
+  #tickAll(): void {
+    const now = performance.now()
+    for (const producer of this.#producers.values()) if (!isIdle(producer.state)) this.#step(producer, { type: 'tick' }, now)
+    this.#options.metrics?.window(this.#budget.used)
+    this.#tellIdle()
+  }
+
+  #isIdle(): boolean {
+    for (const producer of this.#producers.values()) if (!isIdle(producer.state)) return false
+    return true
+  }
+
+  #tellIdle(): void {
+    if (this.#idleWaiters.length === 0 || !this.#isIdle()) return
+    for (const resolve of this.#idleWaiters.splice(0)) resolve()
+  }
+}

@@ -1,0 +1,61 @@
+import { hostname } from 'node:os'
+import { maxLanes } from '@flotilla/core/slot'
+import { boolean, integer, list, oneOf, optional, secret, text, url } from '../config.ts'
+import { logLevels } from '../log.ts'
+
+/** The settings that several services have in common; each spreads the groups it needs into its own table. */
+
+/** Where the store is, and the shape of the fleet: the same in every process, for ever (architecture 3). */
+export const storeSettings = {
+  redisUrl: optional(
+    // Credentials may be in it, so it is treated as a secret.
+    secret('FLOTILLA_REDIS_URL', {
+      description: 'redis:// or rediss:// URL; several with commas: independent primaries over which the lanes spread',
+    }),
+  ),
+  redisCluster: boolean('FLOTILLA_REDIS_CLUSTER', {
+    default: false,
+    description: 'Whether the URLs are nodes of one Redis Cluster',
+  }),
+  slots: integer('FLOTILLA_SLOTS', {
+    default: 128,
+    min: 1,
+    max: 65_536,
+    description: 'Slots of the fleet, a power of two; fixed at install',
+  }),
+  lanes: integer('FLOTILLA_LANES', {
+    default: 4,
+    min: 1,
+    max: maxLanes,
+    description: 'Lanes of the fleet, never fewer than primaries; fixed at install',
+  }),
+} as const
+
+export const logSettings = {
+  logLevel: oneOf('FLOTILLA_LOG_LEVEL', { values: logLevels, default: 'info', description: 'Least level that is logged' }),
+} as const
+
+export const memberSettings = {
+  memberId: optional(
+    text('FLOTILLA_MEMBER_ID', {
+      pattern: { regex: /^[A-Za-z0-9._-]{1,64}$/, saying: '1–64 letters, digits, dots, dashes or underscores' },
+      description: 'Name of this process in the fleet; the host name when it is not set',
+    }),
+  ),
+} as const
+
+/** How tokens are checked: by a secret (HS256) or by the keys of a JWKS. */
+export const jwtSettings = {
+  jwtSecret: optional(secret('FLOTILLA_JWT_SECRET', { minBytes: 32, description: 'Secret that tokens are signed with (HS256)' })),
+  jwksUrl: optional(
+    url('FLOTILLA_JWKS_URL', { protocols: ['https:'], description: 'Where the keys of RS256, ES256 or EdDSA tokens are' }),
+  ),
+  jwtIssuers: list('FLOTILLA_JWT_ISSUERS', { default: [], description: 'Accepted iss values; any when empty' }),
+  jwtAudiences: list('FLOTILLA_JWT_AUDIENCES', { default: [], description: 'Accepted aud values; any when empty' }),
+} as const
+
+/** The member id of a process that was given none. A pod's host name is its name. */
+export function hostMemberId(): string {
+  const name = hostname().replaceAll(/[^A-Za-z0-9._-]/g, '-').slice(0, 64)
+  return name === '' ? 'host' : name
+}

@@ -1,0 +1,80 @@
+import type { ControlEffect, ControlInput } from '@flotilla/core/control'
+import type { Log } from '@flotilla/node/log'
+import type { Store } from '@flotilla/node/store/port'
+import type { ControlMetrics } from './metrics.ts'
+
+interface CallDeps {
+  readonly store: Store
+  readonly log: Log
+  readonly metrics: ControlMetrics
+}
+type Call = 'lead' | 'read' | 'epochs' | 'publish' | 'remove'
+type Effect<T extends ControlEffect['type']> = Extract<ControlEffect, { type: T }>
+
+/** Executes effects. The result never rejects: a call that failed is an input too. */
+export function createCalls(boot: string, { store, log, metrics }: CallDeps) {
+  let failing = false
+
+  async function attempt<T extends ControlInput | undefined>(
+    call: Call,
+    ask: () => Promise<T>,
+    failure: T,
+  ): Promise<T> {
+    try {
+      const input = await ask()
+      if (failing) log.info('the store answers again')
+      failing = false
+      return input
+    } catch (error) {
+      metrics.failures.inc({ call })
+      // Once per outage: it is asked several times a second.
+      if (!failing) log.warn('the store does not answer', { call, err: error })
+      failing = true
+      return failure
+    }
+  }
+
+  async function lead({ ttlMs }: Effect<'lead'>): Promise<ControlInput> {
+    return { type: 'led', leading: await store.fleet.lead(boot, ttlMs) }
+  }
+
+  async function read(): Promise<ControlInput> {
+    return { type: 'observed', ...(await store.fleet.read()) }
+  }
+
+  async function issueEpochs({ above, count }: Effect<'issueEpochs'>): Promise<ControlInput> {
+    return { type: 'epochs', first: await store.fleet.nextEpoch(boot, above, count), count }
+  }
+
+  async function publish({ plan, moves }: Effect<'publish'>): Promise<ControlInput> {
+    const ok = await store.fleet.publishPlan(boot, plan)
+    if (ok && moves.length > 0) {
+      for (const { reason } of moves) metrics.moves.inc({ reason })
+      log.info('slots moved', { version: plan.version, slots: moves.length, moves })
+    }
+    return { type: 'published', ok }
+  }
+
+  /** The record goes last: as long as it is there the removal is repeated. */
+  async function remove({ boot: dead, role }: Effect<'remove'>): Promise<undefined> {
+    if (role === 'edge' || role === 'ingest') await store.outboxes.remove(dead)
+    await store.fleet.remove(dead)
+    metrics.removals.inc({ role })
+    log.warn('dead member removed', { member: dead, role })
+  }
+
+  return (effect: ControlEffect): Promise<ControlInput | undefined> => {
+    switch (effect.type) {
+      case 'lead':
+        return attempt<ControlInput>('lead', () => lead(effect), { type: 'leadFailed' })
+      case 'read':
+        return attempt<ControlInput>('read', read, { type: 'readFailed' })
+      case 'issueEpochs':
+        return attempt<ControlInput>('epochs', () => issueEpochs(effect), { type: 'epochsFailed' })
+      case 'publish':
+        return attempt<ControlInput>('publish', () => publish(effect), { type: 'publishFailed' })
+      case 'remove':
+        return attempt<undefined>('remove', () => remove(effect), undefined)
+    }
+  }
+}

@@ -1,0 +1,144 @@
+import { randomBytes } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { Server } from 'node:http'
+import { isLeading } from '@flotilla/core/control'
+import { endpointHeartbeatMs } from '@flotilla/core/limits'
+import type { Member } from '@flotilla/core/plan'
+import { serverLimits } from '@flotilla/node/http'
+import type { CheckState } from '@flotilla/node/http'
+import { createApp } from './api.ts'
+import { runLoop } from './loop.ts'
+import type { ControlDeps, ControlLoop } from './loop.ts'
+import { fleetView, orphanedSlots } from './view.ts'
+import type { FleetView } from './view.ts'
+
+/** A read that is older than this says that the store does not answer, ms. */
+const staleAfterMs = 2_000
+/** Long enough to be one, and over at once. */
+const releasedLeaseMs = 1
+const maxConnections = 256
+
+export interface ControlOptions {
+  readonly memberId: string
+  readonly version: string
+  /** Address and port of the API; port 0 takes a free one. */
+  readonly host: string
+  readonly port: number
+  readonly admin?: string
+}
+
+export interface Control {
+  readonly boot: string
+  readonly port: number
+  readonly leading: boolean
+  view(): FleetView
+  /** Moves a worker's slots away while it runs on. */
+  drain(worker: string): void
+  /** For `/readyz`. */
+  ready(): CheckState
+  /** Gives up the lease, takes the member record away and closes the API. */
+  stop(): Promise<void>
+}
+
+/** Starts a control process: the loop, its own heartbeat, and the API. */
+export async function startControl(options: ControlOptions, deps: ControlDeps): Promise<Control> {
+  const { store, scope } = deps
+  const boot = `${options.memberId}#${BigInt(`0x${randomBytes(6).toString('hex')}`).toString(36)}`
+  const log = deps.log.child({ boot })
+  const loop = runLoop(boot, { ...deps, log })
+  const self = { boot, version: options.version }
+  const view = (): FleetView => fleetView(loop.state(), self, performance.now())
+  const leading = (): boolean => isLeading(loop.state(), performance.now())
+  const stopHeartbeat = beatFor(options, boot, { ...deps, log, loop })
+  const server = await listen(createServer(serverLimits, createApp(view, log)), options)
+  scope.defer(() => close(server.server))
+  return {
+    boot,
+    port: server.port,
+    get leading() {
+      return leading()
+    },
+    view,
+    drain: (worker) => loop.drain(worker),
+    ready: () => readiness(view(), loop.state().mismatch),
+    stop: async () => {
+      await close(server.server)
+      await stopHeartbeat()
+      const led = leading()
+      await loop.stop()
+      try {
+        if (led) await store.fleet.lead(boot, releasedLeaseMs)
+        await store.fleet.remove(boot)
+      } catch (error) {
+        // Without the store the lease runs out, and the next leader removes the record.
+        log.warn('the lease could not be given up', { err: error })
+      }
+    },
+  }
+}
+
+/** A process without the lease is ready too: it takes over. */
+function readiness({ observedMsAgo }: FleetView, mismatch: boolean): CheckState {
+  if (mismatch) return { ok: false, detail: 'the stored plan has another number of slots' }
+  if (observedMsAgo === null) return { ok: false, detail: 'the fleet was not read yet' }
+  return { ok: observedMsAgo <= staleAfterMs, detail: `fleet read ${observedMsAgo} ms ago` }
+}
+
+interface HeartbeatDeps extends ControlDeps {
+  readonly loop: ControlLoop
+}
+
+/** Keeps this process's own member record. Returns what stops it and resolves when none is under way. */
+function beatFor(options: ControlOptions, boot: string, deps: HeartbeatDeps): () => Promise<void> {
+  const { store, scope, loop, log } = deps
+  const startedAtMs = Date.now()
+  let beat = 0
+  function member(): Member {
+    const state = loop.state()
+    const figures = {
+      leading: isLeading(state, performance.now()) ? 1 : 0,
+      orphans: orphanedSlots(state).length,
+      inFlight: state.waits.size,
+    }
+    const { version, admin } = options
+    const record = { boot, role: 'control', state: 'live', beat, figures, startedAtMs, version } as const
+    return admin === undefined ? record : { ...record, admin }
+  }
+  async function heartbeat(): Promise<void> {
+    beat += 1
+    try {
+      const { known } = await store.fleet.heartbeat(member(), loop.state().plan.version)
+      if (!known) await store.fleet.register(member())
+    } catch (error) {
+      log.debug('heartbeat failed', { err: error })
+    }
+  }
+  let underWay = heartbeat()
+  const cancel = scope.every(endpointHeartbeatMs, () => (underWay = underWay.then(heartbeat)))
+  return () => {
+    cancel()
+    return underWay
+  }
+}
+
+async function listen(server: Server, { host, port }: ControlOptions): Promise<{ server: Server; port: number }> {
+  server.maxHeadersCount = 64
+  server.maxConnections = maxConnections
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      resolve()
+    })
+  })
+  const address = server.address()
+  return { server, port: typeof address === 'object' && address !== null ? address.port : port }
+}
+
+function close(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    // An error here says that it was closed before, which is what is wanted.
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })
+}

@@ -1,0 +1,67 @@
+import { controlPollMs, startControl, isLeading, stepControl } from '@flotilla/core/control'
+import type { ControlInput, ControlState } from '@flotilla/core/control'
+import type { Log } from '@flotilla/node/log'
+import type { Metrics } from '@flotilla/node/metrics'
+import type { Scope } from '@flotilla/node/scope'
+import type { Store } from '@flotilla/node/store/port'
+import { createCalls } from './calls.ts'
+import { controlMetrics } from './metrics.ts'
+
+export interface ControlDeps {
+  readonly store: Store
+  readonly log: Log
+  readonly scope: Scope
+  readonly metrics: Metrics
+}
+
+export interface ControlLoop {
+  state(): ControlState
+  /** Empties a worker as if it said itself that it drains. Remembered by this process only. */
+  drain(worker: string): void
+  /** Decides nothing more; resolves when no call is under way. */
+  stop(): Promise<void>
+}
+
+/** Runs the reducer: executes its effects and feeds it their answers. */
+export function runLoop(boot: string, deps: ControlDeps): ControlLoop {
+  const { store, scope, log } = deps
+  let state = startControl(store.shape.slots)
+  let stopped = false
+  const underWay = new Set<Promise<void>>()
+  const call = createCalls(boot, { store, log, metrics: controlMetrics(deps.metrics, () => state) })
+
+  function step(input: ControlInput): void {
+    if (stopped || scope.signal.aborted) return
+    const nowMs = performance.now()
+    const before = state
+    const { state: after, effects } = stepControl(before, input, nowMs)
+    state = after
+    tell(before, after, nowMs)
+    for (const effect of effects) {
+      const work = call(effect)
+        .then((answer) => answer && step(answer))
+        .finally(() => underWay.delete(work))
+      underWay.add(work)
+    }
+  }
+
+  function tell(before: ControlState, after: ControlState, nowMs: number): void {
+    if ((before.leaseUntilMs === null) !== (after.leaseUntilMs === null)) {
+      log.info(isLeading(after, nowMs) ? 'leading' : 'not leading', { planVersion: after.plan.version })
+    }
+    if (after.mismatch && !before.mismatch)
+      log.error('the stored plan has another number of slots', { slots: after.slots })
+  }
+
+  const cancel = scope.every(controlPollMs, () => step({ type: 'tick' }))
+  step({ type: 'tick' })
+  return {
+    state: () => state,
+    drain: (worker) => step({ type: 'drainRequested', boot: worker }),
+    stop: async () => {
+      stopped = true
+      cancel()
+      await Promise.all(underWay)
+    },
+  }
+}

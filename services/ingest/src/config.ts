@@ -1,0 +1,30 @@
+import { defineConfig, integer, optional, secret, text } from '@flotilla/node/config'
+import { logSettings, memberSettings, storeSettings } from '@flotilla/node/store/settings'
+
+/** The settings of an ingest process. */
+export const ingestConfig = defineConfig({
+  ...storeSettings,
+  ...logSettings,
+  ...memberSettings,
+  host: text('FLOTILLA_INGEST_HOST', { default: '0.0.0.0', description: 'Address that the API listens on' }),
+  port: integer('FLOTILLA_INGEST_PORT', { default: 8081, max: 65_535, unit: 'port', description: 'Port of the API' }),
+  adminHost: text('FLOTILLA_ADMIN_HOST', { default: '0.0.0.0', description: 'Address the admin port listens on' }),
+  adminPort: integer('FLOTILLA_INGEST_ADMIN_PORT', {
+    default: 9081,
+    max: 65_535,
+    unit: 'port',
+    description: 'Port of /livez, /readyz and /metrics',
+  }),
+  keys: optional(
+    secret('FLOTILLA_INGEST_KEYS', {
+      description: 'Comma list of name:key or bare keys, each of at least 16 characters, that may post events',
+    }),
+  ),
+  maxInFlight: integer('FLOTILLA_INGEST_MAX_IN_FLIGHT', {
+    default: 20_000,
+    min: 1,
+    max: 1_000_000,
+    unit: 'publishes',
+    description: 'Publishes (one per room of an event) that may wait for their commit; above it requests answer OVERLOADED',
+  }),
+})

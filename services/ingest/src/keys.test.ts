@@ -1,0 +1,32 @@
+import { describe, expect, it } from 'vitest'
+import { developmentKey, parseKeys } from './keys.ts'
+
+const a = 'aaaaaaaaaaaaaaaa'
+const b = 'bbbbbbbbbbbbbbbb'
+
+describe('keys', () => {
+  it('[IN15] a key is named by its entry, or by its place', () => {
+    const keys = parseKeys(`crm:${a}, ${b},`)
+    expect([keys.identify(a), keys.identify(b), keys.identify(`crm:${a}`), keys.identify('')]).toEqual(['crm', 'key2', undefined, undefined])
+  })
+
+  it('[IN15] a key may contain colons after its name', () => {
+    expect(parseKeys(`crm:${a}:x`).identify(`${a}:x`)).toBe('crm')
+  })
+
+  it.each([
+    ['no key', ' , ', 'nobody could post'],
+    ['a short key', 'crm:short', 'key crm is shorter'],
+    ['a name of another form', `c m:${a}`, 'the name of key 1'],
+    ['a name twice', `crm:${a},crm:${b}`, 'two keys are named crm'],
+  ])('[IN15] %s is refused, and the message has no key in it', (_name, text, message) => {
+    expect(() => parseKeys(text)).toThrow(message)
+    expect(() => parseKeys(text)).not.toThrow(new RegExp(`${a}|${b}|short,`))
+  })
+
+  it('[IN15] a development key is another one each time', () => {
+    const key = developmentKey()
+    expect(parseKeys(key).identify(key)).toBe('key1')
+    expect(developmentKey()).not.toBe(key)
+  })
+})

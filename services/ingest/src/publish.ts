@@ -1,0 +1,120 @@
+import { randomUUID } from 'node:crypto'
+import { maxDataBytes } from '@flotilla/core/limits'
+import { parseRoomName, validEventName, validKey } from '@flotilla/core/room-name'
+import type { ErrorCode } from '@flotilla/core/codes'
+import type { Endpoint, PublishOutcome } from '@flotilla/node/endpoint-port'
+import { describeIssues, eventRequest, maxFilterChars } from './schema.ts'
+import type { EventRequest } from './schema.ts'
+
+/** One room's part of a publish that named it. */
+export type RoomResult =
+  | { readonly room: string; readonly position?: { readonly epoch: string; readonly seq: number } }
+  | { readonly room: string; readonly error: { readonly code: string; readonly retryAfterMs: number } }
+
+/** `code` is one of core's error codes or what a worker refused with. */
+export type EventAnswer =
+  | { readonly ok: true; readonly id: string; readonly results: readonly RoomResult[] }
+  | {
+      readonly ok: false
+      readonly code: string
+      readonly detail: string
+      readonly id?: string
+      readonly retryAfterMs?: number
+      readonly results?: readonly RoomResult[]
+    }
+
+/** An event that was checked, ready to be published. */
+export interface CheckedEvent {
+  readonly rooms: readonly string[]
+  readonly id: string
+  readonly options: string
+  readonly tail: string
+  readonly ephemeral: boolean
+}
+type Refusal = Extract<EventAnswer, { ok: false }>
+
+export function refusal(code: ErrorCode, detail: string): Refusal {
+  return { ok: false, code, detail }
+}
+
+/** Judges a request's body; `fallbackId` names the event when the body does not (the `Idempotency-Key` header). */
+export function checkEvent(
+  body: unknown,
+  context: { readonly keyName: string; readonly nowMs: number; readonly fallbackId?: string },
+): { readonly ok: true; readonly event: CheckedEvent } | Refusal {
+  const parsed = eventRequest.safeParse(body)
+  if (!parsed.success) return refusal('VALIDATION_ERROR', describeIssues(parsed.error))
+  const request = parsed.data
+  const rooms = roomsOf(request)
+  const wrong = rooms.find((room) => !isRoom(room, request))
+  if (wrong !== undefined) return refusal('INVALID_ROOM', 'a room is of the form type:id or type:tenant:id')
+  if (!validEventName(request.event)) return refusal('VALIDATION_ERROR', 'event: has a character that is not allowed')
+  const id = request.id ?? context.fallbackId ?? randomUUID()
+  if (!validKey(id)) return refusal('VALIDATION_ERROR', 'id: 1 to 128 printable characters')
+  const data = JSON.stringify(request.data ?? null)
+  if (Buffer.byteLength(data) > maxDataBytes) return refusal('PAYLOAD_TOO_LARGE', `data is larger than ${maxDataBytes} bytes`)
+  if (JSON.stringify(request.filter ?? {}).length > maxFilterChars) {
+    return refusal('VALIDATION_ERROR', `filter: more than ${maxFilterChars} characters of JSON`)
+  }
+  const meta = JSON.stringify({ userId: `key:${context.keyName}`, timestamp: new Date(context.nowMs).toISOString() })
+  const tail = `"event":${JSON.stringify(request.event)},"data":${data},"meta":${meta}`
+  return { ok: true, event: { rooms, id, options: optionsOf(request), tail, ephemeral: request.ephemeral ?? false } }
+}
+
+/** Publishes to every room; resolves after the commits, or with what is known at the deadline. Never rejects. */
+export async function publishEvent(endpoint: Endpoint, event: CheckedEvent, keyName: string): Promise<EventAnswer> {
+  const { rooms, id, options, tail } = event
+  if (event.ephemeral) {
+    for (const room of rooms) endpoint.ephemeral(room, { options, tail })
+    return { ok: true, id, results: rooms.map((room) => ({ room })) }
+  }
+  const sender = `key:${keyName}`
+  const outcomes = await Promise.all(rooms.map((room) => endpoint.publish({ room, key: id, sender, options, tail })))
+  return answerOf(id, rooms, outcomes)
+}
+
+/** Atomic per room: as soon as one room may have it, only a retry under the same id is right for the others. */
+function answerOf(id: string, rooms: readonly string[], outcomes: readonly PublishOutcome[]): EventAnswer {
+  const results = rooms.map((room, i) => resultOf(room, outcomes[i]))
+  const failed = outcomes.filter((outcome) => outcome.type !== 'committed')
+  if (failed.length === 0) return { ok: true, id, results }
+  const retryAfterMs = Math.max(...failed.map((outcome) => outcome.retryAfterMs))
+  const [first] = failed
+  const same = failed.length === outcomes.length && failed.every((o) => o.type === 'refused' && codeOf(o) === codeOf(first))
+  const code = same ? codeOf(first) : 'UNKNOWN'
+  const detail = same
+    ? code === 'OVERLOADED' ? 'nothing was appended, retry later' : 'refused by the room'
+    : 'not known to be committed in every room: retry with the same id, and it stays one event'
+  return { ok: false, code, detail, id, retryAfterMs, results }
+}
+
+function codeOf(outcome: PublishOutcome | undefined): string {
+  return outcome?.type === 'refused' ? outcome.code : 'UNKNOWN'
+}
+
+function resultOf(room: string, outcome: PublishOutcome | undefined): RoomResult {
+  if (outcome?.type === 'committed') return { room, position: { epoch: outcome.epoch, seq: outcome.seq } }
+  return { room, error: { code: codeOf(outcome), retryAfterMs: outcome?.retryAfterMs ?? 0 } }
+}
+
+function roomsOf(request: EventRequest): readonly string[] {
+  const { room, rooms, user, users, tenant } = request
+  if (room !== undefined) return [room]
+  if (rooms !== undefined) return [...new Set(rooms)]
+  if (user !== undefined) return [`user:${user}`]
+  if (users !== undefined) return [...new Set(users)].map((each) => `user:${each}`)
+  if (tenant !== undefined) return [`tenant:${tenant}`]
+  return ['public:all']
+}
+
+/** An id with a colon in it would name a room of another form than the one meant. */
+function isRoom(room: string, request: EventRequest): boolean {
+  const name = parseRoomName(room)
+  if (!name.ok) return false
+  return request.room !== undefined || request.rooms !== undefined || name.tenant === undefined
+}
+
+function optionsOf({ except, filter }: EventRequest): string {
+  if (except === undefined && filter === undefined) return ''
+  return JSON.stringify({ ...(except === undefined ? {} : { except }), ...(filter === undefined ? {} : { match: filter }) })
+}

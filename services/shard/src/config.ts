@@ -1,0 +1,12 @@
+import { defineConfig, durationMs, integer, text } from '@flotilla/node/config'
+import { logSettings, memberSettings, storeSettings } from '@flotilla/node/store/settings'
+
+/** The settings of a shard worker. */
+export const shardConfig = defineConfig({
+  ...storeSettings,
+  ...logSettings,
+  ...memberSettings,
+  adminHost: text('FLOTILLA_ADMIN_HOST', { default: '0.0.0.0', description: 'Address the admin port listens on' }),
+  adminPort: integer('FLOTILLA_SHARD_ADMIN_PORT', { default: 9083, min: 0, max: 65_535, unit: 'port', description: 'Port of /livez, /readyz and /metrics' }),
+  drainTimeoutMs: durationMs('FLOTILLA_SHARD_DRAIN_TIMEOUT', { default: 20_000, min: 0, max: 600_000, unit: 'ms', description: 'Time for the slots to move away after SIGTERM' }),
+})
