@@ -15,7 +15,9 @@ describe('back-off', () => {
         expect(ms).toBeLessThanOrEqual(Math.min(30_000, 500 * 2 ** attempt))
       }),
     )
-    expect([0, 1, 2, 5, 6, 7].map((n) => fullJitterMs(n, options, 0.5))).toEqual([250, 500, 1_000, 8_000, 15_000, 15_000])
+    expect([0, 1, 2, 5, 6, 7].map((n) => fullJitterMs(n, options, 0.5))).toEqual([
+      250, 500, 1_000, 8_000, 15_000, 15_000,
+    ])
   })
 
   test('[CC7] never before the hint of the server, and at the most twice as late', () => {
@@ -26,7 +28,10 @@ describe('back-off', () => {
         expect(ms).toBeLessThanOrEqual(hintMs * 2)
       }),
     )
-    expect(nextStep({ ...ended, closeCode: 1013, hintMs: 4_000 }, options, 0.5)).toMatchObject({ type: 'wait', ms: 6_000 })
+    expect(nextStep({ ...ended, closeCode: 1013, hintMs: 4_000 }, options, 0.5)).toMatchObject({
+      type: 'wait',
+      ms: 6_000,
+    })
   })
 
   test('[CC7] a restart is answered at once with a small jitter, the second time with the usual back-off', () => {
@@ -46,7 +51,11 @@ describe('back-off', () => {
   })
 
   test('[CC7] a 4401 goes on when a new token can be asked for', () => {
-    expect(nextStep({ ...ended, closeCode: 4401, canRefreshToken: true }, options, 0)).toEqual({ type: 'wait', ms: 0, refresh: true })
+    expect(nextStep({ ...ended, closeCode: 4401, canRefreshToken: true }, options, 0)).toEqual({
+      type: 'wait',
+      ms: 0,
+      refresh: true,
+    })
     expect(nextStep({ ...ended, closeCode: 4403, canRefreshToken: true }, options, 0)).toEqual({ type: 'stop' })
     expect(nextStep({ ...ended, canRefreshToken: true }, options, 0)).toMatchObject({ refresh: false })
   })

@@ -20,13 +20,19 @@ export interface Ended {
 }
 
 /** `wait` may carry `refresh`: the attempt is the one that a 4401 is worth with a new token. */
-export type NextStep = { readonly type: 'wait'; readonly ms: number; readonly refresh: boolean } | { readonly type: 'stop' }
+export type NextStep =
+  | { readonly type: 'wait'; readonly ms: number; readonly refresh: boolean }
+  | { readonly type: 'stop' }
 
 /** A restarting server's clients come back at once, spread over this time. */
 export const restartJitterMs = 200
 
 /** Full jitter: anywhere between 0 and min(maxMs, minMs × 2^attempt). */
-export function fullJitterMs(attempt: number, options: Pick<ReconnectOptions, 'minMs' | 'maxMs'>, random: number): number {
+export function fullJitterMs(
+  attempt: number,
+  options: Pick<ReconnectOptions, 'minMs' | 'maxMs'>,
+  random: number,
+): number {
   return random * Math.min(options.maxMs, options.minMs * 2 ** Math.min(attempt, 30))
 }
 

@@ -49,7 +49,12 @@ export interface Client {
    * published). Rejects at once with `QueueFullError` when too many wait.
    * @example const { position } = await client.publish('conversation:9', 'message', { text: 'hello' })
    */
-  publish(room: string, event: string, data: unknown, options?: PublishOptions & { readonly ephemeral?: false }): Promise<Published>
+  publish(
+    room: string,
+    event: string,
+    data: unknown,
+    options?: PublishOptions & { readonly ephemeral?: false },
+  ): Promise<Published>
   /** An ephemeral event is sent when there is a connection, else dropped; nobody acknowledges it. */
   publish(room: string, event: string, data: unknown, options: { readonly ephemeral: true }): Promise<void>
   /** Events of every room, by name or all with `*`. */
@@ -127,7 +132,12 @@ class FleetClient implements Client {
     return this.#rooms.subscribe(room, options)
   }
 
-  publish(room: string, event: string, data: unknown, options?: PublishOptions & { readonly ephemeral?: false }): Promise<Published>
+  publish(
+    room: string,
+    event: string,
+    data: unknown,
+    options?: PublishOptions & { readonly ephemeral?: false },
+  ): Promise<Published>
   publish(room: string, event: string, data: unknown, options: { readonly ephemeral: true }): Promise<void>
   publish(
     room: string,
@@ -216,7 +226,8 @@ class FleetClient implements Client {
         this.#wire.answer(frame)
         return
       case 'error':
-        if (!this.#wire.answer(frame) && frame.id === undefined) this.#settings.log('the server reports an error', frame)
+        if (!this.#wire.answer(frame) && frame.id === undefined)
+          this.#settings.log('the server reports an error', frame)
         return
       default:
         // `pong` is a sign of life, heard below; what is not known is a newer server's.

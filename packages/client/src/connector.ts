@@ -94,7 +94,8 @@ export class Connector {
     if (phase.type === 'closed') return
     this.#leave()
     this.#phase = { type: 'idle' }
-    if (phase.type === 'opening' || phase.type === 'up') phase.link?.close(closeCodes.normal.code, closeCodes.normal.reason)
+    if (phase.type === 'opening' || phase.type === 'up')
+      phase.link?.close(closeCodes.normal.code, closeCodes.normal.reason)
     if (phase.type === 'up') this.#listener.down()
     this.#end(error)
   }
@@ -105,7 +106,8 @@ export class Connector {
     try {
       token = typeof source === 'function' ? await source() : source
     } catch (cause) {
-      if (this.#phase === phase) this.#down({ closeCode: brokenCode, reason: `the token function failed: ${String(cause)}` })
+      if (this.#phase === phase)
+        this.#down({ closeCode: brokenCode, reason: `the token function failed: ${String(cause)}` })
       return
     }
     // While the token was awaited the attempt may have been given up.

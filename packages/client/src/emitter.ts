@@ -40,7 +40,8 @@ export class Emitter<T> {
 
   emit(name: string, value: T): void {
     for (const key of name === '*' ? ['*'] : [name, '*']) {
-      for (const listener of [...(this.#listeners.get(key) ?? [])]) {
+      // A copy: who is added by a listener hears from the next one on.
+      for (const listener of Array.from(this.#listeners.get(key) ?? [])) {
         try {
           listener(value)
         } catch (error) {

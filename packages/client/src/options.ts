@@ -52,7 +52,8 @@ export const maxRooms = 10_000
 
 function globalSocket(): SocketConstructor {
   const found: SocketConstructor | undefined = globalThis.WebSocket
-  if (found === undefined) throw new FlotillaError('VALIDATION_ERROR', 'no global WebSocket here: pass one as `WebSocket`')
+  if (found === undefined)
+    throw new FlotillaError('VALIDATION_ERROR', 'no global WebSocket here: pass one as `WebSocket`')
   return found
 }
 

@@ -52,9 +52,9 @@ interface Lane {
 }
 
 /** What the server allows on one connection (`maxPublishesInFlight` of docs/protocol.md). */
-const maxInFlight = 256
+export const maxInFlight = 256
 /** `maxDataBytes` of docs/protocol.md. */
-const maxDataBytes = 1_000_000
+export const maxDataBytes = 1_000_000
 const encoder = new TextEncoder()
 
 export function randomKey(): string {
@@ -64,7 +64,10 @@ export function randomKey(): string {
 }
 
 /** Event data as JSON. Undefined is null. Throws `VALIDATION_ERROR` or `PAYLOAD_TOO_LARGE`. */
-export function encodePublish(publish: Pick<Publish, 'room' | 'event' | 'data'>, rest: object): { fields: string; bytes: number } {
+export function encodePublish(
+  publish: Pick<Publish, 'room' | 'event' | 'data'>,
+  rest: object,
+): { fields: string; bytes: number } {
   let data: string
   try {
     data = JSON.stringify(publish.data ?? null) ?? 'null'
@@ -72,7 +75,8 @@ export function encodePublish(publish: Pick<Publish, 'room' | 'event' | 'data'>,
     throw new FlotillaError('VALIDATION_ERROR', 'the data cannot be written as JSON', { cause })
   }
   const bytes = encoder.encode(data).length
-  if (bytes > maxDataBytes) throw new FlotillaError('PAYLOAD_TOO_LARGE', `the data has ${bytes} bytes of at most ${maxDataBytes}`)
+  if (bytes > maxDataBytes)
+    throw new FlotillaError('PAYLOAD_TOO_LARGE', `the data has ${bytes} bytes of at most ${maxDataBytes}`)
   const { room, event } = publish
   return { fields: `${fieldsOf({ room, event, ...rest })},"data":${data}`, bytes }
 }
@@ -107,11 +111,11 @@ export class PublishQueue {
         throw new QueueFullError(`${this.#count} publishes of ${this.#bytes} bytes wait already`)
       }
       const { room } = publish
-      const item: Item = {
-        ...{ room, key, fields, bytes, resolve, reject },
-        ...{ inFlight: false, doubt: false, refusals: 0, stopWaiting: undefined, settled: false, stopTimeout: () => {} },
-      }
-      item.stopTimeout = after(timeoutMs, () => this.#fail(item, new TimeoutError(`not published within ${timeoutMs} ms`)))
+      const fresh = { inFlight: false, doubt: false, refusals: 0, stopWaiting: undefined, settled: false }
+      const item: Item = { room, key, fields, bytes, resolve, reject, stopTimeout: () => {}, ...fresh }
+      item.stopTimeout = after(timeoutMs, () =>
+        this.#fail(item, new TimeoutError(`not published within ${timeoutMs} ms`)),
+      )
       const lane = this.#lanes.get(room) ?? { items: [], refused: 0 }
       this.#lanes.set(room, lane)
       lane.items.push(item)
@@ -139,9 +143,8 @@ export class PublishQueue {
   }
 
   close(error: FlotillaError): void {
-    for (const lane of [...this.#lanes.values()]) {
-      for (const item of [...lane.items]) this.#fail(item, error)
-    }
+    const items = Array.from(this.#lanes.values()).flatMap((lane) => lane.items)
+    for (const item of items) this.#fail(item, error)
   }
 
   #pump(lane: Lane): void {
@@ -210,7 +213,13 @@ export class PublishQueue {
   #fail(item: Item, error: FlotillaError): void {
     const unknown = item.doubt || (item.inFlight && !(error instanceof PublishRefusedError))
     this.#remove(item)
-    item.reject(unknown ? new PublishUnknownError(`it is not known whether it was published: ${error.message}`, item.key, { cause: error }) : error)
+    item.reject(
+      unknown
+        ? new PublishUnknownError(`it is not known whether it was published: ${error.message}`, item.key, {
+            cause: error,
+          })
+        : error,
+    )
   }
 
   #remove(item: Item): void {

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { Continuity, FlotillaError, RoomEvent, Subscription } from './client.ts'
 import { at, event } from './testing/fake-server.ts'
 import type { Peer } from './testing/fake-server.ts'
-import { failure, harness, numbers, until } from './testing/harness.ts'
+import { failure, harness, nothingElse, numbers, until } from './testing/harness.ts'
 
 /** Answers the next `subscribe` with a position. */
 async function grant(peer: Peer, seq: number, missed = 0): Promise<void> {
@@ -102,7 +102,9 @@ describe('subscribe', () => {
     const { client, peer, subscription, heard } = await subscribed(7)
     const second: RoomEvent[] = []
     const other = await client.subscribe(room, { onEvent: (e) => second.push(e) })
-    expect(await failure(client.subscribe(room, { filter: { kind: 'a' } }))).toMatchObject({ code: 'ALREADY_SUBSCRIBED' })
+    expect(await failure(client.subscribe(room, { filter: { kind: 'a' } }))).toMatchObject({
+      code: 'ALREADY_SUBSCRIBED',
+    })
     expect(await failure(client.subscribe(room, { since: at(1) }))).toMatchObject({ code: 'ALREADY_SUBSCRIBED' })
     subscription.unsubscribe()
     peer.send(event(room, 8))
@@ -183,7 +185,7 @@ describe('order and continuity', () => {
   })
 
   test('[CC13] after a hole nothing is delivered until the room was subscribed again from before it', async () => {
-    const { peer, heard } = await subscribed(7)
+    const { client, peer, heard } = await subscribed(7)
     peer.send(event(room, 8), event(room, 11), event(room, 12))
     const again = await peer.expect('subscribe')
     expect(again.since).toEqual(at(8))
@@ -193,23 +195,24 @@ describe('order and continuity', () => {
     peer.send(...[9, 10, 11, 12, 13, 14].map((seq) => event(room, seq)))
     await until(() => heard.length === 7, 'all events')
     expect(numbers(heard)).toEqual([8, 9, 10, 11, 12, 13, 14])
-    expect(peer.unread).toBe(0)
+    await nothingElse(client, peer)
   })
 
   test('[CC13] numbers that the replay leaves out were not for this connection: no second round', async () => {
-    const { peer, heard } = await subscribed(7)
+    const { client, peer, heard } = await subscribed(7)
     peer.send(event(room, 9))
     const again = await peer.expect('subscribe')
     peer.ok(again, { room, position: at(9), recovered: true, missed: 1 })
     peer.send(event(room, 9), event(room, 10))
     await until(() => heard.length === 2, 'both events')
-    expect(peer.unread).toBe(0)
+    await nothingElse(client, peer)
   })
 
   test('[CC13] a filter is sent with every subscription, and leaves numbers out without a gap', async () => {
-    const { server, peer, heard } = await subscribed(7, { kind: 'invoice' })
+    const { server, client, peer, heard } = await subscribed(7, { kind: 'invoice' })
     peer.send(event(room, 9), event(room, 30), event(room, 30))
     await until(() => heard.length === 2, 'two events')
+    await nothingElse(client, peer)
     peer.kill()
     const second = await reconnected(server)
     const resume = await second.expect('resume')
@@ -244,7 +247,9 @@ describe('order and continuity', () => {
     await until(() => heard.length === 2, 'the replay')
     second.kill()
     const third = await reconnected(server)
-    third.ok(await third.expect('resume'), { rooms: [{ room, position: at(3, '9.1'), recovered: false, reason: 'ahead' }] })
+    third.ok(await third.expect('resume'), {
+      rooms: [{ room, position: at(3, '9.1'), recovered: false, reason: 'ahead' }],
+    })
     third.send(event(room, 4))
     await until(() => heard.length === 3, 'the event after it')
     expect(told).toEqual([
@@ -267,7 +272,8 @@ describe('resume', () => {
       { room, since: at(7) },
       { room: 'public:news', since: at(20), filter: { topic: ['a', 'b'] } },
     ])
-    expect(second.unread).toBe(0)
+    await until(() => client.state === 'connected', 'connected again')
+    await nothingElse(client, second)
   })
 
   test('[CC15] more rooms than a frame may carry go in several', async () => {
@@ -281,7 +287,9 @@ describe('resume', () => {
     for (let i = 0; i < 2; i += 1) {
       const resume = await second.expect('resume')
       sizes.push(resume.rooms.length)
-      second.ok(resume, { rooms: resume.rooms.map((r) => ({ room: r.room, position: at(1), recovered: true, missed: 0 })) })
+      second.ok(resume, {
+        rooms: resume.rooms.map((r) => ({ room: r.room, position: at(1), recovered: true, missed: 0 })),
+      })
     }
     expect(sizes).toEqual([1_000, 1])
     expect((await Promise.all(pending)).map((s) => s.room)).toHaveLength(1_001)
@@ -310,7 +318,12 @@ describe('resume', () => {
     const second = await reconnected(server)
     const error = { code: 'FORBIDDEN', message: 'not any more' }
     const later = { code: 'OVERLOADED', message: 'busy', retryAfterMs: 5 }
-    second.ok(await second.expect('resume'), { rooms: [{ room, error }, { room: 'public:news', error: later }] })
+    second.ok(await second.expect('resume'), {
+      rooms: [
+        { room, error },
+        { room: 'public:news', error: later },
+      ],
+    })
     expect(await second.expect('subscribe')).toMatchObject({ room: 'public:news', since: at(1) })
     expect(errors.map((e) => e.code)).toEqual(['FORBIDDEN'])
     second.kill()
@@ -326,7 +339,12 @@ describe('resume', () => {
     expect(first.rooms).toEqual([{ room: 'user:alice' }, { room: 'public:all' }])
     peer.send(event('user:alice', 4))
     peer.ok(first, {
-      rooms: first.rooms.map((r) => ({ room: r.room, position: at(r.room === 'user:alice' ? 4 : 0), recovered: true, missed: 0 })),
+      rooms: first.rooms.map((r) => ({
+        room: r.room,
+        position: at(r.room === 'user:alice' ? 4 : 0),
+        recovered: true,
+        missed: 0,
+      })),
     })
     peer.send(event('user:alice', 5))
     await until(() => heard.length === 2, 'both events')
@@ -363,6 +381,6 @@ describe('resume', () => {
     client.on('*', (e) => heard.push(e))
     peer.send(event('user:alice', 5))
     await until(() => heard.length === 1, 'the event')
-    expect(peer.unread).toBe(0)
+    await nothingElse(client, peer)
   })
 })

@@ -53,26 +53,30 @@ export class Rooms {
 
   subscribe(room: string, options: SubscribeOptions): Promise<Subscription> {
     const known = this.#records.get(room)
+    // A room that only the server joined can still be given a filter or a position.
     const shared = known !== undefined && (known.handles.size > 0 || (!options.since && !options.filter))
-    if (shared && (options.since !== undefined || !sameFilter(known.filter, options.filter))) {
-      const message = `${room} is subscribed already, with another filter or position`
-      return Promise.reject(new FlotillaError('ALREADY_SUBSCRIBED', message))
-    }
-    if (known === undefined && this.#records.size >= maxRooms) {
-      return Promise.reject(new FlotillaError('TOO_MANY_SUBSCRIPTIONS', `at most ${maxRooms} rooms`))
-    }
+    const refusal = this.#refusalOf(room, shared ? known : undefined, options)
+    if (refusal !== undefined) return Promise.reject(refusal)
     const record = shared ? known : this.#create(room, options, known?.joined ?? false)
     const handle = this.#attach(record, options)
     const answer = handle.answered()
     if (record.last !== undefined) handle.resolve()
-    else if (record.asking === undefined && record.stopRetry === undefined && this.#wire.up) this.#ask(record)
+    else if (!isPending(record) && this.#wire.up) this.#ask(record)
     return answer
+  }
+
+  #refusalOf(room: string, shared: RoomRecord | undefined, options: SubscribeOptions): FlotillaError | undefined {
+    if (shared !== undefined && (options.since !== undefined || !sameFilter(shared.filter, options.filter))) {
+      return new FlotillaError('ALREADY_SUBSCRIBED', `${room} is subscribed already, with another filter or position`)
+    }
+    if (shared !== undefined || this.#records.has(room) || this.#records.size < maxRooms) return undefined
+    return new FlotillaError('TOO_MANY_SUBSCRIPTIONS', `at most ${maxRooms} rooms`)
   }
 
   /** A new connection: asks for every room in one frame. `joined` are those the server put it into by itself. */
   up(joined: readonly string[]): void {
     const now = new Set(joined)
-    for (const record of [...this.#records.values()]) {
+    for (const record of this.#records.values()) {
       record.joined = now.has(record.room)
       if (!record.joined && record.handles.size === 0) this.#records.delete(record.room)
     }
@@ -233,7 +237,7 @@ export class Rooms {
     const continuity = continuityOf(answer, position)
     record.last = continuity
     if (hadPosition) this.#tell(record, continuity)
-    for (const handle of [...record.handles]) if (handle.resolve()) this.#port.pause()
+    for (const handle of record.handles) if (handle.resolve()) this.#port.pause()
   }
 
   #refused(record: RoomRecord, refusal: Refusal): void {
@@ -259,7 +263,7 @@ export class Rooms {
 
   #tell(record: RoomRecord, continuity: Continuity): void {
     record.last = continuity
-    for (const handle of [...record.handles]) handle.continuity(continuity)
+    for (const handle of Array.from(record.handles)) handle.continuity(continuity)
   }
 
   #deliver(record: RoomRecord, frame: EventFrame): void {
@@ -267,7 +271,7 @@ export class Rooms {
     const { epoch } = record.cursor
     const place = seq === undefined || epoch === null ? {} : { position: { epoch, seq } }
     const delivered: RoomEvent = { room, event, data, meta, ...place }
-    for (const handle of [...record.handles]) handle.event(delivered)
+    for (const handle of Array.from(record.handles)) handle.event(delivered)
     this.#port.deliver(delivered)
   }
 }

@@ -33,7 +33,7 @@ export function startController(world: World, boot: string): Process {
       case 'remove':
         return call(
           () => {
-            store.removeOutboxes(effect.boot)
+            world.removeOutboxes(effect.boot)
             store.remove(effect.boot)
           },
           () => undefined,

@@ -27,11 +27,29 @@ export interface Network {
    * (`onFail('refused')`) while the store is away, and fails as `unknown` when its reply, or it itself, is lost.
    */
   connection(process: Process): Connection
+  /** A connection of its own for reads that wait. */
+  reader(process: Process): Reader
+  /** What readers of `topic` wait for may be there now. */
+  wake(topic: string): void
   /** Every connection is cut: what is under way fails as unknown, executed or not. */
   cut(): void
   store: { away: boolean; stalledUntil: number }
   /** Probability that a call's reply is lost. */
   loss: number
+}
+/** One read that waits until `ready`, for `blockMs` at the most. */
+export interface Reading<T> {
+  readonly topic: string
+  readonly blockMs: number
+  call(): T
+  ready(reply: T): boolean
+  onReply(reply: T): void
+  onFail(): void
+}
+export interface Reader {
+  read<T>(reading: Reading<T>): void
+  /** A read under way is answered with what there is. */
+  interrupt(): void
 }
 export type Connection = <T>(call: () => T, onReply: (reply: T) => void, onFail: (outcome: 'refused' | 'unknown') => void) => void
 
@@ -45,11 +63,21 @@ export function createNetwork(seed: number): Network {
     store: { away: false, stalledUntil: 0 },
     process: (name) => createProcess(name, clock, random),
     connection: (process) => connect(process, network, () => cuts),
+    reader: (process) => createReader(process, network, { cuts: () => cuts, waiting }),
+    wake: (topic) => wakeAll(topic),
     cut: () => {
       cuts += 1
+      for (const topic of waiting.keys()) wakeAll(topic)
     },
   }
   let cuts = 0
+  const waiting: Waiting = new Map()
+  function wakeAll(topic: string): void {
+    const woken = waiting.get(topic)
+    if (woken === undefined || woken.size === 0) return
+    waiting.set(topic, new Set())
+    for (const attempt of woken) attempt()
+  }
   return network
 }
 
@@ -89,6 +117,52 @@ function createProcess(name: string, clock: Clock, random: Random): Process {
       for (const event of waiting.splice(0)) run(event)
     },
   }
+}
+
+type Waiting = Map<string, Set<() => void>>
+
+function createReader(process: Process, network: Network, at: { cuts: () => number; waiting: Waiting }): Reader {
+  const { clock, random } = network
+  const slow = (): number => 0.1 + random.next() * 3
+  let interrupt: (() => void) | undefined
+  function read<T>(reading: Reading<T>): void {
+    const asOf = at.cuts()
+    const fail = (): void => {
+      interrupt = undefined
+      clock.at(clock.now + random.int(1, 20), () => process.run(reading.onFail))
+    }
+    if (network.store.away) return fail()
+    const until = clock.now + reading.blockMs
+    let done = false
+    let forced = false
+    const attempt = (): void => {
+      if (done) return
+      if (at.cuts() !== asOf || network.store.away) {
+        done = true
+        return fail()
+      }
+      if (network.store.stalledUntil > clock.now) return clock.at(network.store.stalledUntil + random.next(), attempt)
+      const reply = reading.call()
+      if (!forced && clock.now < until && !reading.ready(reply)) {
+        let topic = at.waiting.get(reading.topic)
+        if (topic === undefined) at.waiting.set(reading.topic, (topic = new Set()))
+        topic.add(attempt)
+        return
+      }
+      done = true
+      at.waiting.get(reading.topic)?.delete(attempt)
+      if (random.chance(network.loss)) return fail()
+      interrupt = undefined
+      clock.at(clock.now + slow(), () => process.run(() => (at.cuts() === asOf ? reading.onReply(reply) : reading.onFail())))
+    }
+    interrupt = () => {
+      forced = true
+      attempt()
+    }
+    clock.at(clock.now + slow(), attempt)
+    clock.at(until, attempt)
+  }
+  return { read, interrupt: () => interrupt?.() }
 }
 
 /** Deadline of a call whose reply never comes, ms. */

@@ -1,14 +1,14 @@
+import type { Claim } from '../src/commit.ts'
 import { ownedEpochs, stepLane } from '../src/lane.ts'
 import { createLane } from '../src/lane-state.ts'
 import type { LaneEffect, LaneInput, LaneState } from '../src/lane-state.ts'
 import { workerDeadMs, workerHeartbeatMs } from '../src/limits.ts'
 import type { Member } from '../src/plan.ts'
 import type { Bug } from './bugs.ts'
-import type { Connection, Process } from './network.ts'
+import type { Connection, Process, Reader as StoreReader } from './network.ts'
 import type { World } from './world.ts'
 
-/** How often the input is looked at; the real reader is woken instead, ms. */
-const readEveryMs = 4
+const readBlockMs = 1_000
 
 /** A shard worker: the real lane reducer in a shell like services/shard, over the simulated store. */
 export interface Worker {
@@ -19,6 +19,7 @@ export interface Worker {
 
 interface Reader {
   readonly cursors: Map<number, { cursor: string; read: number }>
+  readonly connection: StoreReader
   busy: boolean
 }
 
@@ -27,7 +28,7 @@ export function startWorker(world: World, boot: string): Worker {
   const { lanes: laneCount } = world.shape
   const store = world.store
   const lanes = Array.from({ length: laneCount }, (_, lane) => createLane(lane, laneCount, boot))
-  const readers = lanes.map((): Reader => ({ cursors: new Map(), busy: false }))
+  const readers = lanes.map((): Reader => ({ cursors: new Map(), connection: world.network.reader(process), busy: false }))
   const commands = lanes.map(() => world.network.connection(process))
   const fleet = world.network.connection(process)
   let beat = 0
@@ -54,14 +55,18 @@ export function startWorker(world: World, boot: string): Worker {
       case 'read':
         if (has(world, 'cursor kept') && keepsCursor(reader, effect.slot)) reader.cursors.set(effect.slot, { cursor: reader.cursors.get(effect.slot)?.cursor ?? effect.cursor, read: effect.read })
         else reader.cursors.set(effect.slot, { cursor: effect.cursor, read: effect.read })
+        reader.connection.interrupt()
+        read(lane, reader)
         break
       case 'release':
         reader.cursors.delete(effect.slot)
         break
       case 'members':
+        if (!wantsMembers) world.network.clock.at(world.network.clock.now + 1, () => process.run(readMembers))
         wantsMembers = true
         break
       case 'report':
+        if (!wantsBeat) world.network.clock.at(world.network.clock.now + 1, () => process.run(heartbeat))
         wantsBeat = true
         break
       case 'commit':
@@ -83,14 +88,7 @@ export function startWorker(world: World, boot: string): Worker {
         ask(command, () => store.values(lane.lane, effect.slots), (values) => step(lane, { type: 'values', values }))
         break
       case 'claim':
-        ask(
-          command,
-          () => {
-            const reply = world.claim(effect.claim)
-            return { reply, interest: reply.ok ? store.interest(effect.claim.slot) : [] }
-          },
-          ({ reply, interest }) => step(lane, { type: 'claimed', claim: effect.claim, reply, interest }),
-        )
+        claim(command, lane, effect.claim)
         break
       case 'loadRoom':
         ask(
@@ -107,18 +105,33 @@ export function startWorker(world: World, boot: string): Worker {
     }
   }
 
+  function claim(command: Connection, lane: LaneState, asked: Claim): void {
+    if (lane.claiming.get(asked.slot) !== asked) return
+    const again = (): void => world.network.clock.at(world.network.clock.now + 50, () => process.run(() => claim(command, lane, asked)))
+    command(
+      () => world.claim(asked),
+      (reply) => {
+        if (!reply.ok) return step(lane, { type: 'claimed', claim: asked, reply, interest: [] })
+        command(() => store.interest(asked.slot), (interest) => step(lane, { type: 'claimed', claim: asked, reply, interest }), again)
+      },
+      again,
+    )
+  }
+
   const keepsCursor = (reader: Reader, slot: number): boolean => reader.cursors.has(slot)
 
   function read(lane: LaneState, reader: Reader): void {
-    const connection = commands[lane.lane]
     const late = world.network.clock.now - lastBeatOk > workerDeadMs
-    if (reader.busy || reader.cursors.size === 0 || late || connection === undefined) return
+    if (reader.busy || reader.cursors.size === 0 || late) return
     reader.busy = true
     const asked = new Map([...reader.cursors].map(([slot, at]) => [slot, at.cursor]))
     const reads = new Map([...reader.cursors].map(([slot, at]) => [slot, at.read]))
-    connection(
-      () => store.read(lane.lane, asked, 20),
-      (found) => {
+    reader.connection.read({
+      topic: `in ${lane.lane}`,
+      blockMs: readBlockMs,
+      call: () => store.read(lane.lane, asked, 20),
+      ready: (found) => found.size > 0,
+      onReply: (found) => {
         reader.busy = false
         const batch = []
         for (const [slot, entries] of found) {
@@ -129,11 +142,13 @@ export function startWorker(world: World, boot: string): Worker {
           batch.push({ slot, read: at.read, entries })
         }
         if (batch.length > 0) step(lane, { type: 'entries', reads: batch })
+        read(lane, reader)
       },
-      () => {
+      onFail: () => {
         reader.busy = false
+        world.network.clock.at(world.network.clock.now + 50, () => process.run(() => read(lane, reader)))
       },
-    )
+    })
   }
 
   function member(): Member {
@@ -149,6 +164,7 @@ export function startWorker(world: World, boot: string): Worker {
       () => store.heartbeat(member(), planVersion),
       (answer) => {
         lastBeatOk = world.network.clock.now
+        lanes.forEach((lane, i) => { const reader = readers[i]; if (reader !== undefined) read(lane, reader) })
         if (!answer.known) fleet(() => store.register(member()), () => undefined, () => undefined)
         for (const run of answer.runs) for (const lane of lanes) step(lane, { type: 'run', run })
         if (answer.plan === undefined) return
@@ -170,6 +186,7 @@ export function startWorker(world: World, boot: string): Worker {
       },
       () => {
         wantsMembers = true
+        world.network.clock.at(world.network.clock.now + 50, () => process.run(readMembers))
       },
     )
   }
@@ -179,12 +196,7 @@ export function startWorker(world: World, boot: string): Worker {
   heartbeat()
   process.every(workerHeartbeatMs, heartbeat)
   process.every(2_000, readMembers)
-  process.every(25, () => {
-    if (wantsMembers) readMembers()
-    if (wantsBeat) heartbeat()
-  })
   process.every(100, () => lanes.forEach((lane) => step(lane, { type: 'tick' })))
-  process.every(readEveryMs, () => lanes.forEach((lane, i) => { const reader = readers[i]; if (reader !== undefined) read(lane, reader) }))
   return { boot, process, lanes }
 }
 

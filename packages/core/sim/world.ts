@@ -1,5 +1,6 @@
 import type { Claim, ClaimReply, CommitReply, SlotCommit } from '../src/commit.ts'
 import { parseSlotValue } from '../src/commit.ts'
+import type { LogEntry } from '../src/entry.ts'
 import { StoreModel } from '../src/store-model.ts'
 import type { Snapshot } from '../src/store-model.ts'
 import type { Bug } from './bugs.ts'
@@ -22,6 +23,11 @@ export interface World {
   wallMs(): number
   commit(lane: number, commits: readonly SlotCommit[]): CommitReply
   claim(claim: Claim): ClaimReply
+  append(slot: number, body: string): void
+  history(room: string, after: number, limit: number): readonly LogEntry[]
+  /** Changes what a producer appends. */
+  rewrite?: (body: string) => string
+  removeOutboxes(boot: string): void
   /** Told of every commit before it is sent. */
   onCommit?: (commits: readonly SlotCommit[]) => void
   restart(): void
@@ -29,6 +35,10 @@ export interface World {
   failOver(): void
   flushAll(): void
   log(text: string): void
+  /** No more copies are made for a fail-over. */
+  quiet: boolean
+  /** Holes that clients saw: the edge is to leave none. */
+  gaps: number
 }
 
 export interface WorldOptions {
@@ -46,11 +56,11 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
   let runs = 1
   const replicas: Snapshot[] = []
   const copy = (): void => {
+    if (world.quiet) return
     replicas.push(store.snapshot())
     if (replicas.length > replicasKept) replicas.shift()
     network.clock.at(network.clock.now + replicaEveryMs * (0.5 + network.random.next()), copy)
   }
-  copy()
   const wallMs = (): number => 1_700_000_000_000 + Math.floor(network.clock.now)
 
   const world: World = {
@@ -60,11 +70,23 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
     record,
     bug,
     wallMs,
-    log: log ?? (() => undefined),
+    quiet: false,
+    gaps: 0,
+    log: (text) => log?.(`${network.clock.now.toFixed(1).padStart(9)} ${text}`),
+    append: (slot, body) => {
+      store.append(slot, body, wallMs())
+      network.wake(`in ${slot % shape.lanes}`)
+    },
+    history: (room, after, limit) => store.roomRange(room, after, limit),
+    removeOutboxes: (boot) => {
+      store.removeOutboxes(boot)
+      wakeReaders()
+    },
     commit: (lane, commits) => {
       const written = bug === 'no fence' ? commits.map((commit) => unfenced(store, lane, commit)) : commits
       const before = store.values(lane, commits.map((commit) => commit.slot)).values
       const reply = store.commit(lane, written, wallMs())
+      network.wake(`out ${lane}`)
       const after = store.values(lane, commits.map((commit) => commit.slot)).values
       for (const { slot } of commits) {
         const text = after.get(slot)
@@ -76,6 +98,7 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
       const vouched = bug === 'no vouching' ? { ...claim, confirmed: 0, holdsAfter: prefixOf(store, claim.slot) } : claim
       const before = store.values(claim.slot % shape.lanes, [claim.slot]).values.get(claim.slot)
       const reply = store.claim(vouched)
+      network.wake(`out ${claim.slot % shape.lanes}`)
       if (reply.ok && reply.value !== before) record.applied.push({ slot: claim.slot, ...parseSlotValue(reply.value) })
       return reply
     },
@@ -99,8 +122,16 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
       record.applied.push('regress')
       replicas.splice(0)
       replicas.push(store.snapshot())
+      wakeReaders()
     },
   }
+  function wakeReaders(): void {
+    for (let lane = 0; lane < shape.lanes; lane += 1) {
+      network.wake(`in ${lane}`)
+      network.wake(`out ${lane}`)
+    }
+  }
+  copy()
   return world
 }
 

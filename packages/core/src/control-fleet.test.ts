@@ -31,6 +31,18 @@ test('[CT2] a killed worker is dead after the time, its slots go to all survivor
   expect(fleet.removed).toContain(victim.boot)
 })
 
+test.each([0, 500, 1_000, 1_500, 2_000, 2_500])(
+  '[CT2] slots of workers long gone go to the first that joins (%d ms)',
+  (ms) => {
+    const fleet = fleetOf(8, 2)
+    fleet.run(10_000)
+    for (const worker of fleet.living()) worker.alive = false
+    fleet.run(10_000 + ms)
+    fleet.addWorker()
+    expect(fleet.run(2_000, () => fleet.served())).toBe(true)
+  },
+)
+
 test('[CT3] nobody is dead because the store was away, but who stays away is', () => {
   const fleet = fleetOf(32, 3)
   fleet.run(30_000)

@@ -1,151 +1,173 @@
-import type { LogEntry, OutEvent } from './entry.ts'
-import type { Fetch, FeedClock, FeedEffect, FeedInput, FeedState } from './feed-state.ts'
+import type { LogEntry } from './entry.ts'
+import { charsOf, dropHeld, maxHeldChars, takeHeld } from './feed-held.ts'
+import { deliver, liven, livens, positionAt, rejoin, standing } from './feed-place.ts'
+import type { Fetch, FeedInput, Standing, Step, Waiting } from './feed-state.ts'
 import type { LossReason } from './frames.ts'
 import { historyMs, maxHeldEvents } from './limits.ts'
-import { epochForClient } from './position.ts'
+import type { RoomEpoch } from './position.ts'
+
+export { dropHeld, hold } from './feed-held.ts'
 
 /** Log entries per read. */
 export const historyPage = 256
-/** Reads that one replay may take, and failures of one read before a subscriber is sent away. */
-const maxPages = 64
-const maxFailures = 5
+/** A read that failed, or found nothing where something must be, is repeated after this, doubled up to 16 times, ms. */
 const retryMs = 100
-/** Time to wait that a subscriber is told whose replay could not be read, ms. */
-const retryAfterMs = 1_000
+/** So often the log may have nothing: its owner may be writing again what a server that fell back has lost. */
+const maxEmptyReads = 6
 
-type Rejoin = (state: FeedState, reason: LossReason, effects: FeedEffect[]) => void
-
-/** Keeps events for a merge. Above the limit all are let go of: the log has them. */
-export function hold(state: FeedState, first: number, events: readonly OutEvent[]): void {
-  if (state.held.size + events.length > maxHeldEvents) state.held.clear()
-  if (events.length > maxHeldEvents) return
-  events.forEach((event, i) => state.held.set(first + i, event))
+/** Everything up to `target` exists: what is missing of it is read from the log before anything newer goes out. */
+export function fillTo(step: Step, place: Standing, target: number): void {
+  const { state } = step
+  if (target <= place.seq) return
+  if (place.type === 'backfilling') {
+    place.target = Math.max(place.target, target)
+    return
+  }
+  const { epoch, epochText, seq, digest } = place
+  state.phase = { type: 'backfilling', epoch, epochText, seq, digest, target }
+  begin(step, 'fill', seq)
 }
 
 /** One read serves all that resume from the same seq. */
-export function fetchFor(state: FeedState, after: number, effects: FeedEffect[]): number {
-  for (const [request, fetch] of state.fetches) {
-    if (fetch.purpose === 'replay' && fetch.after === after) return request
+export function startReplay(step: Step, id: number, waiting: Waiting): void {
+  const { state } = step
+  if (waiting.since === null) return
+  state.waiting.delete(id)
+  const { seq } = waiting.since
+  for (const fetch of state.fetches.values()) {
+    if (fetch.purpose !== 'replay' || fetch.after !== seq) continue
+    fetch.subscribers.set(id, waiting)
+    return
   }
-  return begin(state, 'replay', after, effects)
+  begin(step, 'replay', seq).subscribers.set(id, waiting)
 }
 
-function begin(state: FeedState, purpose: Fetch['purpose'], after: number, effects: FeedEffect[]): number {
+function begin({ state, effects }: Step, purpose: Fetch['purpose'], after: number): Fetch {
   const request = (state.requests += 1)
-  state.fetches.set(request, { purpose, after, events: [], firstTimeMs: 0, pages: 0, failures: 0, retryAtMs: null })
+  const fetch: Fetch = {
+    ...{ purpose, after, events: [], chars: 0, firstTimeMs: undefined },
+    ...{ subscribers: new Map(), failures: 0, emptyReads: 0, retryAtMs: null },
+  }
+  state.fetches.set(request, fetch)
   effects.push({ type: 'fetch', request, after, limit: historyPage })
-  return request
+  return fetch
 }
 
-/** Fetches what is missing up to `target`, unless that is under way. */
-export function fill(state: FeedState, clock: FeedClock, effects: FeedEffect[]): void {
-  if (state.rejoining !== null || state.target <= state.seq || clock.now < state.fillAfter) return
-  for (const fetch of state.fetches.values()) if (fetch.purpose === 'fill') return
-  begin(state, 'fill', state.seq, effects)
+interface Read {
+  readonly request: number
+  readonly fetch: Fetch
+  readonly place: Standing
+  /** The first seq behind a gap in what the log gave; Infinity without one. */
+  readonly behindGap: number
+  /** The log gave nothing of what was asked for. */
+  readonly empty: boolean
 }
 
-export function takeHistory(state: FeedState, input: Extract<FeedInput, { type: 'history' }>, clock: FeedClock, effects: FeedEffect[], rejoin: Rejoin): void {
-  const fetch = state.fetches.get(input.request)
-  if (fetch === undefined || state.epoch === null) return
-  if (input.entries === null) return failed(state, input.request, fetch, { clock, effects })
-  const { inc, tag } = state.epoch
-  // The room has gone on under another incarnation or life; that has to be told before anything of it goes out.
-  if (input.entries.some((entry) => entry.inc > inc || entry.tag !== tag)) return rejoin(state, 'epoch', effects)
+export function takeHistory(step: Step, input: Extract<FeedInput, { type: 'history' }>): void {
+  const { state } = step
+  const { request, entries } = input
+  const fetch = state.fetches.get(request)
+  const place = standing(state)
+  if (fetch === undefined || place === undefined) return
+  if (entries === null) return retryLater(step, fetch)
+  if (!sameLife(step, place, entries)) return
   const before = fetch.events.length
-  collect(fetch, input.entries)
-  fetch.pages += 1
-  if (fetch.purpose === 'fill') filled(state, input.request, fetch, { clock, effects, rejoin })
-  else replay(state, input.request, fetch, { clock, effects, progress: fetch.events.length > before })
+  const behindGap = collect(fetch, entries)
+  const empty = fetch.events.length === before
+  fetch.failures = empty ? fetch.failures : 0
+  fetch.emptyReads = empty ? fetch.emptyReads + 1 : 0
+  const read = { request, fetch, place, behindGap, empty }
+  if (fetch.purpose === 'fill') takeFill(step, read)
+  else takeReplay(step, read)
 }
 
-/** Appends what continues the fetch; entries that overlap what is there are cut. */
-function collect(fetch: Fetch, entries: readonly LogEntry[]): void {
+/** False when the log tells of another life of the room: that has to be told before anything of it goes out. */
+function sameLife(step: Step, place: Standing, entries: readonly LogEntry[]): boolean {
+  for (const entry of entries) {
+    const epoch: RoomEpoch = { inc: entry.inc, tag: entry.tag }
+    if (livens(place, epoch)) liven(step, place, epoch)
+    if (entry.inc <= place.epoch.inc && entry.tag === place.epoch.tag) continue
+    step.state.minInc = Math.max(step.state.minInc, entry.inc)
+    rejoin(step, 'epoch')
+    return false
+  }
+  return true
+}
+
+/** Appends what continues the fetch. Returns the first seq behind a gap, Infinity when there is none. */
+function collect(fetch: Fetch, entries: readonly LogEntry[]): number {
   for (const entry of entries) {
     const next = fetch.after + fetch.events.length + 1
-    if (entry.first > next) return
-    const fresh = entry.messages.slice(next - entry.first)
-    if (fetch.events.length === 0 && fresh.length > 0) fetch.firstTimeMs = entry.timeMs
-    for (const message of fresh) fetch.events.push({ options: message.options, tail: message.tail })
+    if (entry.first > next) return entry.first
+    for (const { options, tail } of entry.messages.slice(next - entry.first)) {
+      fetch.firstTimeMs ??= entry.timeMs
+      fetch.events.push({ options, tail })
+      fetch.chars += options.length + tail.length
+    }
   }
+  return Infinity
 }
 
-function extendFromHeld(state: FeedState, fetch: Fetch): void {
-  for (;;) {
-    const event = state.held.get(fetch.after + fetch.events.length + 1)
-    if (event === undefined) return
+function takeFill(step: Step, { request, fetch, place, behindGap, empty }: Read): void {
+  const { state, effects } = step
+  deliver(step, place, fetch.events.slice(Math.max(0, place.seq - fetch.after)))
+  const now = standing(state)
+  if (now?.type !== 'backfilling') return
+  fetch.after = now.seq
+  fetch.events.length = 0
+  fetch.chars = 0
+  if (behindGap > now.seq + 1 && behindGap !== Infinity) rejoin(step, 'trimmed')
+  else if (!empty) effects.push({ type: 'fetch', request, after: now.seq, limit: historyPage })
+  else if (fetch.emptyReads >= maxEmptyReads) rejoin(step, 'trimmed')
+  else retryLater(step, fetch)
+}
+
+function takeReplay(step: Step, read: Read): void {
+  const { state, clock, effects } = step
+  const { request, fetch, place, behindGap, empty } = read
+  for (const event of takeHeld(state, fetch.after + fetch.events.length + 1)) {
     fetch.events.push(event)
+    fetch.chars += charsOf(event)
   }
-}
-
-function filled(state: FeedState, request: number, fetch: Fetch, on: { clock: FeedClock; effects: FeedEffect[]; rejoin: Rejoin }): void {
-  state.fetches.delete(request)
-  const fromLog = fetch.events.length
-  extendFromHeld(state, fetch)
-  const events = fetch.events.slice(state.seq - fetch.after)
-  if (events.length > 0) {
-    const first = state.seq + 1
-    state.seq += events.length
-    on.effects.push({ type: 'deliver', first, events })
-  }
-  if (fromLog > 0 || events.length > 0) state.fillFailures = 0
-  else if ((state.fillFailures += 1) >= maxFailures) {
-    // The log does not have it any more, or the room stands elsewhere than we were told.
-    state.fillFailures = 0
-    return on.rejoin(state, 'trimmed', on.effects)
-  } else state.fillAfter = on.clock.now + retryMs
-  tidy(state)
-  fill(state, on.clock, on.effects)
-}
-
-function replay(state: FeedState, request: number, fetch: Fetch, on: { clock: FeedClock; effects: FeedEffect[]; progress: boolean }): void {
-  extendFromHeld(state, fetch)
   const reached = fetch.after + fetch.events.length
-  const { effects } = on
-  if (reached < state.seq && on.progress && fetch.pages < maxPages && fetch.events.length < maxHeldEvents) {
-    effects.push({ type: 'fetch', request, after: reached, limit: historyPage })
+  const tooLarge = fetch.events.length > maxHeldEvents || fetch.chars > maxHeldChars
+  const gap = behindGap > reached + 1 && behindGap !== Infinity
+  if (reached < place.seq && !gap && !tooLarge && fetch.emptyReads < maxEmptyReads) {
+    if (empty) retryLater(step, fetch)
+    else effects.push({ type: 'fetch', request, after: reached, limit: historyPage })
     return
   }
-  state.fetches.delete(request)
-  const expired = on.clock.wallMs - fetch.firstTimeMs > historyMs
-  const reason: LossReason | null = reached < state.seq ? 'trimmed' : expired && fetch.firstTimeMs > 0 ? 'expired' : null
-  const events = reason === null ? fetch.events.slice(0, state.seq - fetch.after) : []
-  const position = { epoch: state.epoch === null ? '' : epochForClient(state.epoch, on.clock.wallMs), seq: state.seq }
-  for (const [id, subscriber] of state.subscribers) {
-    if (subscriber.type !== 'replaying' || subscriber.fetch !== request) continue
-    state.subscribers.set(id, { type: 'live' })
-    const base = { type: 'answer', subscriber: id, position, missed: events.length, events } as const
-    effects.push(reason === null ? { ...base, recovered: true } : { ...base, recovered: false, reason })
-  }
-  tidy(state)
+  const expired = fetch.firstTimeMs !== undefined && clock.wallMs - fetch.firstTimeMs > historyMs
+  finishReplay(step, read, reached < place.seq || tooLarge ? 'trimmed' : expired ? 'expired' : undefined)
 }
 
-function failed(state: FeedState, request: number, fetch: Fetch, on: { clock: FeedClock; effects: FeedEffect[] }): void {
+/** All or nothing: a replay is never partial. */
+function finishReplay({ state, clock, effects }: Step, { request, fetch, place }: Read, reason: LossReason | undefined): void {
+  state.fetches.delete(request)
+  if (state.fetches.size === 0) dropHeld(state)
+  const position = positionAt(place, clock)
+  const events = reason === undefined ? fetch.events.slice(0, place.seq - fetch.after) : []
+  for (const subscriber of fetch.subscribers.keys()) {
+    state.live.add(subscriber)
+    const base = { type: 'answer', subscriber, position, events } as const
+    effects.push(reason === undefined ? { ...base, recovered: true } : { ...base, recovered: false, reason })
+  }
+}
+
+function retryLater({ clock }: Step, fetch: Fetch): void {
   fetch.failures += 1
-  if (fetch.purpose === 'fill' || fetch.failures < maxFailures) {
-    fetch.retryAtMs = on.clock.now + retryMs * Math.min(16, 2 ** fetch.failures)
-    return
-  }
-  state.fetches.delete(request)
-  for (const [id, subscriber] of state.subscribers) {
-    if (subscriber.type !== 'replaying' || subscriber.fetch !== request) continue
-    state.subscribers.delete(id)
-    on.effects.push({ type: 'refuse', subscriber: id, retryAfterMs })
-  }
-  if (state.subscribers.size === 0) state.emptySince = on.clock.now
-  tidy(state)
+  fetch.retryAtMs = clock.now + retryMs * Math.min(16, 2 ** (fetch.failures - 1))
 }
 
-export function retryFetches(state: FeedState, clock: FeedClock, effects: FeedEffect[]): void {
+/** A hole is tried for ever, because nothing may go out before it is filled; subscribers have their own deadline. */
+export function fetchesToRetry({ state, clock, effects }: Step): void {
   for (const [request, fetch] of state.fetches) {
+    if (fetch.purpose === 'replay' && fetch.subscribers.size === 0) state.fetches.delete(request)
     if (fetch.retryAtMs === null || clock.now < fetch.retryAtMs) continue
     fetch.retryAtMs = null
-    effects.push({ type: 'fetch', request, after: fetch.after + fetch.events.length, limit: historyPage })
+    if (state.fetches.has(request)) {
+      effects.push({ type: 'fetch', request, after: fetch.after + fetch.events.length, limit: historyPage })
+    }
   }
-}
-
-/** What was held for a merge is not needed once nothing is being read and no hole is open. */
-function tidy(state: FeedState): void {
-  if (state.fetches.size > 0) return
-  if (state.target <= state.seq) state.held.clear()
-  else for (const seq of state.held.keys()) if (seq <= state.seq) state.held.delete(seq)
+  if (state.fetches.size === 0 && state.phase.type === 'live') dropHeld(state)
 }

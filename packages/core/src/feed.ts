@@ -1,237 +1,261 @@
 import type { OutRecord } from './entry.ts'
-import { fetchFor, fill, hold, takeHistory, retryFetches } from './feed-history.ts'
-import type { FeedClock, FeedEffect, FeedInput, FeedState, Since, Subscriber } from './feed-state.ts'
+import { dropHeld, fetchesToRetry, fillTo, hold, startReplay, takeHistory } from './feed-history.ts'
+import { adopt, declare, deliver, livens, liven, loseContinuity, placeOf, positionAt, rejoin, standing } from './feed-place.ts'
+import type { FeedClock, FeedEffect, FeedInput, FeedRecord, FeedState, Since, Standing, Step, Waiting } from './feed-state.ts'
 import type { LossReason } from './frames.ts'
 import { interestLingerMs } from './limits.ts'
-import { compareEpochs, continues, epochForClient, parseEpoch } from './position.ts'
-import type { Position, RoomEpoch } from './position.ts'
+import { compareEpochs, continues, parseEpoch } from './position.ts'
 
-export function createFeed(room: string): FeedState {
+/** How long a subscription waits before it is refused for now, ms: well below the patience of a client. */
+export const subscribeDeadlineMs = 5_000
+/** A declaration without an answer for so long is repeated, ms. It costs little, and nothing may depend on one reply. */
+const declareAgainMs = 10_000
+/** What a refused subscriber is asked to wait, ms. */
+const retryAfterMs = 1_000
+
+/** `life` must differ between two feeds of one room in one process. */
+export function createFeed(room: string, life = 0): FeedState {
   return {
     room,
-    epoch: null,
-    seq: 0,
-    subscribers: new Map(),
-    nonce: null,
-    declarations: 0,
-    rejoining: null,
+    life,
+    phase: { type: 'idle' },
+    live: new Set(),
+    waiting: new Map(),
+    declared: 0,
+    answered: 0,
+    barrier: 0,
+    declaredAtMs: 0,
+    asking: 0,
+    ownerHead: 0,
+    minInc: 0,
     held: new Map(),
-    target: 0,
+    heldChars: 0,
     fetches: new Map(),
     requests: 0,
-    digest: 0,
-    fillAfter: 0,
-    fillFailures: 0,
-    emptySince: null,
+    emptySinceMs: null,
   }
 }
 
 /** Whether the feed can be forgotten: nobody subscribes and its interest was withdrawn. */
 export function isForgotten(state: FeedState): boolean {
-  return state.subscribers.size === 0 && state.declarations === 0
+  return state.phase.type === 'idle'
+}
+
+/** Whether time alone can change anything, so that it has to be told of it. */
+export function needsTick(state: FeedState): boolean {
+  if (state.emptySinceMs !== null || state.waiting.size > 0 || state.fetches.size > 0) return true
+  const { phase } = state
+  return phase.type === 'backfilling' || state.answered < state.declared || (phase.type === 'live' && phase.digest > phase.seq)
 }
 
 /**
- * One room at one edge (docs/spec.md FE): every live subscriber gets every event after its position once and in order,
- * or is told that continuity was lost. `state` is changed in place.
+ * One room at one edge (docs/spec.md FE, RS): every live subscriber is given every event after its position, once and
+ * in order, or is told that continuity was lost. Changes `state` in place, because a room may have 100,000 subscribers.
  */
 export function stepFeed(state: FeedState, input: FeedInput, clock: FeedClock): FeedEffect[] {
-  const effects: FeedEffect[] = []
+  const step: Step = { state, clock, effects: [], asking: false }
   switch (input.type) {
     case 'add':
-      add(state, input, effects)
+      add(step, input)
       break
     case 'remove':
-      state.subscribers.delete(input.subscriber)
-      if (state.subscribers.size === 0) state.emptySince = clock.now
+      forget(state, input.subscriber)
+      markEmpty(step)
       break
     case 'record':
-      takeRecord(state, input.record, clock, effects)
+      takeRecord(step, input.record)
       break
     case 'reset':
-      if (state.epoch !== null && state.epoch.inc < input.inc) rejoin(state, 'epoch', effects)
+      // Claims write a reset to every edge, also to those that learned of the new incarnation already.
+      if (state.phase.type !== 'idle' && input.inc > state.minInc) {
+        state.minInc = input.inc
+        rejoin(step, 'epoch')
+      }
       break
     case 'resync':
-      if (state.declarations > 0) declare(state, effects)
+      if (state.phase.type !== 'idle') declare(step, true)
       break
     case 'history':
-      takeHistory(state, input, clock, effects, rejoin)
+      takeHistory(step, input)
       break
     case 'tick':
-      tick(state, clock, effects)
+      tick(step)
       break
   }
-  serveWaiting(state, clock, effects)
-  return effects
+  if (state.waiting.size > 0) judgeWaiting(step)
+  return step.effects
 }
 
-function add(state: FeedState, input: Extract<FeedInput, { type: 'add' }>, effects: FeedEffect[]): void {
-  state.emptySince = null
-  state.subscribers.set(input.subscriber, { type: 'waiting', since: input.since, asked: false })
-  if (state.declarations === 0) declare(state, effects)
+function add(step: Step, input: Extract<FeedInput, { type: 'add' }>): void {
+  const { state, clock } = step
+  forget(state, input.subscriber)
+  state.emptySinceMs = null
+  state.waiting.set(input.subscriber, { since: input.since, deadlineMs: clock.now + subscribeDeadlineMs, asked: 0 })
+  if (state.phase.type !== 'idle') return
+  state.phase = { type: 'joining' }
+  declare(step, true)
 }
 
-function declare(state: FeedState, effects: FeedEffect[]): void {
-  state.declarations += 1
-  state.nonce = state.declarations.toString(36)
-  effects.push({ type: 'declare', nonce: state.nonce })
+function forget(state: FeedState, subscriber: number): void {
+  if (state.live.delete(subscriber) || state.waiting.delete(subscriber)) return
+  for (const fetch of state.fetches.values()) if (fetch.subscribers.delete(subscriber)) return
 }
 
-/** Says nothing more until the worker has said where the room stands; then everybody is told of the loss. */
-function rejoin(state: FeedState, reason: LossReason, effects: FeedEffect[]): void {
-  state.rejoining = { reason }
-  state.held.clear()
-  state.fetches.clear()
-  state.target = 0
-  declare(state, effects)
+function markEmpty({ state, clock }: Step): void {
+  if (state.phase.type === 'idle' || state.emptySinceMs !== null || state.live.size > 0 || state.waiting.size > 0) return
+  for (const fetch of state.fetches.values()) if (fetch.subscribers.size > 0) return
+  state.emptySinceMs = clock.now
 }
 
-function takeRecord(state: FeedState, record: Extract<FeedInput, { type: 'record' }>['record'], clock: FeedClock, effects: FeedEffect[]): void {
+function takeRecord(step: Step, record: FeedRecord): void {
   switch (record.type) {
     case 'interest':
-      return takeInterest(state, record, clock, effects)
+      return takeInterest(step, record)
     case 'events':
-      return takeEvents(state, record, clock, effects)
+      return takeEvents(step, record)
     case 'head': {
-      const epoch = parseEpoch(record.epoch)
-      if (state.epoch === null || state.rejoining !== null || epoch === undefined) return
-      const order = compareEpochs(epoch, state.epoch)
-      if (order > 0 && !comesToLife(state, epoch)) rejoin(state, 'epoch', effects)
+      const place = follow(step, record.epoch)
       // The events may be behind the digest in another entry: only at the next tick it is a hole.
-      else if (order >= 0) state.digest = Math.max(state.digest, record.head)
+      if (place !== undefined) place.digest = Math.max(place.digest, record.head)
       return
     }
     case 'ephemeral':
-      if (state.epoch !== null) effects.push({ type: 'ephemeral', event: record.event })
+      if (standing(step.state) !== undefined && step.state.live.size > 0) step.effects.push({ type: 'ephemeral', event: record.event })
   }
 }
 
-function takeInterest(state: FeedState, record: Extract<OutRecord, { type: 'interest' }>, clock: FeedClock, effects: FeedEffect[]): void {
+/** The place, when a record under this epoch concerns it; a newer life of the room is entered, or asked about. */
+function follow(step: Step, epochText: string): Standing | undefined {
+  const place = standing(step.state)
+  if (place === undefined || place.epochText === epochText) return place
+  const epoch = parseEpoch(epochText)
+  if (epoch === undefined || compareEpochs(epoch, place.epoch) < 0) return undefined
+  if (livens(place, epoch)) {
+    liven(step, place, epoch)
+    return place
+  }
+  step.state.minInc = Math.max(step.state.minInc, epoch.inc)
+  rejoin(step, 'epoch')
+  return undefined
+}
+
+function takeInterest(step: Step, record: Extract<OutRecord, { type: 'interest' }>): void {
+  const { state } = step
+  const [life, n] = record.nonce.split('.').map(Number)
   const epoch = parseEpoch(record.epoch)
-  if (record.nonce !== state.nonce || epoch === undefined) return
-  state.nonce = null
-  const before = state.epoch
-  if (before === null) {
-    state.epoch = epoch
-    state.seq = record.head
-    return
+  if (life !== state.life || n === undefined || epoch === undefined || state.phase.type === 'idle') return
+  if (!(n >= state.barrier && n > state.answered) || epoch.inc < state.minInc) return
+  state.answered = n
+  state.ownerHead = record.head
+  if (n >= state.asking) state.asking = 0
+  const place = standing(state)
+  if (place === undefined) {
+    const reason = state.phase.type === 'rejoining' ? state.phase.reason : undefined
+    adopt(step, epoch, record.head)
+    if (reason !== undefined) loseContinuity(step, reason)
+  } else if (compareEpochs(epoch, place.epoch) === 0) fillTo(step, place, record.head)
+  else if (livens(place, epoch)) {
+    liven(step, place, epoch)
+    fillTo(step, place, record.head)
+  } else if (epoch.inc !== place.epoch.inc || epoch.tag !== 0) {
+    adopt(step, epoch, record.head)
+    loseContinuity(step, 'epoch')
   }
-  const order = compareEpochs(epoch, before)
-  if (order < 0) return
-  if (order === 0 && state.rejoining === null) state.target = Math.max(state.target, record.head)
-  else if (order > 0 && state.rejoining === null && comesToLife(state, epoch)) {
-    liven(state, epoch, clock, effects)
-    state.target = record.head
-  } else {
-    const reason = state.rejoining?.reason ?? 'epoch'
-    state.rejoining = null
-    state.held.clear()
-    state.fetches.clear()
-    state.epoch = epoch
-    state.seq = record.head
-    state.target = 0
-    effects.push({ type: 'position', position: position(state, clock), recovered: false, reason })
-    for (const [id, subscriber] of state.subscribers) {
-      if (subscriber.type === 'replaying') state.subscribers.set(id, { type: 'waiting', since: subscriber.since, asked: true })
-    }
-  }
-  for (const subscriber of state.subscribers.values()) if (subscriber.type === 'waiting') markAnswered(subscriber, record.head)
-  fill(state, clock, effects)
+  // What is left is a room whose log went by after a day's silence: nobody missed anything, and its next life is told.
 }
 
-/** A subscriber ahead of the head that the owner just told is ahead of the room. */
-function markAnswered(subscriber: Extract<Subscriber, { type: 'waiting' }>, head: number): void {
-  if (subscriber.since !== null && subscriber.since.seq > head) subscriber.asked = true
-}
-
-/** An empty room gets its first message: the same continuity under a new epoch. */
-function comesToLife(state: FeedState, epoch: RoomEpoch): boolean {
-  return state.epoch !== null && state.epoch.inc === epoch.inc && state.epoch.tag === 0 && state.seq === 0
-}
-
-function liven(state: FeedState, epoch: RoomEpoch, clock: FeedClock, effects: FeedEffect[]): void {
-  state.epoch = epoch
-  effects.push({ type: 'position', position: position(state, clock), recovered: true })
-}
-
-function takeEvents(state: FeedState, record: Extract<OutRecord, { type: 'events' }>, clock: FeedClock, effects: FeedEffect[]): void {
-  const epoch = parseEpoch(record.epoch)
-  if (state.epoch === null || state.rejoining !== null || epoch === undefined) return
-  const order = compareEpochs(epoch, state.epoch)
-  if (order < 0) return
-  if (order > 0) {
-    if (!comesToLife(state, epoch)) return rejoin(state, 'epoch', effects)
-    liven(state, epoch, clock, effects)
-  }
+function takeEvents(step: Step, record: Extract<OutRecord, { type: 'events' }>): void {
+  const place = follow(step, record.epoch)
+  if (place === undefined) return
   const last = record.first + record.events.length - 1
-  if (last <= state.seq) return
-  const events = record.events.slice(Math.max(0, state.seq + 1 - record.first))
-  const first = last - events.length + 1
-  if (first > state.seq + 1) {
-    hold(state, first, events)
-    state.target = Math.max(state.target, last)
-    return fill(state, clock, effects)
+  if (last <= place.seq) return
+  const skip = Math.max(0, place.seq + 1 - record.first)
+  const events = skip === 0 ? record.events : record.events.slice(skip)
+  if (record.first > place.seq + 1) {
+    hold(step.state, record.first, events)
+    return fillTo(step, place, last)
   }
-  if (state.fetches.size > 0) hold(state, first, events)
-  deliver(state, first, events, effects)
-}
-
-function deliver(state: FeedState, first: number, events: Extract<FeedEffect, { type: 'deliver' }>['events'], effects: FeedEffect[]): void {
-  state.seq = first + events.length - 1
-  effects.push({ type: 'deliver', first, events })
-}
-
-/** Where live subscribers stand, as clients are told it. */
-export function position(state: FeedState, clock: FeedClock): Position {
-  return { epoch: state.epoch === null ? '' : epochForClient(state.epoch, clock.wallMs), seq: state.seq }
+  if (step.state.fetches.size > 0) hold(step.state, place.seq + 1, events)
+  deliver(step, place, events)
 }
 
 /** Answers those whose position can be judged now. */
-function serveWaiting(state: FeedState, clock: FeedClock, effects: FeedEffect[]): void {
-  if (state.epoch === null || state.rejoining !== null) return
-  for (const [id, subscriber] of state.subscribers) {
-    if (subscriber.type === 'waiting') serve(state, { id, subscriber }, clock, effects)
+function judgeWaiting(step: Step): void {
+  const place = standing(step.state)
+  if (place === undefined) return
+  for (const [id, waiting] of step.state.waiting) {
+    const verdict = waiting.since === null ? 'recovered' : judge(step, place, { ...waiting, since: waiting.since })
+    if (verdict === 'ask') ask(step, waiting)
+    else if (verdict === 'replay') startReplay(step, id, waiting)
+    else if (verdict !== 'wait') goLive(step, { id, place }, verdict)
   }
 }
 
-function serve(state: FeedState, who: { id: number; subscriber: Extract<Subscriber, { type: 'waiting' }> }, clock: FeedClock, effects: FeedEffect[]): void {
-  const { since } = who.subscriber
-  if (since === null) return goLive(state, who.id, null, clock, effects)
-  const reason = judge(state, since, who.subscriber.asked, clock)
-  if (reason === 'ask') {
-    // Our seq may lag behind the owner's head: only the owner can say that a client is ahead of the room.
-    if (state.nonce === null && state.target < since.seq) declare(state, effects)
-  } else if (reason !== null) goLive(state, who.id, reason, clock, effects)
-  else if (since.seq === state.seq) goLive(state, who.id, null, clock, effects)
-  else state.subscribers.set(who.id, { type: 'replaying', since, fetch: fetchFor(state, since.seq, effects) })
-}
-
-function judge(state: FeedState, since: Since, asked: boolean, clock: FeedClock): LossReason | 'ask' | null {
-  const { epoch } = state
-  if (epoch === null) return 'ask'
-  if (!continues(since.epoch, epoch, clock.wallMs)) {
-    // A newer life than ours is not a mistake of the client: we are the ones who have not heard of it yet.
-    return compareEpochs(since.epoch, epoch) > 0 && !asked ? 'ask' : 'epoch'
+function judge({ state, clock }: Step, place: Standing, who: Waiting & { since: Since }): LossReason | 'recovered' | 'replay' | 'ask' | 'wait' {
+  const { since, asked } = who
+  const told = asked > 0 && state.answered >= asked
+  if (!continues(since.epoch, place.epoch, clock.wallMs)) {
+    // A newer life than ours may be the truth: we are the ones who have not heard of it yet.
+    return compareEpochs(since.epoch, place.epoch) > 0 && !told ? 'ask' : 'epoch'
   }
-  if (since.seq > state.seq) return asked && state.target < since.seq ? 'ahead' : 'ask'
-  return null
+  if (since.seq === place.seq) return 'recovered'
+  if (since.seq < place.seq) return 'replay'
+  // Our seq may lag behind the owner's head: only the owner can say that a client is ahead of the room.
+  if (!told) return 'ask'
+  return since.seq > state.ownerHead ? 'ahead' : 'wait'
 }
 
-function goLive(state: FeedState, id: number, reason: LossReason | null, clock: FeedClock, effects: FeedEffect[]): void {
-  state.subscribers.set(id, { type: 'live' })
-  const base = { type: 'answer', subscriber: id, position: position(state, clock), missed: 0, events: [] } as const
-  effects.push(reason === null ? { ...base, recovered: true } : { ...base, recovered: false, reason })
-}
-
-function tick(state: FeedState, clock: FeedClock, effects: FeedEffect[]): void {
-  if (state.emptySince !== null && clock.now - state.emptySince >= interestLingerMs && state.declarations > 0) {
-    const room = createFeed(state.room)
-    Object.assign(state, room)
-    effects.push({ type: 'withdraw' })
-    return
+/** One question at a time, however many have one: whoever comes later waits for the next. */
+function ask(step: Step, waiting: Waiting): void {
+  const { state } = step
+  if (waiting.asked > 0) return
+  if (state.asking === 0) {
+    declare(step, false)
+    state.asking = state.declared
+    step.asking = true
   }
-  if (state.digest > state.seq) state.target = Math.max(state.target, state.digest)
-  state.digest = 0
-  retryFetches(state, clock, effects)
-  fill(state, clock, effects)
+  if (step.asking) waiting.asked = state.asking
+}
+
+function goLive(step: Step, who: { id: number; place: Standing }, verdict: LossReason | 'recovered'): void {
+  const { state, clock, effects } = step
+  state.waiting.delete(who.id)
+  state.live.add(who.id)
+  const base = { type: 'answer', subscriber: who.id, position: positionAt(who.place, clock), events: [] } as const
+  effects.push(verdict === 'recovered' ? { ...base, recovered: true } : { ...base, recovered: false, reason: verdict })
+}
+
+function tick(step: Step): void {
+  const { state, clock } = step
+  if (state.emptySinceMs !== null && clock.now - state.emptySinceMs >= interestLingerMs) return withdraw(step)
+  if (state.answered < state.declared && clock.now - state.declaredAtMs >= declareAgainMs) declare(step, false)
+  const place = placeOf(state.phase)
+  if (place !== undefined) {
+    const { digest } = place
+    place.digest = 0
+    fillTo(step, place, digest)
+  }
+  refuseLate(step)
+  fetchesToRetry(step)
+}
+
+function withdraw({ state, effects }: Step): void {
+  state.phase = { type: 'idle' }
+  state.emptySinceMs = null
+  state.fetches.clear()
+  dropHeld(state)
+  effects.push({ type: 'withdraw' })
+}
+
+/** Whoever waited too long is sent away, rather than left without an answer: the store may be away for long. */
+function refuseLate(step: Step): void {
+  const { state, clock, effects } = step
+  for (const waiters of [state.waiting, ...[...state.fetches.values()].map((fetch) => fetch.subscribers)]) {
+    for (const [id, waiting] of waiters) {
+      if (clock.now < waiting.deadlineMs) continue
+      waiters.delete(id)
+      effects.push({ type: 'refuse', subscriber: id, retryAfterMs })
+    }
+  }
+  markEmpty(step)
 }

@@ -56,7 +56,9 @@ function createFakeWorker(): FakeWorker {
 
 type Append = Extract<ProducerEffect, { type: 'append' }>
 type Op =
-  | { readonly type: 'publish' | 'interest' | 'answer' | 'reread' | 'loseAnswers' | 'forgetMarks' | 'resync' | 'reboot' }
+  | {
+      readonly type: 'publish' | 'interest' | 'answer' | 'reread' | 'loseAnswers' | 'forgetMarks' | 'resync' | 'reboot'
+    }
   | { readonly type: 'tick'; readonly ms: number }
   | { readonly type: 'append'; readonly fate: 'ok' | 'refused' | 'unknownDone' | 'unknownLost' | 'twice' }
 
@@ -66,10 +68,18 @@ const fair: fc.Arbitrary<Op> = fc.oneof(
   { weight: 6, arbitrary: fc.constant<Op>({ type: 'answer' }) },
   { weight: 6, arbitrary: fc.nat(400).map((ms): Op => ({ type: 'tick', ms })) },
   { weight: 1, arbitrary: fc.constant<Op>({ type: 'tick', ms: 6_000 }) },
-  { weight: 8, arbitrary: fc.constantFrom('ok', 'ok', 'refused', 'unknownDone', 'unknownLost', 'twice').map((fate): Op => ({ type: 'append', fate })) },
+  {
+    weight: 8,
+    arbitrary: fc
+      .constantFrom('ok', 'ok', 'refused', 'unknownDone', 'unknownLost', 'twice')
+      .map((fate): Op => ({ type: 'append', fate })),
+  },
   { weight: 1, arbitrary: fc.constantFrom<Op[]>({ type: 'loseAnswers' }, { type: 'reread' }, { type: 'resync' }) },
 )
-const hostile = fc.oneof({ weight: 20, arbitrary: fair }, { weight: 1, arbitrary: fc.constantFrom<Op[]>({ type: 'forgetMarks' }, { type: 'reboot' }) })
+const hostile = fc.oneof(
+  { weight: 20, arbitrary: fair },
+  { weight: 1, arbitrary: fc.constantFrom<Op[]>({ type: 'forgetMarks' }, { type: 'reboot' }) },
+)
 
 /** One producer, one worker, a network between them that does what the operations say, then calms down. */
 function play(ops: readonly Op[]) {
@@ -130,7 +140,10 @@ function play(ops: readonly Op[]) {
       }
       case 'interest':
         rooms.push(`+public:${rooms.length}`)
-        run({ type: 'interest', message: { type: 'interest', room: `public:${rooms.length - 1}`, on: true, nonce: '' } })
+        run({
+          type: 'interest',
+          message: { type: 'interest', room: `public:${rooms.length - 1}`, on: true, nonce: '' },
+        })
         break
       case 'tick':
         now += op.ms

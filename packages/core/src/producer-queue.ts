@@ -2,7 +2,15 @@ import { encodeInput, encodeMessage } from './entry.ts'
 import type { InterestMessage } from './entry.ts'
 import { maxEntryBytes, maxWindowEntries } from './limits.ts'
 import { messageOverheadBytes, overloadRetryMs, restartStallTimer, sizeOf } from './producer-state.ts'
-import type { Pending, PendingInterest, PendingPublish, ProducerEffect, ProducerInput, ProducerState, WindowEntry } from './producer-state.ts'
+import type {
+  Pending,
+  PendingInterest,
+  PendingPublish,
+  ProducerEffect,
+  ProducerInput,
+  ProducerState,
+  WindowEntry,
+} from './producer-state.ts'
 
 /** The way from a message accepted to an entry sent. */
 
@@ -12,15 +20,31 @@ export const maxQueuedEphemerals = 1_024
 const eagerEntries = 64
 const lingerMs = 10
 
-export function publish(state: ProducerState, input: Extract<ProducerInput, { type: 'publish' }>, effects: ProducerEffect[]): void {
+export function publish(
+  state: ProducerState,
+  input: Extract<ProducerInput, { type: 'publish' }>,
+  effects: ProducerEffect[],
+): void {
   const { id, deadlineAtMs } = input
   const text = encodeMessage(input.message)
   const full = state.window.length >= maxWindowEntries
   if (full || state.budget.used + text.length + messageOverheadBytes > state.budget.max) {
-    effects.push({ type: 'settle', id, outcome: { type: 'refused', code: 'OVERLOADED', retryAfterMs: overloadRetryMs } })
+    effects.push({
+      type: 'settle',
+      id,
+      outcome: { type: 'refused', code: 'OVERLOADED', retryAfterMs: overloadRetryMs },
+    })
     return
   }
-  const pending: PendingPublish = { kind: 'publish', id, text, deadlineAtMs, entry: null, consumed: false, settled: false }
+  const pending: PendingPublish = {
+    kind: 'publish',
+    id,
+    text,
+    deadlineAtMs,
+    entry: null,
+    consumed: false,
+    settled: false,
+  }
   state.unsettled.set(id, pending)
   state.earliestDeadlineAtMs = Math.min(state.earliestDeadlineAtMs, deadlineAtMs)
   enqueue(state, pending)
@@ -37,7 +61,12 @@ function enqueue(state: ProducerState, message: Pending): void {
  * same: a declaration that was never sent is replaced by the room's next one.
  */
 export function declareInterest(state: ProducerState, message: InterestMessage): void {
-  const pending: PendingInterest = { kind: 'interest', room: message.room, text: encodeMessage(message), superseded: false }
+  const pending: PendingInterest = {
+    kind: 'interest',
+    room: message.room,
+    text: encodeMessage(message),
+    superseded: false,
+  }
   const before = state.queuedInterest.get(message.room)
   if (before !== undefined) {
     before.superseded = true
@@ -74,7 +103,14 @@ export function send(state: ProducerState, entry: WindowEntry, nowMs: number, ef
   entry.failed = false
   entry.sentAtMs = nowMs
   const head = { boot: state.boot, generation: state.generation, k: entry.k }
-  effects.push({ type: 'append', attempt, body: encodeInput(head, entry.messages.map((message) => message.text)) })
+  effects.push({
+    type: 'append',
+    attempt,
+    body: encodeInput(
+      head,
+      entry.messages.map((message) => message.text),
+    ),
+  })
 }
 
 export function flush(state: ProducerState, nowMs: number, effects: ProducerEffect[]): void {
@@ -149,4 +185,3 @@ function flushEphemerals(state: ProducerState, effects: ProducerEffect[]): void 
     from = to
   }
 }
-

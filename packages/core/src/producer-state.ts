@@ -8,7 +8,12 @@ export type ProducerInput =
   | { readonly type: 'ephemeral'; readonly message: EphemeralMessage }
   | { readonly type: 'appended'; readonly attempt: number }
   | { readonly type: 'appendFailed'; readonly attempt: number; readonly outcome: 'refused' | 'unknown' }
-  | { readonly type: 'ack'; readonly generation: number; readonly k: number; readonly results: readonly PublishResult[] }
+  | {
+      readonly type: 'ack'
+      readonly generation: number
+      readonly k: number
+      readonly results: readonly PublishResult[]
+    }
   | { readonly type: 'rewind'; readonly generation: number; readonly from: number }
   /** The server's run changed, or acknowledgements may have been lost: everything un-acknowledged is sent again. */
   | { readonly type: 'resync' }

@@ -2,7 +2,15 @@ import type { PublishResult } from './entry.ts'
 import { dedupeMs } from './limits.ts'
 import { send } from './producer-queue.ts'
 import { restartStallTimer, sizeOf } from './producer-state.ts'
-import type { Pending, PendingPublish, ProducerEffect, ProducerInput, ProducerState, Settlement, WindowEntry } from './producer-state.ts'
+import type {
+  Pending,
+  PendingPublish,
+  ProducerEffect,
+  ProducerInput,
+  ProducerState,
+  Settlement,
+  WindowEntry,
+} from './producer-state.ts'
 
 /** What becomes of entries that were sent: outcomes of appends, acknowledgements, rewinds, resending. */
 
@@ -100,7 +108,12 @@ function release(
   return lost
 }
 
-export function settle(state: ProducerState, message: PendingPublish, outcome: Settlement, effects: ProducerEffect[]): void {
+export function settle(
+  state: ProducerState,
+  message: PendingPublish,
+  outcome: Settlement,
+  effects: ProducerEffect[],
+): void {
   message.settled = true
   state.unsettled.delete(message.id)
   effects.push({ type: 'settle', id: message.id, outcome })
@@ -176,4 +189,3 @@ export function resendStalled(state: ProducerState, nowMs: number, effects: Prod
     send(state, entry, nowMs, effects)
   }
 }
-

@@ -53,7 +53,9 @@ function decoded(effect: Extract<ProducerEffect, { type: 'append' }>): InputEntr
 }
 
 const keys = (append: Append | undefined): readonly string[] =>
-  append?.entry.messages.map((m) => (m.type === 'publish' ? m.key : m.type === 'interest' ? `${m.on ? '+' : '-'}${m.room}` : 'e')) ?? []
+  append?.entry.messages.map((m) =>
+    m.type === 'publish' ? m.key : m.type === 'interest' ? `${m.on ? '+' : '-'}${m.room}` : 'e',
+  ) ?? []
 const ks = (appends: readonly Append[]): readonly number[] => appends.map((append) => append.entry.k)
 const ok = (seq: number) => ({ ok: true, epoch: '1.1', seq }) as const
 const overloaded: Settlement = { type: 'refused', code: 'OVERLOADED', retryAfterMs: 1_000 }
@@ -114,12 +116,18 @@ describe('sending', () => {
     const p = harness(1_000)
     const other = createProducer('edge-1#a', p.budget)
     p.publish('a', 600)
-    const effects = stepProducer(other, { type: 'publish', id: 9, message: message('b', 600), deadlineAtMs: 9_999 }, 1_000)
+    const effects = stepProducer(
+      other,
+      { type: 'publish', id: 9, message: message('b', 600), deadlineAtMs: 9_999 },
+      1_000,
+    )
     expect(effects).toEqual([{ type: 'settle', id: 9, outcome: overloaded }])
     p.tick()
     p.run({ type: 'ack', generation: 0, k: 1, results: [ok(1)] })
     expect(p.budget.used).toBe(0)
-    expect(stepProducer(other, { type: 'publish', id: 9, message: message('b', 600), deadlineAtMs: 9_999 }, 1_000)).toEqual([])
+    expect(
+      stepProducer(other, { type: 'publish', id: 9, message: message('b', 600), deadlineAtMs: 9_999 }, 1_000),
+    ).toEqual([])
   })
 
   it('[PR4] interest keeps its order with publishes, is never refused, and is sent again until acknowledged', () => {
@@ -220,7 +228,11 @@ describe('rewinds and resending', () => {
     const p = sent(4)
     p.tick(60)
     const again = p.run({ type: 'rewind', generation: 0, from: 2 })
-    expect(again.map((append) => [append.entry.k, ...keys(append)])).toEqual([[2, 'k2'], [3, 'k3'], [4, 'k4']])
+    expect(again.map((append) => [append.entry.k, ...keys(append)])).toEqual([
+      [2, 'k2'],
+      [3, 'k3'],
+      [4, 'k4'],
+    ])
   })
 
   it('[PR8] repeated rewinds do not send an entry again within 50 ms', () => {
@@ -254,7 +266,10 @@ describe('rewinds and resending', () => {
     const p = sent(3)
     p.run({ type: 'ack', generation: 0, k: 1, results: [ok(1)] })
     const again = p.run({ type: 'rewind', generation: 0, from: 1 })
-    expect(again.map((append) => [append.entry.generation, append.entry.k, ...keys(append)])).toEqual([[1, 1, 'k2'], [1, 2, 'k3']])
+    expect(again.map((append) => [append.entry.generation, append.entry.k, ...keys(append)])).toEqual([
+      [1, 1, 'k2'],
+      [1, 2, 'k3'],
+    ])
     p.publish('k4')
     expect(p.tick().map((append) => append.entry.k)).toEqual([3])
   })
@@ -303,104 +318,5 @@ describe('rewinds and resending', () => {
     for (let i = 0; i < 10; i += 1) p.publish(`k${i}`, 300_000)
     for (const { attempt } of p.tick()) p.run({ type: 'appended', attempt })
     expect(ks(p.tick(resendAfterMs))).toEqual([1, 2, 3, 4])
-  })
-})
-
-describe('failed appends and deadlines', () => {
-  it('[PR13] a failed append is tried again alone, then everything after it', () => {
-    const p = harness()
-    p.publish('a')
-    const [a] = p.tick()
-    p.publish('b')
-    const [b] = p.tick()
-    p.run({ type: 'appendFailed', attempt: a?.attempt ?? 0, outcome: 'refused' })
-    p.run({ type: 'appendFailed', attempt: b?.attempt ?? 0, outcome: 'unknown' })
-    p.publish('c')
-    expect(p.tick(49)).toEqual([])
-    const [probe, ...none] = p.tick(1)
-    expect([probe?.entry.k, none]).toEqual([1, []])
-    expect(p.tick(500)).toEqual([])
-    p.run({ type: 'appended', attempt: probe?.attempt ?? 0 })
-    expect(ks(p.tick())).toEqual([2, 3])
-  })
-
-  it('[PR13] an acknowledgement past one failed entry leaves the next one to be tried again', () => {
-    const p = harness()
-    const attempts: number[] = []
-    for (const key of ['a', 'b', 'c']) {
-      p.publish(key)
-      for (const { attempt } of p.tick()) attempts.push(attempt)
-    }
-    p.run({ type: 'appendFailed', attempt: attempts[0] ?? 0, outcome: 'unknown' })
-    p.run({ type: 'appended', attempt: attempts[1] ?? 0 })
-    p.run({ type: 'appendFailed', attempt: attempts[2] ?? 0, outcome: 'refused' })
-    p.run({ type: 'ack', generation: 0, k: 1, results: [ok(1)] })
-    expect(ks(p.tick(50))).toEqual([3])
-  })
-
-  it('[PR13] attempts back off while they keep failing', () => {
-    const p = harness()
-    p.publish('a')
-    let appends = p.tick()
-    const waits: number[] = []
-    for (let i = 0; i < 7; i += 1) {
-      p.run({ type: 'appendFailed', attempt: appends[0]?.attempt ?? 0, outcome: 'refused' })
-      let waited = 0
-      do {
-        waited += 50
-        appends = p.tick(50)
-      } while (appends.length === 0)
-      waits.push(waited)
-    }
-    expect(waits).toEqual([50, 100, 200, 400, 800, 1_000, 1_000])
-  })
-
-  it('[PR14] past its deadline a publish of which certainly nothing was appended is refused and never sent', () => {
-    const p = harness()
-    const a = p.publish('a')
-    const b = p.publish('b')
-    const [append] = p.tick()
-    p.run({ type: 'appendFailed', attempt: append?.attempt ?? 0, outcome: 'refused' })
-    const c = p.publish('c')
-    expect(p.tick(publishDeadlineMs).map(({ entry }) => entry)).toMatchObject([{ k: 1, messages: [] }])
-    expect([a, b, c].map((id) => p.settled.get(id))).toEqual([overloaded, overloaded, overloaded])
-    expect(p.budget.used).toBe(0)
-    p.publish('d')
-    expect(p.tick()).toEqual([])
-    expect(p.state.nextK).toBe(2)
-  })
-
-  it('[PR14] past its deadline a publish that may have been appended is unknown and stays until acknowledged', () => {
-    const p = harness()
-    const a = p.publish('a')
-    const [append] = p.tick()
-    p.run({ type: 'appendFailed', attempt: append?.attempt ?? 0, outcome: 'unknown' })
-    const [again] = p.tick(publishDeadlineMs)
-    expect(p.settled.get(a)).toEqual(unknown)
-    expect(keys(again)).toEqual(['a'])
-    p.run({ type: 'ack', generation: 0, k: 1, results: [ok(1)] })
-    expect([p.settled.get(a), isIdle(p.state), p.budget.used]).toEqual([unknown, true, 0])
-  })
-
-  it('[PR14] an attempt whose outcome is not known yet may have been executed', () => {
-    const p = harness()
-    const a = p.publish('a')
-    const [append] = p.tick()
-    p.tick(publishDeadlineMs)
-    expect(p.settled.get(a)).toEqual(unknown)
-    p.run({ type: 'appendFailed', attempt: append?.attempt ?? 0, outcome: 'refused' })
-    expect(keys(p.tick(50)[0])).toEqual(['a'])
-  })
-
-  it('[PR15] the outcome of an attempt made under an older numbering is not taken for one of the new', () => {
-    const p = harness()
-    p.publish('a')
-    const [old] = p.tick()
-    p.publish('b')
-    p.tick()
-    p.run({ type: 'ack', generation: 0, k: 1, results: [ok(1)] })
-    p.run({ type: 'rewind', generation: 0, from: 1 })
-    p.run({ type: 'appendFailed', attempt: old?.attempt ?? 0, outcome: 'refused' })
-    expect(p.tick(500)).toEqual([])
   })
 })

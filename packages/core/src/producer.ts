@@ -3,7 +3,16 @@ import { resendAfterMs } from './limits.ts'
 import { compact, declareInterest, flush, maxQueuedEphemerals, publish } from './producer-queue.ts'
 import { overloadRetryMs, sizeOf } from './producer-state.ts'
 import type { ByteBudget, ProducerEffect, ProducerInput, ProducerState, Settlement } from './producer-state.ts'
-import { acknowledge, appended, appendFailed, renumber, resendStalled, rewind, runResend, settle } from './producer-window.ts'
+import {
+  acknowledge,
+  appended,
+  appendFailed,
+  renumber,
+  resendStalled,
+  rewind,
+  runResend,
+  settle,
+} from './producer-window.ts'
 
 export function createProducer(boot: string, budget: ByteBudget): ProducerState {
   return {

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { redactUrl } from './log.ts'
 
-/** One setting of a process: the row of a table that is parsed, printed by `--help`, and rendered into docs/config.md. */
+/**
+ * One setting of a process: the row of a table that is parsed, printed by `--help`, and rendered into docs/config.md.
+ */
 export interface Setting<T> {
   readonly env: string
   /** What a value looks like, in messages and documentation: `integer 0–65535`. */
@@ -13,7 +15,7 @@ export interface Setting<T> {
   readonly secret: boolean
   /** The value when the variable is absent or empty; null: it must be given. */
   readonly fallback: { readonly value: T } | null
-  parse(text: string): Parsed<T>
+  readonly parse: (given: string) => Parsed<T>
 }
 
 type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok: false }
@@ -43,7 +45,7 @@ interface Kind<T> {
   readonly accepts: string
   readonly unit?: string
   readonly secret?: boolean
-  parse(text: string): Parsed<T>
+  readonly parse: (given: string) => Parsed<T>
 }
 
 function setting<T>(env: string, options: Common<T>, kind: Kind<T>): Setting<T> {
@@ -72,9 +74,9 @@ export function integer(env: string, options: Common<number> & Range): Setting<n
   const accepts = max === Number.MAX_SAFE_INTEGER ? `integer ≥ ${min}` : `integer ${min}–${max}`
   return setting(env, options, {
     accepts,
-    parse: (text) => {
-      const value = Number(text.trim())
-      return /^\s*-?\d{1,16}\s*$/.test(text) && value >= min && value <= max ? ok(value) : refused
+    parse: (value) => {
+      const number = Number(value.trim())
+      return /^\s*-?\d{1,16}\s*$/.test(value) && number >= min && number <= max ? ok(number) : refused
     },
   })
 }
@@ -87,11 +89,11 @@ export function durationMs(env: string, options: Common<number> & Range): Settin
   return setting(env, options, {
     accepts: `duration ${min}–${max} ms, as \`1500\`, \`250ms\`, \`5s\`, \`2m\` or \`1h\``,
     unit: 'ms',
-    parse: (text) => {
-      const match = /^(\d{1,12})(ms|s|m|h)?$/.exec(text.trim())
+    parse: (value) => {
+      const match = /^(\d{1,12})(ms|s|m|h)?$/.exec(value.trim())
       if (match === null) return refused
-      const value = Number(match[1]) * (unitMs[match[2] ?? 'ms'] ?? 1)
-      return value >= min && value <= max ? ok(value) : refused
+      const ms = Number(match[1]) * (unitMs[match[2] ?? 'ms'] ?? 1)
+      return ms >= min && ms <= max ? ok(ms) : refused
     },
   })
 }
@@ -321,9 +323,10 @@ export function renderHelp(table: Table): string {
   return `Settings (environment variables):\n\n${rows.join('\n\n')}\n`
 }
 
+const cell = (value: string): string => value.replaceAll('|', '\\|').replaceAll('\n', ' ')
+
 /** The table for docs/config.md. */
 export function renderMarkdown(table: Table): string {
-  const cell = (value: string): string => value.replaceAll('|', '\\|').replaceAll('\n', ' ')
   const rows = Object.values(table).map((row) => {
     const name = row.secret ? `\`${row.env}\`, \`${row.env}_FILE\`` : `\`${row.env}\``
     return `| ${[name, row.accepts, `\`${shownDefault(row)}\``, row.unit, row.description].map(cell).join(' | ')} |`
@@ -336,6 +339,6 @@ function shownDefault(row: Setting<unknown>): string {
   const { value } = row.fallback
   if (value === null) return '(unset)'
   if (row.secret) return '(hidden)'
-  const shown = Array.isArray(value) ? value.join(',') : String(value)
+  const shown = Array.isArray(value) ? value.join(',') : typeof value === 'string' ? value : JSON.stringify(value)
   return shown === '' ? '(empty)' : redactUrl(shown)
 }

@@ -17,7 +17,11 @@ export function endpointMetrics(metrics: Metrics, role: 'edge' | 'ingest'): Endp
     labels: ['role', 'outcome'],
   })
   const seconds = metrics
-    .histogram({ name: 'flotilla_endpoint_publish_seconds', help: 'Time from a publish to its outcome.', labels: ['role'] })
+    .histogram({
+      name: 'flotilla_endpoint_publish_seconds',
+      help: 'Time from a publish to its outcome.',
+      labels: ['role'],
+    })
     .labels(role)
   const appends = metrics.counter({
     name: 'flotilla_endpoint_appends_total',
@@ -30,7 +34,11 @@ export function endpointMetrics(metrics: Metrics, role: 'edge' | 'ingest'): Endp
     labels: ['role', 'reason'],
   })
   const window = metrics
-    .gauge({ name: 'flotilla_endpoint_window_bytes', help: 'Memory held by publishes without an acknowledgement.', labels: ['role'] })
+    .gauge({
+      name: 'flotilla_endpoint_window_bytes',
+      help: 'Memory held by publishes without an acknowledgement.',
+      labels: ['role'],
+    })
     .labels(role)
   // Bound once: finding a labelled child costs more than counting.
   const outcomes = {

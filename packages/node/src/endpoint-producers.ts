@@ -54,7 +54,8 @@ export class Producers {
   }
 
   publish(request: PublishRequest): Promise<PublishOutcome> {
-    if (this.#state !== 'open') return Promise.resolve({ type: 'refused', code: 'OVERLOADED', retryAfterMs: overloadRetryMs })
+    if (this.#state !== 'open')
+      return Promise.resolve({ type: 'refused', code: 'OVERLOADED', retryAfterMs: overloadRetryMs })
     return new Promise((resolve) => {
       const producer = this.#producerFor(request.room)
       const id = this.#nextId++
@@ -87,7 +88,8 @@ export class Producers {
   }
 
   resync(lane: number): void {
-    for (const producer of this.#producers.values()) if (producer.lane === lane) this.#step(producer, { type: 'resync' })
+    for (const producer of this.#producers.values())
+      if (producer.lane === lane) this.#step(producer, { type: 'resync' })
   }
 
   reboot(boot: string): void {
@@ -183,7 +185,8 @@ export class Producers {
 
   #tickAll(): void {
     const now = performance.now()
-    for (const producer of this.#producers.values()) if (!isIdle(producer.state)) this.#step(producer, { type: 'tick' }, now)
+    for (const producer of this.#producers.values())
+      if (!isIdle(producer.state)) this.#step(producer, { type: 'tick' }, now)
     this.#options.metrics?.window(this.#budget.used)
     this.#tellIdle()
   }

@@ -50,7 +50,10 @@ function alter(store: Store, changes: { readonly [K in keyof Store]?: Partial<St
     rooms: store.rooms,
     shape: store.shape,
     primaryOf: (lane) => store.primaryOf(lane),
-    watchRuns: changes.watchRuns === undefined ? (listener) => store.watchRuns(listener) : (changes.watchRuns as Store['watchRuns']),
+    watchRuns:
+      changes.watchRuns === undefined
+        ? (listener) => store.watchRuns(listener)
+        : (changes.watchRuns as Store['watchRuns']),
     close: () => store.close(),
   }
 }
@@ -69,7 +72,7 @@ async function work(store: Store, slot: number, scope: Scope): Promise<void> {
       const found = keys.indexOf(message.key)
       if (found >= 0) return [{ ok: true, epoch: '1.1', seq: found + 1 }]
       const seq = keys.push(message.key)
-      const body = encodeLog({ tag: 1, first: seq, timeMs: Date.now(), messages: [message] })
+      const body = encodeLog({ inc: 1, tag: 1, first: seq, timeMs: Date.now(), messages: [message] })
       logs.push({ room: message.room, lastSeq: seq, body, keepFromSeq: 1 })
       return [{ ok: true, epoch: '1.1', seq }]
     })
@@ -87,7 +90,8 @@ async function work(store: Store, slot: number, scope: Scope): Promise<void> {
       marks.set(boot, { generation, k })
       records.push({ type: 'ack', slot, generation, k, results: judge(messages, logs) })
       for (const each of messages) {
-        if (each.type === 'interest') records.push({ type: 'interest', room: each.room, epoch: '1.1', head: keys.length, nonce: each.nonce })
+        if (each.type === 'interest')
+          records.push({ type: 'interest', room: each.room, epoch: '1.1', head: keys.length, nonce: each.nonce })
       }
     } else if (k > 0 && k <= last) records.push({ type: 'ack', slot, generation, k: last, results: [] })
     else if (k > 0) records.push({ type: 'rewind', slot, generation, from: last + 1 })
@@ -174,8 +178,12 @@ describe('publishing', () => {
     expect(await logOf(store)).toEqual(keys)
     expect(await publish(endpoint, 'k7')).toEqual(committed(8))
     endpoint.interest(room, true, 'n1')
-    await expect.poll(() => records.filter(({ type }) => type === 'interest'), patient).toMatchObject([{ nonce: 'n1', head: 300 }])
-    expect((await metrics.render()).body).toContain('flotilla_endpoint_publishes_total{role="edge",outcome="committed",service="test"} 301')
+    await expect
+      .poll(() => records.filter(({ type }) => type === 'interest'), patient)
+      .toMatchObject([{ nonce: 'n1', head: 300 }])
+    expect((await metrics.render()).body).toContain(
+      'flotilla_endpoint_publishes_total{role="edge",outcome="committed",service="test"} 301',
+    )
   })
 
   it('[EP3] a publish that was appended and is not committed is unknown at its deadline', async () => {
@@ -257,7 +265,9 @@ describe('making good', () => {
     })
     const { endpoint, resyncs } = await harness(store)
     void publish(endpoint, 'a')
-    await expect.poll(() => [reads, appended], patient).toEqual([expect.arrayContaining(['0 1-0', '1 1-0']), [expect.any(String)]])
+    await expect
+      .poll(() => [reads, appended], patient)
+      .toEqual([expect.arrayContaining(['0 1-0', '1 1-0']), [expect.any(String)]])
     reads.length = 0
     for (const listener of listeners) listener(0, 'run-1')
     expect(resyncs).toEqual([])
@@ -270,21 +280,26 @@ describe('making good', () => {
   it.each([
     ['member record', (store: Store, boot: string) => store.fleet.remove(boot)],
     ['outboxes', (store: Store, boot: string) => store.outboxes.remove(boot)],
-  ])('[EP6] without its %s it takes a new boot id, and what was accepted is committed under it', async (_name, remove) => {
-    const store = newStore()
-    const { endpoint, scope, resyncs } = await harness(store)
-    const { boot } = endpoint
-    const outcome = publish(endpoint, 'a')
-    await remove(store, boot)
-    await expect.poll(() => endpoint.boot, patient).not.toBe(boot)
-    expect(resyncs).toEqual(['boot 0', 'boot 1'])
-    await work(store, slot, scope)
-    expect(await outcome).toEqual(committed(1))
-    expect(await publish(endpoint, 'b')).toEqual(committed(2))
-    expect(endpoint.healthy).toBe(true)
-    await expect.poll(async () => (await store.fleet.read()).members.map((member) => member.boot), patient).toEqual([endpoint.boot])
-    expect(await logOf(store)).toEqual(['a', 'b'])
-  })
+  ])(
+    '[EP6] without its %s it takes a new boot id, and what was accepted is committed under it',
+    async (_name, remove) => {
+      const store = newStore()
+      const { endpoint, scope, resyncs } = await harness(store)
+      const { boot } = endpoint
+      const outcome = publish(endpoint, 'a')
+      await remove(store, boot)
+      await expect.poll(() => endpoint.boot, patient).not.toBe(boot)
+      expect(resyncs).toEqual(['boot 0', 'boot 1'])
+      await work(store, slot, scope)
+      expect(await outcome).toEqual(committed(1))
+      expect(await publish(endpoint, 'b')).toEqual(committed(2))
+      expect(endpoint.healthy).toBe(true)
+      await expect
+        .poll(async () => (await store.fleet.read()).members.map((member) => member.boot), patient)
+        .toEqual([endpoint.boot])
+      expect(await logOf(store)).toEqual(['a', 'b'])
+    },
+  )
 
   it('[EP7] what was processed is trimmed', async () => {
     const store = newStore()

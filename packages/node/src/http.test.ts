@@ -28,7 +28,7 @@ async function admin(options: Partial<AdminOptions> = {}): Promise<{ server: Adm
     ready: {},
     ...options,
   })
-  closers.push(server.close)
+  closers.push(() => server.close())
   return { server, base: `http://127.0.0.1:${server.port}` }
 }
 

@@ -1,4 +1,6 @@
-/** Who a connection is, as far as a verified token says. A fresh object: nothing of the token's own objects is in it. */
+/**
+ * Who a connection is, as far as a verified token says. A fresh object: nothing of the token's own objects is in it.
+ */
 export interface Identity {
   readonly userId: string
   readonly tenantId?: string
@@ -65,7 +67,7 @@ function first(claims: Claims, names: readonly string[]): unknown {
   return undefined
 }
 
-const controlCharacters = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/u
+const controlCharacters = /[\p{Cc}\u2028\u2029]/u
 const prototypeKeys = new Set(['__proto__', 'constructor', 'prototype'])
 
 const isPlainWord = (value: unknown): value is string =>

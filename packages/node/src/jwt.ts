@@ -49,7 +49,7 @@ export type Verdict =
 
 export interface Verifier {
   /** Never rejects. */
-  verify(token: string | undefined): Promise<Verdict>
+  readonly verify: (token: string | undefined) => Promise<Verdict>
 }
 
 const refuse = (reason: RefusalReason, retryable = false): Verdict => ({ ok: false, reason, retryable })
@@ -107,8 +107,10 @@ function createKeys(source: KeySource, log: Log): Keys {
       return fixedKeys(source.secrets.map(secretKey))
     case 'pem':
       return fixedKeys(source.keys.map(({ pem, kid }) => pemKey(pem, kid ?? null)))
-    case 'jwks':
-      return { algorithms: ['RS256', 'ES256', 'EdDSA'], find: createJwks(source, log).find }
+    case 'jwks': {
+      const jwks = createJwks(source, log)
+      return { algorithms: ['RS256', 'ES256', 'EdDSA'], find: (alg, kid) => jwks.find(alg, kid) }
+    }
   }
 }
 

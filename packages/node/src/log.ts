@@ -23,7 +23,9 @@ export type LogLevel = (typeof logLevels)[number]
 export interface LogOptions {
   readonly service: string
   readonly level: LogLevel
-  /** Where the lines go; standard output, written synchronously, by default: the last line before an exit is not lost. */
+  /**
+   * Where the lines go; standard output, written synchronously, by default: the last line before an exit is not lost.
+   */
   readonly destination?: { write(line: string): void }
 }
 
@@ -34,7 +36,10 @@ const maxValues = 1_000
 const maxTextLength = 4_096
 
 const hidden = '[redacted]'
-/** A key is sensitive when it ends with one of these, case, `-` and `_` aside: `jwtSecret`, `Set-Cookie`, `access_token`. */
+/**
+ * A key is sensitive when it ends with one of these, case, `-` and `_` aside: `jwtSecret`, `Set-Cookie`,
+ * `access_token`.
+ */
 const sensitive = [
   'token',
   'authorization',

@@ -23,35 +23,37 @@ describe('metrics', () => {
   })
 
   test('[MT1] names of another form are refused', () => {
-    const { counter, gauge, histogram } = create()
+    const metrics = create()
     const help = 'What.'
-    expect(() => counter({ name: 'flotilla_refused', help })).toThrow('does not end as a counter')
-    expect(() => counter({ name: 'refused_total', help })).toThrow('not of the form')
-    expect(() => counter({ name: 'flotilla_Refused_total', help })).toThrow('not of the form')
-    expect(() => gauge({ name: 'flotilla_sockets_total', help })).toThrow('does not end as a gauge')
-    expect(() => histogram({ name: 'flotilla_commit_ms', help })).toThrow('does not end as a histogram')
-    expect(() => histogram({ name: 'flotilla_commit_bytes', help })).toThrow('needs buckets')
-    expect(() => histogram({ name: 'flotilla_commit_bytes', help, buckets: [1, 2] })).not.toThrow()
+    expect(() => metrics.counter({ name: 'flotilla_refused', help })).toThrow('does not end as a counter')
+    expect(() => metrics.counter({ name: 'refused_total', help })).toThrow('not of the form')
+    expect(() => metrics.counter({ name: 'flotilla_Refused_total', help })).toThrow('not of the form')
+    expect(() => metrics.gauge({ name: 'flotilla_sockets_total', help })).toThrow('does not end as a gauge')
+    expect(() => metrics.histogram({ name: 'flotilla_commit_ms', help })).toThrow('does not end as a histogram')
+    expect(() => metrics.histogram({ name: 'flotilla_commit_bytes', help })).toThrow('needs buckets')
+    expect(() => metrics.histogram({ name: 'flotilla_commit_bytes', help, buckets: [1, 2] })).not.toThrow()
   })
 
   test('[MT2] labels are closed, few and not ours', () => {
-    const { counter } = create()
-    const refused = counter({ name: 'flotilla_a_total', help: 'What.', labels: ['reason'] })
+    const metrics = create()
+    const refused = metrics.counter({ name: 'flotilla_a_total', help: 'What.', labels: ['reason'] })
     // @ts-expect-error the label was not declared
     expect(() => refused.inc({ room: 'chat:1' })).toThrow()
-    expect(() => counter({ name: 'flotilla_b_total', help: 'What.', labels: ['service'] })).toThrow('label service')
-    expect(() => counter({ name: 'flotilla_b_total', help: 'What.', labels: ['a', 'b', 'c', 'd', 'e'] })).toThrow(
-      'more than 4',
+    expect(() => metrics.counter({ name: 'flotilla_b_total', help: 'What.', labels: ['service'] })).toThrow(
+      'label service',
     )
+    expect(() =>
+      metrics.counter({ name: 'flotilla_b_total', help: 'What.', labels: ['a', 'b', 'c', 'd', 'e'] }),
+    ).toThrow('more than 4')
   })
 
   test('[MT3] the same declaration gives the same metric, another one is refused', () => {
-    const { counter, gauge } = create()
+    const metrics = create()
     const declared = { name: 'flotilla_a_total', help: 'What.', labels: ['x'] } as const
-    expect(counter(declared)).toBe(counter(declared))
-    expect(() => counter({ name: 'flotilla_a_total', help: 'What.' })).toThrow('differently')
-    gauge({ name: 'flotilla_g', help: 'What.' })
-    expect(() => counter({ ...declared, labels: ['y'] })).toThrow('differently')
+    expect(metrics.counter(declared)).toBe(metrics.counter(declared))
+    expect(() => metrics.counter({ name: 'flotilla_a_total', help: 'What.' })).toThrow('differently')
+    metrics.gauge({ name: 'flotilla_g', help: 'What.' })
+    expect(() => metrics.counter({ ...declared, labels: ['y'] })).toThrow('differently')
   })
 
   test('[MT4] process metrics with event loop lag are there, and no gauge among them ends in _total', async () => {

@@ -1,6 +1,8 @@
 import { performance } from 'node:perf_hooks'
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from 'prom-client'
 
+type Kind = 'counter' | 'gauge' | 'histogram'
+
 interface Declared<L extends string> {
   /** Begins with `flotilla_`; see {@link Metrics} for how it ends. */
   readonly name: string
@@ -22,7 +24,7 @@ interface DeclaredHistogram<L extends string> extends Declared<L> {
 
 /**
  * The metrics of one process. Counters end in `_total`, gauges never do, histograms end in their unit: `_seconds`,
- * `_bytes` or `_messages`. Declaring the same metric again returns it, so that two services in one process can share it.
+ * `_bytes` or `_messages`. Declaring a metric again returns it, so that two services in one process can share it.
  */
 export interface Metrics {
   counter<const L extends string = never>(declared: Declared<L>): Counter<L>
@@ -31,7 +33,7 @@ export interface Metrics {
   /** The text that a scrape gets. */
   render(): Promise<{ readonly contentType: string; readonly body: string }>
   /** What was declared, in order; a test holds docs/metrics.md in step with it. */
-  declared(): readonly { readonly name: string; readonly type: string; readonly help: string }[]
+  declared(): readonly { readonly name: string; readonly type: Kind; readonly help: string }[]
 }
 
 const secondsBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10]
@@ -39,45 +41,38 @@ const maxLabels = 4
 // Named "…_total" though they are gauges: whoever sees the name takes rate() of it.
 const misnamed = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total']
 
-type Known =
-  | { readonly type: 'counter'; readonly metric: Counter; readonly declared: Declared<string> }
-  | { readonly type: 'gauge'; readonly metric: Gauge; readonly declared: Declared<string> }
-  | { readonly type: 'histogram'; readonly metric: Histogram; readonly declared: Declared<string> }
-
 /** A registry with the process metrics (`process_*`, `nodejs_*`, event loop lag among them), labelled `service`. */
 export function createMetrics({ service }: { readonly service: string }): Metrics {
   const registry = new Registry()
   registry.setDefaultLabels({ service })
   collectDefaultMetrics({ register: registry })
   for (const name of misnamed) registry.removeSingleMetric(name)
-  const known = new Map<string, Known>()
+  const declarations = new Map<string, { readonly type: Kind; readonly declared: Declared<string> }>()
+  const [counters, gauges, histograms] = [
+    new Map<string, Counter>(),
+    new Map<string, Gauge>(),
+    new Map<string, Histogram>(),
+  ]
 
-  function declare<K extends Known>(
-    type: K['type'],
-    declared: Declared<string>,
-    create: () => K['metric'],
-  ): K['metric'] {
+  function shared<M>(type: Kind, declared: Declared<string>, metricsOfType: Map<string, M>, create: () => M): M {
+    const { name } = declared
     check(type, declared)
-    const before = known.get(declared.name)
-    if (before === undefined) {
-      const metric = create()
-      known.set(declared.name, { type, metric, declared } as K)
-      return metric
-    }
-    if (before.type !== type || !sameLabels(before.declared, declared)) {
-      throw new TypeError(`${declared.name} is declared twice, differently`)
-    }
-    return before.metric
+    const before = declarations.get(name)
+    const same = metricsOfType.get(name)
+    if (before !== undefined && same !== undefined && sameLabels(before.declared, declared)) return same
+    if (before !== undefined) throw new TypeError(`${name} is declared twice, differently`)
+    const metric = create()
+    metricsOfType.set(name, metric)
+    declarations.set(name, { type, declared })
+    return metric
   }
 
   const metrics: Metrics = {
-    counter: (declared) =>
-      declare<Known & { type: 'counter' }>('counter', declared, () => new Counter(base(declared, registry))),
-    gauge: (declared) => declare<Known & { type: 'gauge' }>('gauge', declared, () => createGauge(declared, registry)),
-    histogram: (declared) =>
-      declare<Known & { type: 'histogram' }>('histogram', declared, () => createHistogram(declared, registry)),
+    counter: (declared) => shared('counter', declared, counters, () => new Counter(base(declared, registry))),
+    gauge: (declared) => shared('gauge', declared, gauges, () => createGauge(declared, registry)),
+    histogram: (declared) => shared('histogram', declared, histograms, () => createHistogram(declared, registry)),
     render: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),
-    declared: () => [...known.values()].map(({ type, declared: { name, help } }) => ({ name, type, help })),
+    declared: () => [...declarations.values()].map(({ type, declared: { name, help } }) => ({ name, type, help })),
   }
   declareUtilization(metrics)
   return metrics
@@ -110,7 +105,7 @@ const endings = {
   histogram: /_(?:seconds|bytes|messages)$/,
 }
 
-function check(type: Known['type'], { name, labels = [] }: Declared<string>): void {
+function check(type: Kind, { name, labels = [] }: Declared<string>): void {
   if (!/^flotilla_[a-z][a-z0-9]*(?:_[a-z0-9]+)*$/.test(name))
     throw new TypeError(`${name} is not of the form flotilla_name`)
   if (!endings[type].test(name)) throw new TypeError(`${name} does not end as a ${type}'s name does`)

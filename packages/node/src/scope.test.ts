@@ -28,7 +28,7 @@ const immediate = (): Backoff => ({ next: () => 0, reset: () => {} })
 const never = new Promise<void>(() => {})
 
 /** A promise and the function that resolves it. */
-function gate(): { readonly opened: Promise<void>; open(): void } {
+function gate(): { readonly opened: Promise<void>; open: () => void } {
   let open = (): void => {}
   const opened = new Promise<void>((resolve) => (open = resolve))
   return { opened, open }
@@ -74,7 +74,7 @@ describe('scope', () => {
     })
     await Promise.all([looping.opened, task.opened])
     await scope.close()
-    expect(order.slice(0, 2).sort()).toEqual(['loop ended', 'task ended'])
+    expect(order.slice(0, 2).toSorted()).toEqual(['loop ended', 'task ended'])
     expect(order.slice(2)).toEqual(['second deferred', 'first deferred'])
   })
 
@@ -166,7 +166,13 @@ describe('scope', () => {
   test('[SC4] a loop that fails goes on after a back-off, which success resets', async () => {
     const log = recordingLog()
     const delays: string[] = []
-    const backoff: Backoff = { next: () => delays.push('next') * 0, reset: () => void delays.push('reset') }
+    const backoff: Backoff = {
+      next: () => {
+        delays.push('next')
+        return 0
+      },
+      reset: () => void delays.push('reset'),
+    }
     const scope = createScope(log, { backoff: () => backoff })
     let turns = 0
     const done = gate()

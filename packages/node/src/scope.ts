@@ -12,7 +12,9 @@ export type Disposer = () => void | Promise<void>
 export interface Scope {
   /** Aborts when the scope begins to close. */
   readonly signal: AbortSignal
-  /** Calls `fn` every `ms`, never twice at a time. An error is logged and the next turn comes. Returns what stops it. */
+  /**
+   * Calls `fn` every `ms`, never twice at a time. An error is logged and the next turn comes. Returns what stops it.
+   */
   every(ms: number, fn: () => void | Promise<void>): () => void
   /** Calls `fn` once after `ms`. Returns what cancels it. */
   after(ms: number, fn: () => void | Promise<void>): () => void
@@ -53,13 +55,6 @@ export function createScope(log: Log, options: ScopeOptions = {}): Scope {
     running.add(work)
     return work.finally(() => running.delete(work))
   }
-  async function attempt(fn: Disposer, failed: string): Promise<void> {
-    try {
-      await fn()
-    } catch (error) {
-      log.error(failed, { task: fn.name, err: error })
-    }
-  }
   function cancellable(cancel: () => void): () => void {
     const once = (): void => {
       cancels.delete(once)
@@ -75,7 +70,7 @@ export function createScope(log: Log, options: ScopeOptions = {}): Scope {
     const timer = setInterval(() => {
       if (busy) return
       busy = true
-      void track(attempt(fn, 'a repeated task failed').finally(() => (busy = false)))
+      void track(attempt(log, fn, 'a repeated task failed').finally(() => (busy = false)))
     }, ms)
     return cancellable(() => clearInterval(timer))
   }
@@ -83,7 +78,7 @@ export function createScope(log: Log, options: ScopeOptions = {}): Scope {
     if (ending.signal.aborted) return nothing
     const timer = setTimeout(() => {
       cancels.delete(cancel)
-      void track(attempt(fn, 'a delayed task failed'))
+      void track(attempt(log, fn, 'a delayed task failed'))
     }, ms)
     const cancel = cancellable(() => clearTimeout(timer))
     return cancel
@@ -99,25 +94,36 @@ export function createScope(log: Log, options: ScopeOptions = {}): Scope {
     }
   }
   function defer(disposer: Disposer): void {
-    if (ending.signal.aborted) void track(attempt(disposer, 'a disposer failed'))
+    if (ending.signal.aborted) void track(attempt(log, disposer, 'a disposer failed'))
     else disposers.push(disposer)
   }
   async function shut(): Promise<void> {
-    const startedAt = performance.now()
+    const deadlineAt = performance.now() + closeDeadlineMs
     ending.abort()
     for (const cancel of cancels) cancel()
-    if (!(await within(Promise.all(running), closeDeadlineMs / 2)))
-      log.error('tasks are late at close', { tasks: running.size })
-    for (const disposer of disposers.reverse()) {
-      const leftMs = Math.max(0, startedAt + closeDeadlineMs - performance.now())
-      const inTime = await within(attempt(disposer, 'a disposer failed'), leftMs)
-      if (!inTime) log.error('a disposer is late at close', { task: disposer.name })
-    }
+    const ended = await within(Promise.all(running), closeDeadlineMs / 2)
+    if (!ended) log.error('tasks are late at close', { tasks: running.size })
+    for (const disposer of disposers.toReversed()) await dispose(log, disposer, deadlineAt)
   }
   return { signal: ending.signal, every, after, loop, defer, close: () => (closing ??= shut()) }
 }
 
 function nothing(): void {}
+
+async function attempt(log: Log, fn: Disposer, failed: string): Promise<void> {
+  try {
+    await fn()
+  } catch (error) {
+    log.error(failed, { task: fn.name, err: error })
+  }
+}
+
+/** Runs it even when the deadline has passed: then without waiting for its end. */
+async function dispose(log: Log, disposer: Disposer, deadlineAt: number): Promise<void> {
+  const leftMs = Math.max(0, deadlineAt - performance.now())
+  const ended = await within(attempt(log, disposer, 'a disposer failed'), leftMs)
+  if (!ended) log.error('a disposer is late at close', { task: disposer.name })
+}
 
 interface LoopParts {
   readonly log: Log
@@ -196,6 +202,8 @@ export function onShutdown(scope: Scope, log: Log, drain: () => Promise<void>, o
   async function end(): Promise<void> {
     await drain()
     await scope.close()
+    if (state === 'draining') log.info('drained')
+    exit(0)
   }
   function begin(reason: string): void {
     if (state === 'draining') fatal('exiting at once', { reason })
@@ -203,13 +211,7 @@ export function onShutdown(scope: Scope, log: Log, drain: () => Promise<void>, o
     state = 'draining'
     log.info('draining', { reason, deadlineMs })
     deadline = setTimeout(() => fatal('the drain took too long', { deadlineMs }), deadlineMs)
-    end().then(
-      () => {
-        if (state === 'draining') log.info('drained')
-        exit(0)
-      },
-      (error: unknown) => fatal('the drain failed', { err: error }),
-    )
+    end().catch((error: unknown) => fatal('the drain failed', { err: error }))
   }
 
   const listeners: Readonly<Record<string, (cause: unknown) => void>> = {

@@ -12,7 +12,6 @@ export const controlConfig = defineConfig({
   }),
   port: integer('FLOTILLA_CONTROL_PORT', {
     default: 8082,
-    min: 0,
     max: 65_535,
     unit: 'port',
     description: 'Port of the API (GET /v1/fleet)',
@@ -20,7 +19,6 @@ export const controlConfig = defineConfig({
   adminHost: text('FLOTILLA_ADMIN_HOST', { default: '0.0.0.0', description: 'Address the admin port listens on' }),
   adminPort: integer('FLOTILLA_CONTROL_ADMIN_PORT', {
     default: 9082,
-    min: 0,
     max: 65_535,
     unit: 'port',
     description: 'Port of /livez, /readyz and /metrics',

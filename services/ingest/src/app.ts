@@ -100,7 +100,11 @@ function createPublisher({ endpoint, metrics, maxInFlight }: AppOptions): Publis
     const { event } = checked
     const weight = event.rooms.length
     if (inFlight + weight > maxInFlight) {
-      return { ...refusal('OVERLOADED', 'Nothing was appended: too many publishes wait.'), id: event.id, retryAfterMs: busyRetryMs }
+      return {
+        ...refusal('OVERLOADED', 'Nothing was appended: too many publishes wait.'),
+        id: event.id,
+        retryAfterMs: busyRetryMs,
+      }
     }
     inFlight += weight
     metrics.inFlight.set(inFlight)
@@ -123,7 +127,11 @@ function postEvent(publish: Publish, names: WeakMap<Request, string>): RequestHa
     const parsed = parseBody(req.body, jsonLimits)
     if (!parsed.ok) return sendProblem(res, parsed)
     const key = idempotencyKey(req)
-    const publication = { body: parsed.value, keyName: names.get(req) ?? '', ...(key === undefined ? {} : { fallbackId: key }) }
+    const publication = {
+      body: parsed.value,
+      keyName: names.get(req) ?? '',
+      ...(key === undefined ? {} : { fallbackId: key }),
+    }
     sendEvent(res, await publish(publication))
   }
 }
@@ -147,7 +155,8 @@ function postBatch(publish: Publish, names: WeakMap<Request, string>): RequestHa
 function getHistory({ endpoint, log }: AppOptions): RequestHandler {
   return async (req, res) => {
     const room = String(req.params['room'])
-    if (!parseRoomName(room).ok) return sendProblem(res, refusal('INVALID_ROOM', 'A room is type:id or type:tenant:id.'))
+    if (!parseRoomName(room).ok)
+      return sendProblem(res, refusal('INVALID_ROOM', 'A room is type:id or type:tenant:id.'))
     const query = historyQuery.safeParse(req.query)
     if (!query.success) return sendProblem(res, refusal('VALIDATION_ERROR', describeIssues(query.error)))
     const { after, limit } = query.data

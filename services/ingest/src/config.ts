@@ -25,6 +25,7 @@ export const ingestConfig = defineConfig({
     min: 1,
     max: 1_000_000,
     unit: 'publishes',
-    description: 'Publishes (one per room of an event) that may wait for their commit; above it requests answer OVERLOADED',
+    description:
+      'Publishes (one per room of an event) that may wait for their commit; above it requests answer OVERLOADED',
   }),
 })

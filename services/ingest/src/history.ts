@@ -1,17 +1,25 @@
 import { historyMs } from '@flotilla/core/limits'
 import type { LogEntry } from '@flotilla/core/entry'
+import { formatEpoch } from '@flotilla/core/position'
 import type { Endpoint } from '@flotilla/node/endpoint-port'
 
 /** An event as a room's history has it. */
-export interface HistoryEvent {
+interface HistoryEvent {
   readonly seq: number
   readonly event: string
   readonly data: unknown
   readonly meta: unknown
 }
+interface LoggedEvent {
+  readonly seq: number
+  readonly entry: LogEntry
+  readonly tail: string
+}
 export interface HistoryPage {
   readonly room: string
   readonly events: readonly HistoryEvent[]
+  /** Epoch of the page's last event: with its seq it is a position. */
+  readonly epoch?: string
   /** seq of the page's first and last event; null when it is empty. */
   readonly first: number | null
   readonly last: number | null
@@ -24,6 +32,9 @@ export interface HistoryRequest {
   readonly nowMs: number
 }
 
+/** The part of an endpoint that reads. */
+type HistoryReader = Pick<Endpoint, 'history' | 'tail'>
+
 /** Log entries per read: one may hold as many messages as a commit. */
 const entriesPerRead = 32
 
@@ -31,17 +42,25 @@ const entriesPerRead = 32
  * A page of what the room keeps: what is older than the policy's age is not served, although the log may still have
  * it. A page whose `first` is above `after + 1` says that what was between them is gone. Rejects with StoreError.
  */
-export async function readHistory(endpoint: Endpoint, request: HistoryRequest): Promise<HistoryPage> {
-  const events = request.after === undefined ? await newest(endpoint, request) : await following(endpoint, request, request.after)
-  return { room: request.room, events, first: events[0]?.seq ?? null, last: events.at(-1)?.seq ?? null }
+export async function readHistory(endpoint: HistoryReader, request: HistoryRequest): Promise<HistoryPage> {
+  const { room, after } = request
+  const logged = after === undefined ? await newest(endpoint, request) : await following(endpoint, request, after)
+  const last = logged.at(-1)
+  return {
+    room,
+    events: logged.map(eventOf),
+    ...(last === undefined ? {} : { epoch: formatEpoch(last.entry) }),
+    first: logged[0]?.seq ?? null,
+    last: last?.seq ?? null,
+  }
 }
 
 const isServed = (entry: LogEntry, nowMs: number): boolean => entry.timeMs >= nowMs - historyMs
 
-async function newest(endpoint: Endpoint, request: HistoryRequest): Promise<readonly HistoryEvent[]> {
+async function newest(endpoint: HistoryReader, request: HistoryRequest): Promise<readonly LoggedEvent[]> {
   const newestFirst: LogEntry[] = []
   let count = 0
-  for (let before = Infinity; count < request.limit; ) {
+  for (let before = Infinity; count < request.limit;) {
     const page = await endpoint.tail(request.room, before, entriesPerRead)
     const served = page.filter((entry) => isServed(entry, request.nowMs))
     newestFirst.push(...served)
@@ -53,9 +72,13 @@ async function newest(endpoint: Endpoint, request: HistoryRequest): Promise<read
   return newestFirst.toReversed().flatMap(eventsOf).slice(-request.limit)
 }
 
-async function following(endpoint: Endpoint, request: HistoryRequest, after: number): Promise<readonly HistoryEvent[]> {
-  const events: HistoryEvent[] = []
-  for (let from = after; events.length < request.limit; ) {
+async function following(
+  endpoint: HistoryReader,
+  request: HistoryRequest,
+  after: number,
+): Promise<readonly LoggedEvent[]> {
+  const events: LoggedEvent[] = []
+  for (let from = after; events.length < request.limit;) {
     const page = await endpoint.history(request.room, from, entriesPerRead)
     for (const entry of page) {
       if (isServed(entry, request.nowMs)) events.push(...eventsOf(entry).filter((event) => event.seq > after))
@@ -66,9 +89,11 @@ async function following(endpoint: Endpoint, request: HistoryRequest, after: num
   return events.slice(0, request.limit)
 }
 
-function eventsOf(entry: LogEntry): readonly HistoryEvent[] {
-  return entry.messages.map((message, i) => {
-    const frame = JSON.parse(`{${message.tail}}`) as { readonly event: string; readonly data: unknown; readonly meta: unknown }
-    return { seq: entry.first + i, event: frame.event, data: frame.data, meta: frame.meta }
-  })
+function eventsOf(entry: LogEntry): readonly LoggedEvent[] {
+  return entry.messages.map((message, i) => ({ seq: entry.first + i, entry, tail: message.tail }))
+}
+
+function eventOf({ seq, tail }: LoggedEvent): HistoryEvent {
+  const { event, data, meta } = JSON.parse(`{${tail}}`) as Omit<HistoryEvent, 'seq'>
+  return { seq, event, data, meta }
 }

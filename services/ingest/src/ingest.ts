@@ -1,6 +1,7 @@
 import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import { createEndpoint } from '@flotilla/node/endpoint'
+import type { EndpointOptions } from '@flotilla/node/endpoint'
 import { serverLimits } from '@flotilla/node/http'
 import type { Log } from '@flotilla/node/log'
 import type { Metrics } from '@flotilla/node/metrics'
@@ -18,6 +19,8 @@ export interface IngestConfig {
   readonly memberId: string
   readonly version: string
   readonly maxInFlight: number
+  /** Limits of the endpoint that are not the default ones. */
+  readonly limits?: Pick<EndpointOptions, 'publishDeadlineMs' | 'closeFlushMs'>
 }
 export interface IngestDeps {
   readonly store: Store
@@ -51,6 +54,7 @@ export async function startIngest(config: IngestConfig, deps: IngestDeps): Promi
     log,
     scope,
     metrics,
+    ...config.limits,
     // It has no subscribers: whatever concerns rooms is for edges.
     onRecords: () => {},
     onResync: () => {},

@@ -7,7 +7,12 @@ const b = 'bbbbbbbbbbbbbbbb'
 describe('keys', () => {
   it('[IN15] a key is named by its entry, or by its place', () => {
     const keys = parseKeys(`crm:${a}, ${b},`)
-    expect([keys.identify(a), keys.identify(b), keys.identify(`crm:${a}`), keys.identify('')]).toEqual(['crm', 'key2', undefined, undefined])
+    expect([keys.identify(a), keys.identify(b), keys.identify(`crm:${a}`), keys.identify('')]).toEqual([
+      'crm',
+      'key2',
+      undefined,
+      undefined,
+    ])
   })
 
   it('[IN15] a key may contain colons after its name', () => {

@@ -16,7 +16,10 @@ const minSecretChars = 16
  */
 export function parseKeys(text: string): IngestKeys {
   const keys: { readonly name: string; readonly digest: Buffer }[] = []
-  const parts = text.split(',').map((part) => part.trim()).filter((part) => part !== '')
+  const parts = text
+    .split(',')
+    .map((part) => part.trim())
+    .filter((part) => part !== '')
   for (const [i, part] of parts.entries()) {
     const colon = part.indexOf(':')
     const name = colon < 0 ? `key${i + 1}` : part.slice(0, colon)

@@ -9,12 +9,16 @@ import { batchRequest, eventRequest } from './schema.ts'
 interface Operation {
   readonly responses: Readonly<Record<string, { readonly description: string }>>
   readonly requestBody?: {
-    readonly content: { readonly 'application/json': { readonly examples: Readonly<Record<string, { readonly value: unknown }>> } }
+    readonly content: {
+      readonly 'application/json': { readonly examples: Readonly<Record<string, { readonly value: unknown }>> }
+    }
   }
 }
 const document = openapiDocument(packageJson.version) as {
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
-  readonly components: { readonly schemas: Readonly<Record<string, { readonly oneOf?: unknown; readonly properties?: object }>> }
+  readonly components: {
+    readonly schemas: Readonly<Record<string, { readonly oneOf?: unknown; readonly properties?: object }>>
+  }
 }
 
 it('[IN14] openapi.json is the document of the code; after a wanted change run this test with -u', async () => {

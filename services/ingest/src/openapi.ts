@@ -1,7 +1,15 @@
 import { z } from 'zod'
 import { routes } from './routes.ts'
 import type { Route, RouteName } from './routes.ts'
-import { batchAnswer, batchRequest, eventAccepted, eventRequest, historyAnswer, maxHistoryPage, problemAnswer } from './schema.ts'
+import {
+  batchAnswer,
+  batchRequest,
+  eventAccepted,
+  eventRequest,
+  historyAnswer,
+  maxHistoryPage,
+  problemAnswer,
+} from './schema.ts'
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -37,7 +45,13 @@ const words: Readonly<Record<RouteName, Words>> = {
       examples: {
         room: example({ room: 'public:news', event: 'headline', data: { text: 'Hello' } }),
         user: example({ user: 'alice', event: 'invoice.paid', data: { total: 12.5 }, id: 'invoice-77-paid' }),
-        filtered: example({ tenant: 'acme', event: 'deal.won', data: { id: 7 }, filter: { region: 'eu' }, except: ['bob'] }),
+        filtered: example({
+          tenant: 'acme',
+          event: 'deal.won',
+          data: { id: 7 },
+          filter: { region: 'eu' },
+          except: ['bob'],
+        }),
         ephemeral: example({ all: true, event: 'tick', data: 1, ephemeral: true }),
       },
     },
@@ -51,7 +65,12 @@ const words: Readonly<Record<RouteName, Words>> = {
     body: {
       schema: ref('BatchRequest'),
       examples: {
-        two: example({ events: [{ room: 'public:news', event: 'a', data: 1 }, { users: ['alice', 'bob'], event: 'b', data: 2 }] }),
+        two: example({
+          events: [
+            { room: 'public:news', event: 'a', data: 1 },
+            { users: ['alice', 'bob'], event: 'b', data: 2 },
+          ],
+        }),
       },
     },
   },
@@ -62,7 +81,12 @@ const words: Readonly<Record<RouteName, Words>> = {
     answer: ref('HistoryPage'),
     parameters: [
       { name: 'room', in: 'path', required: true, schema: { type: 'string', minLength: 1, maxLength: 200 } },
-      { name: 'after', in: 'query', description: 'Only events after this seq.', schema: { type: 'integer', minimum: 0 } },
+      {
+        name: 'after',
+        in: 'query',
+        description: 'Only events after this seq.',
+        schema: { type: 'integer', minimum: 0 },
+      },
       { name: 'limit', in: 'query', schema: { type: 'integer', minimum: 1, maximum: maxHistoryPage, default: 100 } },
     ],
   },

@@ -52,7 +52,8 @@ export function checkEvent(
   const id = request.id ?? context.fallbackId ?? randomUUID()
   if (!validKey(id)) return refusal('VALIDATION_ERROR', 'id: 1 to 128 printable characters')
   const data = JSON.stringify(request.data ?? null)
-  if (Buffer.byteLength(data) > maxDataBytes) return refusal('PAYLOAD_TOO_LARGE', `data is larger than ${maxDataBytes} bytes`)
+  if (Buffer.byteLength(data) > maxDataBytes)
+    return refusal('PAYLOAD_TOO_LARGE', `data is larger than ${maxDataBytes} bytes`)
   if (JSON.stringify(request.filter ?? {}).length > maxFilterChars) {
     return refusal('VALIDATION_ERROR', `filter: more than ${maxFilterChars} characters of JSON`)
   }
@@ -80,10 +81,13 @@ function answerOf(id: string, rooms: readonly string[], outcomes: readonly Publi
   if (failed.length === 0) return { ok: true, id, results }
   const retryAfterMs = Math.max(...failed.map((outcome) => outcome.retryAfterMs))
   const [first] = failed
-  const same = failed.length === outcomes.length && failed.every((o) => o.type === 'refused' && codeOf(o) === codeOf(first))
+  const same =
+    failed.length === outcomes.length && failed.every((o) => o.type === 'refused' && codeOf(o) === codeOf(first))
   const code = same ? codeOf(first) : 'UNKNOWN'
   const detail = same
-    ? code === 'OVERLOADED' ? 'nothing was appended, retry later' : 'refused by the room'
+    ? code === 'OVERLOADED'
+      ? 'nothing was appended, retry later'
+      : 'refused by the room'
     : 'not known to be committed in every room: retry with the same id, and it stays one event'
   return { ok: false, code, detail, id, retryAfterMs, results }
 }
@@ -116,5 +120,8 @@ function isRoom(room: string, request: EventRequest): boolean {
 
 function optionsOf({ except, filter }: EventRequest): string {
   if (except === undefined && filter === undefined) return ''
-  return JSON.stringify({ ...(except === undefined ? {} : { except }), ...(filter === undefined ? {} : { match: filter }) })
+  return JSON.stringify({
+    ...(except === undefined ? {} : { except }),
+    ...(filter === undefined ? {} : { match: filter }),
+  })
 }

@@ -33,7 +33,8 @@ export function knownCode(code: string): IngestCode {
   return code in statuses ? (code as IngestCode) : 'INTERNAL_ERROR'
 }
 
-const problems = (...codes: readonly IngestCode[]): readonly ProblemAnswer[] => codes.map((code) => [statuses[code], code])
+const problems = (...codes: readonly IngestCode[]): readonly ProblemAnswer[] =>
+  codes.map((code) => [statuses[code], code])
 const reading = problems('VALIDATION_ERROR', 'UNAUTHORIZED', 'INTERNAL_ERROR')
 const unsupportedEncoding: ProblemAnswer = [415, 'VALIDATION_ERROR']
 
@@ -45,7 +46,15 @@ export const routes = {
     ok: 202,
     problems: [
       ...reading,
-      ...problems('UNSAFE_JSON', 'INVALID_ROOM', 'FORBIDDEN', 'PAYLOAD_TOO_LARGE', 'RATE_LIMITED', 'OVERLOADED', 'UNKNOWN'),
+      ...problems(
+        'UNSAFE_JSON',
+        'INVALID_ROOM',
+        'FORBIDDEN',
+        'PAYLOAD_TOO_LARGE',
+        'RATE_LIMITED',
+        'OVERLOADED',
+        'UNKNOWN',
+      ),
       unsupportedEncoding,
     ],
   },

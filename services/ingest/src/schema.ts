@@ -13,7 +13,10 @@ export const maxFilterChars = 4_096
 export const maxHistoryPage = 1_000
 
 const room = z.string().min(1).max(maxRoomChars)
-const id = z.string().min(1).max(maxRoomChars - 'tenant:'.length)
+const id = z
+  .string()
+  .min(1)
+  .max(maxRoomChars - 'tenant:'.length)
 const targets = ['room', 'rooms', 'user', 'users', 'tenant', 'all'] as const
 
 /** Body of `POST /v1/events`. Unknown keys are refused: a misspelt option must not be silently ignored. */
@@ -33,7 +36,11 @@ export const eventRequest = z
       .max(maxKeyChars)
       .optional()
       .describe('Names the event: repeated under the same id by the same key it is one event. Generated when absent.'),
-    except: z.array(z.string().min(1).max(maxRoomChars)).max(maxExcept).optional().describe('User ids that do not get it.'),
+    except: z
+      .array(z.string().min(1).max(maxRoomChars))
+      .max(maxExcept)
+      .optional()
+      .describe('User ids that do not get it.'),
     filter: z
       .record(z.string(), z.unknown())
       .optional()
@@ -85,8 +92,14 @@ export const batchAnswer = z.object({
 export const historyAnswer = z.object({
   room: z.string(),
   events: z.array(
-    z.object({ seq: z.number().int().positive(), event: z.string(), data: z.unknown(), meta: z.record(z.string(), z.unknown()) }),
+    z.object({
+      seq: z.number().int().positive(),
+      event: z.string(),
+      data: z.unknown(),
+      meta: z.record(z.string(), z.unknown()),
+    }),
   ),
+  epoch: z.string().optional().describe("The last event's: with its seq it is a position."),
   first: z.number().int().nullable(),
   last: z.number().int().nullable(),
 })

@@ -73,6 +73,10 @@ export class Peer {
     }
   }
 
+  next(): Promise<ClientFrame> {
+    return this.#frames.next('a frame')
+  }
+
   /** Frames of one call reach the client in one piece, as a tick of the edge does. */
   send(...frames: readonly ServerFrame[]): void {
     const { _socket: tcp } = this.#socket as unknown as { _socket: { cork(): void; uncork(): void } }
@@ -91,8 +95,9 @@ export class Peer {
     this.send(connected(rooms, pingIntervalMs))
   }
 
-  ok(request: { id?: string | number | undefined }, answer: Answer): void {
-    this.send({ type: 'ok', ...answer, ...(request.id === undefined ? {} : { id: request.id }) })
+  /** `behind`: frames that come in one piece with the answer. */
+  ok(request: { id?: string | number | undefined }, answer: Answer, ...behind: readonly ServerFrame[]): void {
+    this.send({ type: 'ok', ...answer, ...(request.id === undefined ? {} : { id: request.id }) }, ...behind)
   }
 
   refuse(request: { id?: string | number | undefined }, refusal: Refusal): void {

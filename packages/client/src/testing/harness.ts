@@ -67,3 +67,10 @@ export async function failure(promise: Promise<unknown>): Promise<unknown> {
     (error: unknown) => error,
   )
 }
+
+/** Fails when the client had sent anything that the test has not taken: an ephemeral event must be the next frame. */
+export async function nothingElse(client: Client, peer: Peer): Promise<void> {
+  await client.publish('public:fence', 'fence', null, { ephemeral: true })
+  const frame = await peer.expect('publish')
+  if (frame.event !== 'fence') throw new Error(`not expected: ${JSON.stringify(frame)}`)
+}

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os'
 import { maxLanes } from '@flotilla/core/slot'
-import { boolean, integer, list, oneOf, optional, secret, text, url } from '../config.ts'
+import { boolean, durationMs, integer, list, oneOf, optional, secret, text, url } from '../config.ts'
 import { logLevels } from '../log.ts'
 
 /** The settings that several services have in common; each spreads the groups it needs into its own table. */
@@ -17,6 +17,17 @@ export const storeSettings = {
     default: false,
     description: 'Whether the URLs are nodes of one Redis Cluster',
   }),
+  redisPrefix: text('FLOTILLA_REDIS_PREFIX', {
+    default: '',
+    maxLength: 64,
+    description: 'In front of every key, so that several fleets can share a server',
+  }),
+  redisCommandTimeoutMs: durationMs('FLOTILLA_REDIS_COMMAND_TIMEOUT', {
+    default: 2_000,
+    min: 50,
+    max: 60_000,
+    description: 'Deadline of every call to Redis; a call not answered by then has an unknown outcome',
+  }),
   slots: integer('FLOTILLA_SLOTS', {
     default: 128,
     min: 1,
@@ -32,7 +43,11 @@ export const storeSettings = {
 } as const
 
 export const logSettings = {
-  logLevel: oneOf('FLOTILLA_LOG_LEVEL', { values: logLevels, default: 'info', description: 'Least level that is logged' }),
+  logLevel: oneOf('FLOTILLA_LOG_LEVEL', {
+    values: logLevels,
+    default: 'info',
+    description: 'Least level that is logged',
+  }),
 } as const
 
 export const memberSettings = {
@@ -46,9 +61,14 @@ export const memberSettings = {
 
 /** How tokens are checked: by a secret (HS256) or by the keys of a JWKS. */
 export const jwtSettings = {
-  jwtSecret: optional(secret('FLOTILLA_JWT_SECRET', { minBytes: 32, description: 'Secret that tokens are signed with (HS256)' })),
+  jwtSecret: optional(
+    secret('FLOTILLA_JWT_SECRET', { minBytes: 32, description: 'Secret that tokens are signed with (HS256)' }),
+  ),
   jwksUrl: optional(
-    url('FLOTILLA_JWKS_URL', { protocols: ['https:'], description: 'Where the keys of RS256, ES256 or EdDSA tokens are' }),
+    url('FLOTILLA_JWKS_URL', {
+      protocols: ['https:'],
+      description: 'Where the keys of RS256, ES256 or EdDSA tokens are',
+    }),
   ),
   jwtIssuers: list('FLOTILLA_JWT_ISSUERS', { default: [], description: 'Accepted iss values; any when empty' }),
   jwtAudiences: list('FLOTILLA_JWT_AUDIENCES', { default: [], description: 'Accepted aud values; any when empty' }),
@@ -56,6 +76,8 @@ export const jwtSettings = {
 
 /** The member id of a process that was given none. A pod's host name is its name. */
 export function hostMemberId(): string {
-  const name = hostname().replaceAll(/[^A-Za-z0-9._-]/g, '-').slice(0, 64)
+  const name = hostname()
+    .replaceAll(/[^A-Za-z0-9._-]/g, '-')
+    .slice(0, 64)
   return name === '' ? 'host' : name
 }

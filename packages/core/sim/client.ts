@@ -1,0 +1,212 @@
+import { accept, answered, createCursor, moveTo, positionOf } from '../src/cursor.ts'
+import type { Cursor } from '../src/cursor.ts'
+import type { ClientFrame, Edge, ServerFrame, Session } from './edge.ts'
+import { see } from './record.ts'
+import type { World } from './world.ts'
+
+const tickEveryMs = 100
+/** An edge that answers nothing for so long is left, ms. */
+const patienceMs = 3_000
+
+export interface Client {
+  readonly name: string
+  readonly rooms: ReadonlyMap<string, Subscription>
+  /** Publishes that are neither acknowledged nor given up. */
+  readonly waiting: ReadonlyMap<string, Publish>
+  publish(room: string, message: string): void
+  disconnect(): void
+  /** From now on the connection is kept. */
+  calm: boolean
+}
+export interface Subscription {
+  readonly room: string
+  readonly cursor: Cursor
+  /** Number of the subscription that waits for its answer; null: it is live. */
+  asking: number | null
+}
+interface Publish {
+  readonly room: string
+  readonly message: string
+  /** Number of the frame that waits for its outcome. */
+  frame: number | null
+  retryAt: number
+  /** Some try of it may have been appended. */
+  uncertain: boolean
+}
+interface Link {
+  readonly edge: Edge
+  open: boolean
+  heardAt: number
+  send(frame: ClientFrame): void
+  close(): void
+}
+
+/** A client with the cursor of the client library: subscribes, resumes by position, publishes until acknowledged. */
+export function startClient(world: World, name: string, options: { rooms: readonly string[]; edges: () => readonly Edge[] }): Client {
+  const { network, record } = world
+  const { clock, random } = network
+  const rooms = new Map<string, Subscription>()
+  for (const room of options.rooms) rooms.set(room, { room, cursor: createCursor(), asking: null })
+  const waiting = new Map<string, Publish>()
+  let link: Link | null = null
+  let frames = 0
+  let connectAt = 0
+
+  function receive(frame: ServerFrame): void {
+    if (frame.type === 'published') return settle(frame)
+    const subscription = rooms.get(frame.room)
+    if (subscription === undefined) return
+    const { cursor } = subscription
+    switch (frame.type) {
+      case 'answer':
+        if (frame.id !== subscription.asking) return
+        subscription.asking = null
+        take(subscription, () => answered(cursor, frame), frame)
+        return
+      case 'refused':
+        if (frame.id !== subscription.asking) return
+        subscription.asking = -1
+        later(frame.retryAfterMs * random.next(), () => {
+          if (subscription.asking === -1) subscribe(subscription)
+        })
+        return
+      case 'event':
+        if (subscription.asking !== null) return
+        return takeEvent(subscription, frame.seq, frame.message)
+      case 'position':
+        if (subscription.asking !== null) return
+        return take(subscription, () => moveTo(cursor, frame.position, frame.recovered), frame)
+    }
+  }
+
+  /** What was told goes into the record as the client understands it. */
+  function take({ room, cursor }: Subscription, apply: () => void, told: Extract<ServerFrame, { type: 'answer' | 'position' }>): void {
+    const before = cursor.seq
+    apply()
+    if (told.recovered) return see(record, name, room, { type: 'position', epoch: cursor.epoch ?? '', seq: cursor.seq, recovered: true })
+    see(record, name, room, { type: 'position', ...told.position, recovered: false })
+    if (world.bug === 'client dedupes without epoch') cursor.seq = Math.max(cursor.seq, before)
+  }
+
+  function takeEvent(subscription: Subscription, seq: number, message: string): void {
+    const verdict = accept(subscription.cursor, seq)
+    if (verdict === 'deliver') see(record, name, subscription.room, { type: 'event', epoch: subscription.cursor.epoch ?? '', seq, message })
+    else if (verdict === 'gap') {
+      world.gaps += 1
+      world.log(`${name} ${subscription.room}: gap before ${seq} at ${subscription.cursor.seq}`)
+      subscribe(subscription)
+    }
+  }
+
+  function subscribe(subscription: Subscription): void {
+    if (link === null) return
+    subscription.asking = frames += 1
+    link.send({ type: 'subscribe', id: subscription.asking, room: subscription.room, since: positionOf(subscription.cursor) ?? null })
+  }
+
+  function settle({ id, outcome }: Extract<ServerFrame, { type: 'published' }>): void {
+    const publish = [...waiting.values()].find((each) => each.frame === id)
+    if (publish === undefined) return
+    publish.frame = null
+    if (outcome.type === 'committed') {
+      waiting.delete(publish.message)
+      record.acknowledged.push({ room: publish.room, message: publish.message, epoch: outcome.epoch, seq: outcome.seq })
+      return
+    }
+    if (outcome.type === 'unknown') publish.uncertain = true
+    else if (!publish.uncertain && random.chance(0.3)) {
+      waiting.delete(publish.message)
+      record.refused.push({ room: publish.room, message: publish.message })
+      return
+    }
+    publish.retryAt = clock.now + outcome.retryAfterMs * random.next()
+  }
+
+  function sendPublishes(): void {
+    for (const publish of waiting.values()) {
+      if (link === null || publish.frame !== null || publish.retryAt > clock.now) continue
+      publish.frame = frames += 1
+      link.send({ type: 'publish', id: publish.frame, room: publish.room, key: publish.message, sender: name })
+    }
+  }
+
+  function connect(): void {
+    const edges = options.edges().filter((edge) => edge.process.alive)
+    if (edges.length === 0) return
+    link = openLink(world, random.pick(edges), receive)
+    for (const subscription of rooms.values()) subscribe(subscription)
+    sendPublishes()
+  }
+
+  function disconnect(): void {
+    if (link === null) return
+    link.close()
+    link = null
+    connectAt = clock.now + (random.chance(0.5) ? 0 : random.int(10, 3_000))
+    for (const subscription of rooms.values()) subscription.asking = null
+    for (const publish of waiting.values()) {
+      if (publish.frame === null) continue
+      publish.frame = null
+      publish.uncertain = true
+      publish.retryAt = clock.now
+    }
+  }
+
+  function tick(): void {
+    const silent = link !== null && clock.now - link.heardAt > patienceMs && (waiting.size > 0 || [...rooms.values()].some((each) => each.asking !== null))
+    if (link !== null && (!link.edge.process.alive || (silent && link.edge.process.paused) || (!client.calm && random.chance(tickEveryMs / 5_000)))) disconnect()
+    if (link === null && clock.now >= connectAt) connect()
+    sendPublishes()
+    clock.at(clock.now + tickEveryMs, tick)
+  }
+  const later = (ms: number, event: () => void): void => clock.at(clock.now + ms, event)
+
+  const client: Client = {
+    name,
+    rooms,
+    waiting,
+    calm: false,
+    disconnect,
+    publish: (room, message) => {
+      record.published += 1
+      waiting.set(message, { room, message, frame: null, retryAt: 0, uncertain: false })
+      sendPublishes()
+    },
+  }
+  later(random.int(0, 2_000), tick)
+  return client
+}
+
+/** An ordered link with a delay in each direction. What is under way when it closes is lost. */
+function openLink(world: World, edge: Edge, receive: (frame: ServerFrame) => void): Link {
+  const { clock, random } = world.network
+  let session: Session | undefined
+  let up = 0
+  let down = 0
+  const delay = (): number => 0.2 + random.next() * 4
+  const toEdge = (event: () => void): void => {
+    up = Math.max(up, clock.now + delay())
+    clock.at(up, () => edge.process.run(event))
+  }
+  const link: Link = {
+    edge,
+    open: true,
+    heardAt: clock.now,
+    send: (frame) => toEdge(() => session?.receive(frame)),
+    close: () => {
+      link.open = false
+      toEdge(() => session?.close())
+    },
+  }
+  toEdge(() => {
+    session = edge.open((frame) => {
+      down = Math.max(down, clock.now + delay())
+      clock.at(down, () => {
+        if (!link.open) return
+        link.heardAt = clock.now
+        receive(frame)
+      })
+    })
+  })
+  return link
+}

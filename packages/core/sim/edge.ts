@@ -1,0 +1,320 @@
+import type { LogEntry, OutRecord } from '../src/entry.ts'
+import { createFeed, isForgotten, stepFeed } from '../src/feed.ts'
+import type { FeedEffect, FeedInput, FeedState } from '../src/feed-state.ts'
+import { endpointHeartbeatMs } from '../src/limits.ts'
+import type { Member } from '../src/plan.ts'
+import { parseEpoch } from '../src/position.ts'
+import type { Position } from '../src/position.ts'
+import { createProducer, isIdle, stepProducer } from '../src/producer.ts'
+import type { ByteBudget, ProducerInput, ProducerState, Settlement } from '../src/producer-state.ts'
+import { slotOf } from '../src/slot.ts'
+import type { Process } from './network.ts'
+import { startOutbox } from './outbox.ts'
+import type { Outbox } from './outbox.ts'
+import type { World } from './world.ts'
+
+const tickEveryMs = 50
+/** Messages whose bytes all producers of an edge may hold. */
+const windowBytes = 1_000_000
+
+export type ClientFrame =
+  | { readonly type: 'subscribe'; readonly id: number; readonly room: string; readonly since: Position | null }
+  | { readonly type: 'unsubscribe'; readonly room: string }
+  | { readonly type: 'publish'; readonly id: number; readonly room: string; readonly key: string; readonly sender: string }
+export type ServerFrame =
+  | { readonly type: 'answer'; readonly id: number; readonly room: string; readonly position: Position; readonly recovered: boolean; readonly missed: number }
+  | { readonly type: 'refused'; readonly id: number; readonly room: string; readonly retryAfterMs: number }
+  | { readonly type: 'event'; readonly room: string; readonly seq: number; readonly message: string }
+  | { readonly type: 'position'; readonly room: string; readonly position: Position; readonly recovered: boolean }
+  | { readonly type: 'published'; readonly id: number; readonly outcome: Settlement }
+
+/** A client's connection as the edge has it. */
+export interface Session {
+  receive(frame: ClientFrame): void
+  close(): void
+}
+
+export interface Edge {
+  readonly name: string
+  readonly process: Process
+  readonly boot: () => string
+  readonly producers: ReadonlyMap<number, ProducerState>
+  readonly feeds: ReadonlyMap<string, FeedState>
+  readonly budget: ByteBudget
+  open(send: (frame: ServerFrame) => void): Session
+}
+
+export interface EdgeOptions {
+  readonly name: string
+  readonly publishDeadlineMs: number
+}
+
+/** An edge: the real feeds and producers in a shell like packages/node's endpoint, over the simulated store. */
+export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions): Edge {
+  const { network, store, shape } = world
+  const { clock } = network
+  const process = network.process(name)
+  const lanes = Array.from({ length: shape.lanes }, (_, lane) => lane)
+  const commands = lanes.map(() => network.connection(process))
+  const fleet = network.connection(process)
+  const budget: ByteBudget = { used: 0, max: windowBytes }
+  const producers = new Map<number, ProducerState>()
+  const feeds = new Map<string, FeedState>()
+  const subscribers = new Map<number, { id: number; room: string; send: (frame: ServerFrame) => void }>()
+  const publishes = new Map<number, (outcome: Settlement) => void>()
+  const dirty = new Set<number>()
+  let outboxes: Outbox[] = []
+  let boots = 0
+  let boot = ''
+  let state: 'live' | 'entering' = 'entering'
+  let run: string | undefined
+  let beat = 0
+  let numbers = 0
+
+  const member = (of: string): Member => ({ boot: of, role: 'edge', state: 'live', beat, startedAtMs: 0, version: 'sim' })
+  const later = (ms: number, event: () => void): void => clock.at(clock.now + ms, () => process.run(event))
+
+  /** Outboxes first: from the registration on workers write to them. */
+  function enter(next: string, then: () => void): void {
+    const open = (lane: number): void => {
+      const command = commands[lane]
+      if (command === undefined) {
+        fleet(() => store.register(member(next)), then, () => later(50, () => enter(next, then)))
+        return
+      }
+      command(() => store.openOutbox(lane, next), () => open(lane + 1), () => later(50, () => enter(next, then)))
+    }
+    open(0)
+  }
+
+  function startReaders(): void {
+    outboxes = lanes.map((lane) =>
+      startOutbox(world, process, {
+        lane,
+        boot,
+        onRecords: (records) => takeRecords(records),
+        onHole: () => resync(lane),
+        onGone: () => reboot(),
+      }),
+    )
+  }
+
+  function reboot(): void {
+    if (state !== 'live') return
+    state = 'entering'
+    const before = boot
+    for (const outbox of outboxes) outbox.stop()
+    const next = newBoot()
+    world.log(`${before} takes a new boot: ${next}`)
+    enter(next, () => {
+      boot = next
+      state = 'live'
+      for (const [slot, producer] of producers) step(slot, producer, { type: 'reboot', boot })
+      startReaders()
+      for (const feed of feeds.values()) stepRoom(feed, { type: 'resync' })
+      fleet(
+        () => {
+          world.removeOutboxes(before)
+          store.remove(before)
+        },
+        () => undefined,
+        () => undefined,
+      )
+    })
+  }
+
+  const newBoot = (): string => `${name}#b${(boots += 1)}`
+
+  function resync(lane: number): void {
+    for (const [slot, producer] of producers) if (slot % shape.lanes === lane) step(slot, producer, { type: 'resync' })
+    for (const feed of feeds.values()) if (slotOf(feed.room, shape.slots) % shape.lanes === lane) stepRoom(feed, { type: 'resync' })
+  }
+
+  function takeRecords(records: readonly OutRecord[]): void {
+    for (const record of records) {
+      if (record.type === 'ack' || record.type === 'rewind') {
+        const producer = producers.get(record.slot)
+        if (producer !== undefined) step(record.slot, producer, record)
+      } else if (record.type === 'reset') {
+        for (const feed of [...feeds.values()]) if (slotOf(feed.room, shape.slots) === record.slot) stepRoom(feed, { type: 'reset', inc: record.inc })
+      } else if (record.type !== 'boot') {
+        const feed = feeds.get(record.room)
+        if (feed !== undefined) stepRoom(feed, { type: 'record', record })
+      }
+    }
+  }
+
+  function heartbeat(): void {
+    if (state !== 'live') return
+    const of = boot
+    beat += 1
+    fleet(
+      () => store.heartbeat(member(of), 0),
+      (answer) => {
+        if (!answer.known && of === boot) return reboot()
+        const [seen] = answer.runs
+        const before = run
+        run = seen
+        if (before === undefined || before === seen || state !== 'live') return
+        for (const outbox of outboxes) outbox.restart()
+        for (const lane of lanes) resync(lane)
+      },
+      () => undefined,
+    )
+  }
+
+  function step(slot: number, producer: ProducerState, input: ProducerInput): void {
+    for (const effect of stepProducer(producer, input, clock.now)) {
+      if (effect.type === 'settle') {
+        publishes.get(effect.id)?.(effect.outcome)
+        publishes.delete(effect.id)
+        continue
+      }
+      const { attempt } = effect
+      const body = world.rewrite?.(effect.body) ?? effect.body
+      const answer = (told: ProducerInput): void => {
+        if (attempt === 0) return
+        step(slot, producer, told)
+        if (producer.resend !== null) touch(slot)
+      }
+      commands[slot % shape.lanes]?.(
+        () => world.append(slot, body),
+        () => answer({ type: 'appended', attempt }),
+        (outcome) => answer({ type: 'appendFailed', attempt, outcome }),
+      )
+    }
+    if (producer.queue.length > 0) touch(slot)
+  }
+
+  function touch(slot: number): void {
+    if (dirty.has(slot)) return
+    dirty.add(slot)
+    later(network.random.next(), () => {
+      dirty.delete(slot)
+      const producer = producers.get(slot)
+      if (producer !== undefined) step(slot, producer, { type: 'tick' })
+    })
+  }
+
+  function producerFor(room: string): { slot: number; producer: ProducerState } {
+    const slot = slotOf(room, shape.slots)
+    let producer = producers.get(slot)
+    if (producer === undefined) producers.set(slot, (producer = createProducer(boot, budget)))
+    return { slot, producer }
+  }
+
+  function stepRoom(feed: FeedState, input: FeedInput): void {
+    const feedClock = { now: clock.now, wallMs: world.wallMs() }
+    for (const effect of stepFeed(feed, input, feedClock)) executeRoom(feed, effect)
+    if (isForgotten(feed) && feeds.get(feed.room) === feed) feeds.delete(feed.room)
+  }
+
+  function executeRoom(feed: FeedState, effect: FeedEffect): void {
+    const { room } = feed
+    switch (effect.type) {
+      case 'declare':
+        return interest(room, true, effect.nonce)
+      case 'withdraw':
+        return interest(room, false, '')
+      case 'fetch':
+        return fetch(feed, effect)
+      case 'deliver':
+        return toLive(feed, (send) => effect.events.forEach((event, i) => send({ type: 'event', room, seq: effect.first + i, message: event.tail })))
+      case 'position':
+        return toLive(feed, (send) => send({ type: 'position', room, position: effect.position, recovered: effect.recovered }))
+      case 'answer': {
+        const subscriber = subscribers.get(effect.subscriber)
+        if (subscriber === undefined) return
+        const { position, recovered, missed } = effect
+        subscriber.send({ type: 'answer', id: subscriber.id, room, position, recovered, missed })
+        const first = position.seq - effect.events.length + 1
+        effect.events.forEach((event, i) => subscriber.send({ type: 'event', room, seq: first + i, message: event.tail }))
+        return
+      }
+      case 'refuse': {
+        const subscriber = subscribers.get(effect.subscriber)
+        subscribers.delete(effect.subscriber)
+        subscriber?.send({ type: 'refused', id: subscriber.id, room, retryAfterMs: effect.retryAfterMs })
+        return
+      }
+      case 'ephemeral':
+        return
+    }
+  }
+
+  function toLive(feed: FeedState, give: (send: (frame: ServerFrame) => void) => void): void {
+    for (const [id, { type }] of feed.subscribers) {
+      const subscriber = subscribers.get(id)
+      if (type === 'live' && subscriber !== undefined) give(subscriber.send)
+    }
+  }
+
+  function interest(room: string, on: boolean, nonce: string): void {
+    const { slot, producer } = producerFor(room)
+    step(slot, producer, { type: 'interest', message: { type: 'interest', room, on, nonce } })
+  }
+
+  function fetch(feed: FeedState, { request, after, limit }: Extract<FeedEffect, { type: 'fetch' }>): void {
+    const answer = (entries: readonly LogEntry[] | null): void => stepRoom(feed, { type: 'history', request, entries })
+    commands[slotOf(feed.room, shape.slots) % shape.lanes]?.(
+      () => world.history(feed.room, after, limit),
+      answer,
+      () => answer(null),
+    )
+  }
+
+  function publish(frame: Extract<ClientFrame, { type: 'publish' }>, send: (frame: ServerFrame) => void): void {
+    const { room, key, sender } = frame
+    const { slot, producer } = producerFor(room)
+    const id = (numbers += 1)
+    publishes.set(id, (outcome) => send({ type: 'published', id: frame.id, outcome }))
+    const message = { type: 'publish', room, key, sender, options: '', tail: key } as const
+    step(slot, producer, { type: 'publish', id, message, deadlineAtMs: clock.now + publishDeadlineMs })
+  }
+
+  function open(send: (frame: ServerFrame) => void): Session {
+    const rooms = new Map<string, number>()
+    const leave = (room: string): void => {
+      const number = rooms.get(room)
+      if (number === undefined) return
+      rooms.delete(room)
+      subscribers.delete(number)
+      const feed = feeds.get(room)
+      if (feed?.subscribers.has(number) === true) stepRoom(feed, { type: 'remove', subscriber: number })
+    }
+    const subscribe = (frame: Extract<ClientFrame, { type: 'subscribe' }>): void => {
+      const { id, room, since } = frame
+      leave(room)
+      const number = (numbers += 1)
+      rooms.set(room, number)
+      subscribers.set(number, { id, room, send })
+      let feed = feeds.get(room)
+      if (feed === undefined) feeds.set(room, (feed = createFeed(room)))
+      const epoch = since === null ? undefined : parseEpoch(since.epoch)
+      stepRoom(feed, { type: 'add', subscriber: number, since: since === null || epoch === undefined ? null : { epoch, seq: since.seq } })
+    }
+    return {
+      receive: (frame) => {
+        if (frame.type === 'subscribe') subscribe(frame)
+        else if (frame.type === 'publish') publish(frame, send)
+        else leave(frame.room)
+      },
+      close: () => {
+        for (const room of [...rooms.keys()]) leave(room)
+      },
+    }
+  }
+
+  boot = newBoot()
+  enter(boot, () => {
+    state = 'live'
+    startReaders()
+    heartbeat()
+  })
+  process.every(endpointHeartbeatMs, heartbeat)
+  process.every(tickEveryMs, () => {
+    for (const [slot, producer] of producers) if (!isIdle(producer)) step(slot, producer, { type: 'tick' })
+    for (const feed of [...feeds.values()]) stepRoom(feed, { type: 'tick' })
+  })
+  return { name, process, boot: () => boot, producers, feeds, budget, open }
+}

@@ -1,0 +1,32 @@
+import type { OutEvent } from './entry.ts'
+import type { FeedState } from './feed-state.ts'
+import { maxHeldEvents } from './limits.ts'
+
+/** What one room may hold, or one replay collect, in UTF-16 units. */
+export const maxHeldChars = 16_777_216
+
+export function charsOf(event: OutEvent): number {
+  return event.options.length + event.tail.length
+}
+
+/** Keeps events for a merge. At the limit all are let go of: the log has them, and the read goes on until it has met us. */
+export function hold(state: FeedState, first: number, events: readonly OutEvent[]): void {
+  events.forEach((event, i) => {
+    if (state.held.has(first + i)) return
+    state.held.set(first + i, event)
+    state.heldChars += charsOf(event)
+  })
+  if (state.held.size > maxHeldEvents || state.heldChars > maxHeldChars) dropHeld(state)
+}
+
+export function dropHeld(state: FeedState): void {
+  state.held.clear()
+  state.heldChars = 0
+}
+
+/** The run of held events that begins with `seq`. They stay held: a replay may need them too. */
+export function takeHeld(state: FeedState, seq: number): OutEvent[] {
+  const run: OutEvent[] = []
+  for (let event = state.held.get(seq); event !== undefined; event = state.held.get(seq + run.length)) run.push(event)
+  return run
+}

@@ -1,0 +1,135 @@
+import { StoreModel } from '@flotilla/core/store-model'
+import type { ReadOptions, Store, StreamEntry } from './port.ts'
+
+export interface MemoryStoreOptions {
+  readonly slots: number
+  readonly lanes: number
+  /** Wall clock, ms since 1970. */
+  readonly now?: () => number
+}
+
+/**
+ * The store in this process's memory: the model of packages/core behind the port, for `make run` and for tests. Nothing
+ * survives the process. `model` is there so that a test can look at it and take it back in time.
+ */
+export function createMemoryStore({ slots, lanes, now = Date.now }: MemoryStoreOptions): Store & { readonly model: StoreModel } {
+  const model = new StoreModel({ slots, lanes }, `memory-${process.pid}-${Math.floor(performance.timeOrigin)}`)
+  const waiting = new Map<string, Set<() => void>>()
+
+  const wake = (key: string): void => {
+    const readers = waiting.get(key)
+    if (readers === undefined) return
+    waiting.delete(key)
+    for (const reader of readers) reader()
+  }
+
+  /** Resolves when something under `key` is written, after `blockMs`, or when the signal aborts. */
+  const written = (key: string, { blockMs, signal }: ReadOptions): Promise<void> =>
+    new Promise((resolve) => {
+      const done = (): void => {
+        clearTimeout(timer)
+        signal.removeEventListener('abort', done)
+        waiting.get(key)?.delete(done)
+        resolve()
+      }
+      const timer = setTimeout(done, blockMs)
+      signal.addEventListener('abort', done, { once: true })
+      const readers = waiting.get(key)
+      if (readers === undefined) waiting.set(key, new Set([done]))
+      else readers.add(done)
+    })
+
+  /** Every answer comes in a later turn of the event loop, as from a server. */
+  const answer = <T>(call: () => T): Promise<T> =>
+    new Promise((resolve, reject) => {
+      setImmediate(() => {
+        try {
+          resolve(call())
+        } catch (error) {
+          reject(error instanceof Error ? error : new Error(String(error)))
+        }
+      })
+    })
+
+  const wakeOutboxes = (lane: number, boots: Iterable<string>): void => {
+    for (const boot of boots) wake(`out ${lane} ${boot}`)
+  }
+
+  return {
+    model,
+    shape: { slots, lanes },
+    primaryOf: () => 0,
+    inputs: {
+      append: (slot, body) =>
+        answer(() => {
+          model.append(slot, body, now())
+          wake(`in ${slot % lanes}`)
+        }),
+      read: async (lane, cursors, options) => {
+        const found = await answer(() => model.read(lane, cursors, options.count))
+        if (found.size > 0 || options.signal.aborted) return found
+        await written(`in ${lane}`, options)
+        return options.signal.aborted ? new Map() : model.read(lane, cursors, options.count)
+      },
+      wake: (lane) => wake(`in ${lane}`),
+      deadLetter: (slot, entry, reason) => answer(() => model.deadLetter(slot, entry, reason)),
+    },
+    slots: {
+      commit: (lane, commits) =>
+        answer(() => {
+          const reply = model.commit(lane, commits, now())
+          for (const commit of commits) wakeOutboxes(lane, commit.outs.keys())
+          return reply
+        }),
+      claim: (claim) =>
+        answer(() => {
+          const reply = model.claim(claim)
+          wakeOutboxes(claim.slot % lanes, claim.boots)
+          return reply
+        }),
+      values: (lane, of) => answer(() => model.values(lane, of)),
+      vouch: (lane, prefixes) => answer(() => model.vouch(lane, prefixes)),
+      maintain: (lane, work) => answer(() => model.maintain(lane, work, now())),
+    },
+    outboxes: {
+      open: (lane, boot) => answer(() => model.openOutbox(lane, boot)),
+      read: async (lane, boot, after, options) => {
+        const read = (): { exists: boolean; entries: StreamEntry[] } => model.readOutbox(lane, boot, after, options.count)
+        const found = await answer(read)
+        if (!found.exists || found.entries.length > 0 || options.signal.aborted) return found
+        await written(`out ${lane} ${boot}`, options)
+        return options.signal.aborted ? { exists: true, entries: [] } : read()
+      },
+      trim: (lane, boot, through) => answer(() => model.trimOutbox(lane, boot, through)),
+      remove: (boot) =>
+        answer(() => {
+          model.removeOutboxes(boot)
+          for (let lane = 0; lane < lanes; lane++) wake(`out ${lane} ${boot}`)
+        }),
+    },
+    rooms: {
+      range: (room, after, limit) => answer(() => model.roomRange(room, after, limit)),
+      tail: (room, before, limit) => answer(() => model.roomTail(room, before, limit)),
+      interest: (slot) => answer(() => model.interest(slot)),
+    },
+    fleet: {
+      register: (member) => answer(() => model.register(member)),
+      heartbeat: (member, planVersion) => answer(() => model.heartbeat(member, planVersion)),
+      read: () => answer(() => model.readFleet()),
+      remove: (boot) => answer(() => model.remove(boot)),
+      lead: (boot, ttlMs) => answer(() => model.lead(boot, ttlMs, now())),
+      publishPlan: (boot, plan) => answer(() => model.publishPlan(boot, plan, now())),
+      nextEpoch: (_boot, above, count) => answer(() => model.nextEpoch(above, count)),
+    },
+    watchRuns: (listener) => {
+      let stopped = false
+      setImmediate(() => {
+        if (!stopped) listener(0, model.run)
+      })
+      return () => {
+        stopped = true
+      }
+    },
+    close: () => Promise.resolve(),
+  }
+}

@@ -1,0 +1,40 @@
+import { createBackoff, wait } from '../backoff.ts'
+import type { Log } from '../log.ts'
+import type { Scope } from '../scope.ts'
+import { createMemoryStore } from './memory.ts'
+import { StoreError } from './port.ts'
+import type { Store } from './port.ts'
+import { createRedisStore } from './redis/store.ts'
+
+/** The values of `storeSettings` (settings.ts). */
+export interface StoreConfig {
+  readonly redisUrl: string | null
+  readonly redisCluster: boolean
+  readonly redisPrefix: string
+  readonly redisCommandTimeoutMs: number
+  readonly slots: number
+  readonly lanes: number
+}
+
+/**
+ * The store that the configuration names; the memory of this process when it names none. Waits for a server that is
+ * away; rejects when a server answers and cannot be used, or the scope closes.
+ */
+export async function openStore(config: StoreConfig, deps: { log: Log; scope: Scope }): Promise<Store> {
+  const { slots, lanes } = config
+  if (config.redisUrl === null) return createMemoryStore({ slots, lanes })
+  const urls = config.redisUrl.split(',').map((url) => url.trim())
+  const backoff = createBackoff({ baseMs: 100, maxMs: 2_000, random: Math.random })
+  for (;;) {
+    try {
+      const { redisCluster: cluster, redisPrefix: prefix, redisCommandTimeoutMs: commandTimeoutMs } = config
+      const store = await createRedisStore({ urls, cluster, prefix, commandTimeoutMs, slots, lanes, log: deps.log })
+      deps.scope.defer(() => store.close())
+      return store
+    } catch (error) {
+      if (!(error instanceof StoreError) || deps.scope.signal.aborted) throw error
+      deps.log.warn('the store cannot be reached yet', { error: error.message })
+      await wait(200 + backoff.next(), deps.scope.signal)
+    }
+  }
+}

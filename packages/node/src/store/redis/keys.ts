@@ -1,0 +1,65 @@
+import { laneOf, laneTags, slotOf } from '@flotilla/core/slot'
+
+/**
+ * Every key of the fleet, and the only place where keys are built. What belongs to a lane carries the lane's hash tag,
+ * so it is on one primary and one script may touch all of it.
+ */
+export interface Keys {
+  readonly lanes: number
+  /** The tag of a lane, and of what belongs to the whole fleet: a cluster places keys by it. */
+  tag(lane: number): string
+  readonly fleetTag: string
+  /** Hash: slot → packed value (core/commit.ts). */
+  slots(lane: number): string
+  /** Stream: a slot's input. */
+  input(slot: number): string
+  /** Stream: what could not be decoded. */
+  dead(lane: number): string
+  /** Hash: `room US boot` → 1. */
+  interest(slot: number): string
+  laneOfRoom(room: string): number
+  /** Stream: a room's log. */
+  log(room: string): string
+  /** The log of a room whose lane is known. */
+  logIn(lane: number, room: string): string
+  /** Stream: what a boot is told. */
+  outbox(lane: number, boot: string): string
+  /** Hash: boot → member record as JSON. */
+  readonly members: string
+  /** Hash: version, json. */
+  readonly plan: string
+  /** The leader's boot, with a time to live. */
+  readonly lead: string
+  /** The last epoch issued. */
+  readonly epoch: string
+  /** `slots/lanes`, written once. */
+  readonly shape: string
+}
+
+export function createKeys(prefix: string, shape: { slots: number; lanes: number }): Keys {
+  const tags = laneTags(shape.lanes)
+  const tag = (lane: number): string => tags[lane] ?? ''
+  const inLane = (lane: number): string => `${prefix}{${tag(lane)}}`
+  const ofSlot = (slot: number): string => inLane(laneOf(slot, shape.lanes))
+  const fleet = `${prefix}{fleet}`
+  const laneOfRoom = (room: string): number => laneOf(slotOf(room, shape.slots), shape.lanes)
+  const logIn = (lane: number, room: string): string => `${inLane(lane)}:log:${room}`
+  return {
+    lanes: shape.lanes,
+    tag,
+    fleetTag: 'fleet',
+    slots: (lane) => `${inLane(lane)}:slots`,
+    input: (slot) => `${ofSlot(slot)}:in:${slot}`,
+    dead: (lane) => `${inLane(lane)}:dead`,
+    interest: (slot) => `${ofSlot(slot)}:interest:${slot}`,
+    laneOfRoom,
+    log: (room) => logIn(laneOfRoom(room), room),
+    logIn,
+    outbox: (lane, boot) => `${inLane(lane)}:out:${boot}`,
+    members: `${fleet}:members`,
+    plan: `${fleet}:plan`,
+    lead: `${fleet}:lead`,
+    epoch: `${fleet}:epoch`,
+    shape: `${fleet}:shape`,
+  }
+}

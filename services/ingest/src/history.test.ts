@@ -1,0 +1,59 @@
+import { expect, it } from 'vitest'
+import type { LogEntry } from '@flotilla/core/entry'
+import { historyMs } from '@flotilla/core/limits'
+import { readHistory } from './history.ts'
+
+const now = 10_000_000
+
+/** A log of `entries` with `size` messages each, of which the first `old` entries are too old. */
+function roomLog(entries: number, size: number, old = 0): readonly LogEntry[] {
+  return Array.from({ length: entries }, (_, i) => ({
+    inc: 2,
+    tag: 5,
+    first: i * size + 1,
+    timeMs: i < old ? now - historyMs - 1 : now - historyMs,
+    messages: Array.from({ length: size }, (__, j) => ({
+      sender: 'u',
+      key: `k${i * size + j + 1}`,
+      options: '',
+      tail: `"event":"e${i * size + j + 1}","data":null,"meta":{"userId":"u"}`,
+    })),
+  }))
+}
+
+async function page(log: readonly LogEntry[], request: { readonly after?: number; readonly limit: number }) {
+  const lastOf = (entry: LogEntry): number => entry.first + entry.messages.length - 1
+  const reader = {
+    history: async (_room: string, after: number, limit: number) =>
+      log.filter((e) => lastOf(e) > after).slice(0, limit),
+    tail: async (_room: string, before: number, limit: number) =>
+      log
+        .filter((e) => lastOf(e) < before)
+        .toReversed()
+        .slice(0, limit),
+  }
+  const { events, first, last, epoch } = await readHistory(reader, { room: 'public:a', nowMs: now, ...request })
+  for (const [i, event] of events.entries())
+    expect(event).toMatchObject({ seq: (first ?? 0) + i, event: `e${event.seq}` })
+  return { count: events.length, first, last, epoch }
+}
+
+it('[IN12] without a seq it is the newest events, over as many reads as that takes', async () => {
+  const log = roomLog(100, 3)
+  expect(await page(log, { limit: 2 })).toEqual({ count: 2, first: 299, last: 300, epoch: '2.5' })
+  expect(await page(log, { limit: 200 })).toEqual({ count: 200, first: 101, last: 300, epoch: '2.5' })
+  expect(await page(log, { limit: 1_000 })).toEqual({ count: 300, first: 1, last: 300, epoch: '2.5' })
+})
+
+it('[IN12] with a seq it is the events after it, from the middle of an entry too', async () => {
+  const log = roomLog(100, 3)
+  expect(await page(log, { after: 4, limit: 3 })).toEqual({ count: 3, first: 5, last: 7, epoch: '2.5' })
+  expect(await page(log, { after: 100, limit: 1_000 })).toEqual({ count: 200, first: 101, last: 300, epoch: '2.5' })
+  expect(await page(log, { after: 300, limit: 10 })).toEqual({ count: 0, first: null, last: null, epoch: undefined })
+})
+
+it('[IN12] what is older than the history of the policy is not served', async () => {
+  const log = roomLog(100, 3, 60)
+  expect(await page(log, { limit: 1_000 })).toEqual({ count: 120, first: 181, last: 300, epoch: '2.5' })
+  expect(await page(log, { after: 0, limit: 5 })).toEqual({ count: 5, first: 181, last: 185, epoch: '2.5' })
+})

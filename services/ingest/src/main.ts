@@ -1,0 +1,70 @@
+import { readFileSync } from 'node:fs'
+import { ConfigError, parseConfig, renderHelp } from '@flotilla/node/config'
+import type { ConfigOf } from '@flotilla/node/config'
+import { createAdminServer } from '@flotilla/node/http'
+import { createLog } from '@flotilla/node/log'
+import { createMetrics } from '@flotilla/node/metrics'
+import { createScope, onShutdown } from '@flotilla/node/scope'
+import { openStore } from '@flotilla/node/store/open'
+import { hostMemberId } from '@flotilla/node/store/settings'
+import { ingestConfig } from './config.ts'
+import { startIngest } from './ingest.ts'
+import type { Ingest } from './ingest.ts'
+import { parseKeys } from './keys.ts'
+import type { IngestKeys } from './keys.ts'
+
+/** Time for a drain before the process exits all the same, ms. */
+const shutdownMs = 25_000
+
+async function main(config: ConfigOf<typeof ingestConfig>, keys: IngestKeys): Promise<void> {
+  const log = createLog({ service: 'ingest', level: config.logLevel })
+  const scope = createScope(log)
+  const metrics = createMetrics({ service: 'ingest' })
+  let ingest: Ingest | undefined
+  let draining = false
+  const ready = () => ({
+    ok: ingest?.healthy === true && !draining,
+    detail: draining ? 'draining' : 'the store answers',
+  })
+  const admin = await createAdminServer({
+    port: config.adminPort,
+    host: config.adminHost,
+    metrics,
+    log,
+    live: {},
+    ready: { store: ready },
+  })
+  scope.defer(() => admin.close())
+  const drain = async (): Promise<void> => {
+    draining = true
+    await ingest?.close()
+  }
+  onShutdown(scope, log, drain, { deadlineMs: shutdownMs })
+  const store = await openStore(config, { log, scope })
+  const { host, port, maxInFlight } = config
+  const memberId = config.memberId ?? hostMemberId()
+  ingest = await startIngest(
+    { host, port, keys, memberId, version: version(), maxInFlight },
+    { store, log, scope, metrics },
+  )
+}
+
+function version(): string {
+  const { version: text } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
+  return text
+}
+
+if (process.argv.includes('--help')) {
+  process.stdout.write(`Flotilla ingest: other services post events here.\n\n${renderHelp(ingestConfig)}`)
+} else {
+  try {
+    const config = parseConfig(ingestConfig, process.env)
+    await main(config, parseKeys(config.keys ?? ''))
+  } catch (error) {
+    // Before the log exists, and for people: what is wrong with the configuration, without a stack.
+    process.stderr.write(`${error instanceof ConfigError ? error.message : String(error)}\n`)
+    process.exitCode = 1
+  }
+}

@@ -1,0 +1,127 @@
+import { createServer } from 'node:http'
+import type { Server } from 'node:http'
+import { afterEach, expect } from 'vitest'
+import type { LogEntry, OutEvent } from '@flotilla/core/entry'
+import type { Endpoint, PublishOutcome, PublishRequest } from '@flotilla/node/endpoint-port'
+import { createLog } from '@flotilla/node/log'
+import { createMetrics } from '@flotilla/node/metrics'
+import type { StoreError } from '@flotilla/node/store/port'
+import { createApp } from '../src/app.ts'
+import { parseKeys } from '../src/keys.ts'
+import { ingestMetrics } from '../src/metrics.ts'
+import { routes } from '../src/routes.ts'
+import type { Route, RouteName } from '../src/routes.ts'
+import { batchAnswer, eventAccepted, historyAnswer, problemAnswer } from '../src/schema.ts'
+
+export const secret = '0123456789abcdef'
+/** An endpoint whose rooms are lists: keys are remembered, and an outcome can be given for a room. */
+function listEndpoint() {
+  const rooms = new Map<string, (PublishRequest & { timeMs: number })[]>()
+  const ephemeral: (OutEvent & { room: string })[] = []
+  const outcomes = new Map<string, PublishOutcome>()
+  const fault: { error: StoreError | null; hold: Promise<void> | null } = { error: null, hold: null }
+  const log = (room: string): LogEntry[] => {
+    if (fault.error !== null) throw fault.error
+    return (rooms.get(room) ?? []).map((message, i) => ({
+      inc: 1,
+      tag: 1,
+      first: i + 1,
+      timeMs: message.timeMs,
+      messages: [message],
+    }))
+  }
+  const commit = (request: PublishRequest): PublishOutcome => {
+    const given = outcomes.get(request.room)
+    if (given !== undefined) return given
+    const list = rooms.get(request.room) ?? []
+    rooms.set(request.room, list)
+    const found = list.findIndex((other) => other.key === request.key && other.sender === request.sender)
+    if (found < 0) list.push({ ...request, timeMs: Date.now() })
+    return { type: 'committed', epoch: '1.1', seq: found < 0 ? list.length : found + 1 }
+  }
+  const endpoint: Endpoint = {
+    boot: 'ingest-1#a',
+    healthy: true,
+    plan: null,
+    publish: async (request) => {
+      const outcome = commit(request)
+      if (fault.hold !== null) await fault.hold
+      return outcome
+    },
+    ephemeral: (room, event) => void ephemeral.push({ ...event, room }),
+    interest: () => {},
+    history: async (room, after, limit) =>
+      log(room)
+        .filter((entry) => entry.first > after)
+        .slice(0, limit),
+    tail: async (room, before, limit) =>
+      log(room)
+        .filter((entry) => entry.first < before)
+        .toReversed()
+        .slice(0, limit),
+    close: async () => {},
+  }
+  return { endpoint, rooms, ephemeral, outcomes, fault }
+}
+
+const servers: Server[] = []
+afterEach(() => {
+  for (const server of servers.splice(0)) {
+    server.close()
+    server.closeAllConnections()
+  }
+})
+
+interface Call {
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+  readonly raw?: string | Uint8Array<ArrayBuffer>
+  readonly query?: string
+  readonly room?: string
+}
+
+const answers = { postEvent: eventAccepted, postBatch: batchAnswer, getHistory: historyAnswer, getOpenapi: null }
+
+/** The app over an endpoint that is a list, behind a real server. */
+export async function harness(maxInFlight = 1_000) {
+  const list = listEndpoint()
+  const metrics = createMetrics({ service: 'ingest' })
+  const app = createApp({
+    endpoint: list.endpoint,
+    keys: parseKeys(`crm:${secret}, abcdefghijklmnopq`),
+    log: createLog({ service: 'ingest', level: 'silent' }),
+    metrics: ingestMetrics(metrics),
+    maxInFlight,
+    version: '0.1.0',
+  })
+  const server = createServer(app)
+  servers.push(server)
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const address = server.address()
+  const port = typeof address === 'object' && address !== null ? address.port : 0
+
+  /** Every answer is one that the route declares, in the declared form. */
+  const call = async (name: RouteName, { body, headers = {}, raw, query = '', room = 'public:a' }: Call = {}) => {
+    const route: Route = routes[name]
+    const response = await fetch(
+      `http://127.0.0.1:${port}${route.path.replace(':room', encodeURIComponent(room))}${query}`,
+      {
+        method: route.method.toUpperCase(),
+        headers: { authorization: `Bearer ${secret}`, ...headers },
+        ...(route.method === 'get' ? {} : { body: raw ?? JSON.stringify(body) }),
+      },
+    )
+    const answer: unknown = await response.json()
+    if (response.status === route.ok) {
+      answers[name]?.parse(answer)
+      return { status: response.status, headers: response.headers, answer, code: undefined }
+    }
+    const { code } = problemAnswer.parse(answer)
+    expect(response.headers.get('content-type')).toBe('application/problem+json; charset=utf-8')
+    expect(route.problems).toContainEqual([response.status, code])
+    return { status: response.status, headers: response.headers, answer, code }
+  }
+  const post = (body: unknown, headers?: Readonly<Record<string, string>>) =>
+    call('postEvent', { body, ...(headers === undefined ? {} : { headers }) })
+  return { ...list, metrics, call, post, port }
+}
