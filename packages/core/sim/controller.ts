@@ -29,6 +29,7 @@ export function startController(world: World, boot: string): Process {
           () => step({ type: 'epochsFailed' }),
         )
       case 'publish':
+        world.log(`${boot} publishes plan ${effect.plan.version} for ${effect.plan.runs.join()}: ${effect.plan.slots.map((each) => (each === null ? 'nobody' : `${each.worker} ${each.epoch}/${each.confirmed}`)).join(', ')}`)
         return call(() => store.publishPlan(boot, effect.plan, world.network.clock.now), (ok) => step({ type: 'published', ok }), () => step({ type: 'publishFailed' }))
       case 'remove':
         return call(

@@ -5,6 +5,7 @@ import type { LaneEffect, LaneInput, LaneState } from '../src/lane-state.ts'
 import { workerDeadMs, workerHeartbeatMs } from '../src/limits.ts'
 import type { Member } from '../src/plan.ts'
 import type { Bug } from './bugs.ts'
+import { withoutMarks } from './bugs.ts'
 import type { Connection, Process, Reader as StoreReader } from './network.ts'
 import type { World } from './world.ts'
 
@@ -28,6 +29,7 @@ export function startWorker(world: World, boot: string): Worker {
   const { lanes: laneCount } = world.shape
   const store = world.store
   const lanes = Array.from({ length: laneCount }, (_, lane) => createLane(lane, laneCount, boot))
+  const unmarked = withoutMarks()
   const readers = lanes.map((): Reader => ({ cursors: new Map(), connection: world.network.reader(process), busy: false }))
   const commands = lanes.map(() => world.network.connection(process))
   const fleet = world.network.connection(process)
@@ -134,7 +136,7 @@ export function startWorker(world: World, boot: string): Worker {
       onReply: (found) => {
         reader.busy = false
         const batch = []
-        for (const [slot, entries] of found) {
+        for (const [slot, entries] of world.bug === 'no producer marks' ? unmarked(lane, found) : found) {
           const at = reader.cursors.get(slot)
           const last = entries.at(-1)
           if (at === undefined || last === undefined || at.read !== reads.get(slot)) continue
@@ -181,7 +183,7 @@ export function startWorker(world: World, boot: string): Worker {
     fleet(
       () => store.readFleet().members,
       (members) => {
-        const alive = new Set(members.filter((each) => each.role === 'edge').map((each) => each.boot))
+        const alive = new Set([...members.filter((each) => each.role === 'edge').map((each) => each.boot), ...unmarked.boots])
         for (const lane of lanes) step(lane, { type: 'members', alive })
       },
       () => {

@@ -1,5 +1,5 @@
 import type { Claim, ClaimReply, CommitReply, SlotCommit } from '../src/commit.ts'
-import { parseSlotValue } from '../src/commit.ts'
+import { parseSlotValue, slotPrefix } from '../src/commit.ts'
 import type { LogEntry } from '../src/entry.ts'
 import { StoreModel } from '../src/store-model.ts'
 import type { Snapshot } from '../src/store-model.ts'
@@ -30,6 +30,8 @@ export interface World {
   removeOutboxes(boot: string): void
   /** Told of every commit before it is sent. */
   onCommit?: (commits: readonly SlotCommit[]) => void
+  /** How many states of the server there have been. */
+  runs(): number
   restart(): void
   /** To a replica that has everything up to some moment in the last seconds. */
   failOver(): void
@@ -54,6 +56,8 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
   const store = new StoreModel(shape, 'run-1')
   const record = createRecord()
   let runs = 1
+  /** Of the server's clock, by which it numbers input: a replica's may be behind. */
+  let skewMs = 0
   const replicas: Snapshot[] = []
   const copy = (): void => {
     if (world.quiet) return
@@ -74,7 +78,7 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
     gaps: 0,
     log: (text) => log?.(`${network.clock.now.toFixed(1).padStart(9)} ${text}`),
     append: (slot, body) => {
-      store.append(slot, body, wallMs())
+      store.append(slot, body, wallMs() + skewMs)
       network.wake(`in ${slot % shape.lanes}`)
     },
     history: (room, after, limit) => store.roomRange(room, after, limit),
@@ -95,13 +99,15 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
       return reply
     },
     claim: (claim) => {
-      const vouched = bug === 'no vouching' ? { ...claim, confirmed: 0, holdsAfter: prefixOf(store, claim.slot) } : claim
+      const vouched = bug === 'no vouching' ? { ...claim, confirmed: 0, holdsAfter: holding(store, claim.slot) } : claim
       const before = store.values(claim.slot % shape.lanes, [claim.slot]).values.get(claim.slot)
       const reply = store.claim(vouched)
       network.wake(`out ${claim.slot % shape.lanes}`)
+      world.log(`${claim.owner} claims slot ${claim.slot} at ${claim.epoch}, confirmed ${claim.confirmed}${claim.holdsAfter === undefined ? '' : `, holds after ${claim.holdsAfter.prefix}`}: ${before ?? 'nothing'} -> ${reply.ok ? reply.value : 'refused'}`)
       if (reply.ok && reply.value !== before) record.applied.push({ slot: claim.slot, ...parseSlotValue(reply.value) })
       return reply
     },
+    runs: () => runs,
     restart: () => {
       world.log('restart of the store')
       store.run = `run-${(runs += 1)}`
@@ -112,6 +118,7 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
       world.log(`fail-over, ${replicas.length - replicas.indexOf(replica)} copies back`)
       store.restore(replica)
       store.run = `run-${(runs += 1)}`
+      skewMs = network.random.int(-4_000, 1_000)
       record.applied.push('regress')
       replicas.splice(replicas.indexOf(replica) + 1)
       network.cut()
@@ -135,9 +142,12 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
   return world
 }
 
-function prefixOf(store: StoreModel, slot: number): string {
+/** Bug: every claimer says that it holds what the store lacks. */
+function holding(store: StoreModel, slot: number): { prefix: string; inc: number } {
   const text = store.values(slot % shape.lanes, [slot]).values.get(slot)
-  return text === null || text === undefined ? '' : text.split('|').slice(0, 4).join('|') + '|'
+  if (text === null || text === undefined) return { prefix: '', inc: 0 }
+  const value = parseSlotValue(text)
+  return { prefix: slotPrefix(value), inc: value.inc }
 }
 
 /** Bug: whatever is stored is what the commit expects. */

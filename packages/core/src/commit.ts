@@ -109,7 +109,7 @@ export interface CommitReply {
 }
 
 /**
- * A claim writes `epoch`, `owner`, `n + 1` and the current run, and keeps cursor and marks. It is taken only when
+ * A claim writes `epoch`, `owner`, `n + 1` and (but see `holdsAfter`) the current run, and keeps cursor and marks. It is taken only when
  * `epoch` is higher than the stored one (or it is this very claim, repeated).
  */
 export interface Claim {
@@ -119,10 +119,11 @@ export interface Claim {
   /** The newest epoch that control saw confirmed for the slot: a stored epoch below it means that a claim was lost. */
   readonly confirmed: number
   /**
-   * The prefix of the stored value, when the claimer holds every commit after it and will re-apply them: then `inc` is
-   * kept whatever `run` says. Absent for everybody else.
+   * The prefix of the stored value, when the claimer holds every commit after it and will re-apply them. Then `inc`
+   * becomes that of its commits whatever `run` says, and `run` is left as it is: the claimer vouches when they are
+   * written. Absent for everybody else.
    */
-  readonly holdsAfter?: string
+  readonly holdsAfter?: { readonly prefix: string; readonly inc: number }
   /** Live boots that are told a `reset` when `inc` changes. */
   readonly boots: readonly string[]
 }

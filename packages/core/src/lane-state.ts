@@ -149,7 +149,7 @@ export function claimAssigned(state: LaneState, effects: LaneEffect[]): void {
       epoch: assigned.epoch,
       owner: state.owner,
       confirmed,
-      ...(own?.holdsAfter === undefined ? {} : { holdsAfter: own.holdsAfter }),
+      ...(own?.holdsAfter === undefined ? {} : { holdsAfter: { prefix: own.holdsAfter, inc: own.inc } }),
       boots: [...state.alive],
     }
     state.claiming.set(slot, claim)

@@ -139,12 +139,13 @@ function takeClaim(state: LaneState, input: Extract<LaneInput, { type: 'claimed'
   // Each change of owner advances n, so only a claim made right after the value that was found leaves n + 1.
   if (own !== undefined && held !== undefined && value.inc === own.inc && value.n === held.n + 1) {
     const first = own.before === own.holdsAfter ? 0 : missingFrom(own, held.n, held.token)
-    rebase(own, first ?? 0, value)
+    state.retainedBytes -= rebase(own, first ?? 0, value)
     own.needsClaim = false
     own.holdsAfter = undefined
     seek(own, value.cursor)
     effects.push({ type: 'read', slot: own.slot, cursor: own.cursor, read: own.reads })
-    if (own.chain.length > 0) state.mode = { type: 'settling' }
+    // The claim did not vouch: what the store lacks is written first.
+    if (own.chain.length > 0 || own.run !== state.run) state.mode = { type: 'settling' }
     return
   }
   if (own !== undefined) releaseSlot(state, own, 'reclaimed', effects)

@@ -134,15 +134,19 @@ export function composeCommit(state: SlotState, index: number): SlotCommit {
   }
 }
 
-/** Gives the commits from `index` on new numbers, as the successors of a claim that was just made. */
-export function rebase(state: SlotState, index: number, claimed: SlotValue): void {
-  state.chain = state.chain.slice(index)
+/**
+ * Gives the commits from `index` on new numbers, as the successors of a claim that was just made. Returns the bytes of
+ * those before, which are let go of.
+ */
+export function rebase(state: SlotState, index: number, claimed: SlotValue): number {
+  const dropped = state.chain.splice(0, index).reduce((sum, commit) => sum + commit.bytes, 0)
   for (const commit of state.chain) commit.cursor = claimed.cursor
   state.run = claimed.run
   state.before = undefined
   state.epoch = claimed.epoch
   state.base = { n: claimed.n, token: claimed.token }
   state.chain.forEach((commit, i) => (commit.n = claimed.n + 1 + i))
+  return dropped
 }
 
 /** Forgets what was read and not yet consumed: the input is read again from `cursor`. */

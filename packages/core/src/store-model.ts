@@ -107,15 +107,16 @@ export class StoreModel {
       return mine && text !== undefined ? { ok: true, run: this.run, value: text } : { ok: false, run: this.run, value: text ?? null }
     }
     const before = stored === undefined ? undefined : slotPrefix(stored)
+    const holds = claim.holdsAfter?.prefix === before ? claim.holdsAfter : undefined
     const proven = stored !== undefined && stored.run === this.run && stored.epoch >= claim.confirmed
-    const keeps = stored !== undefined && (proven || claim.holdsAfter === before)
+    const keeps = stored !== undefined && (proven || holds !== undefined)
     const value = formatSlotValue({
       epoch: claim.epoch,
       owner: claim.owner,
       n: (stored?.n ?? 0) + 1,
       token,
-      inc: keeps ? stored.inc : claim.epoch,
-      run: this.run,
+      inc: keeps ? (holds?.inc ?? stored.inc) : claim.epoch,
+      run: keeps && holds !== undefined ? stored.run : this.run,
       cursor: stored?.cursor ?? '0-0',
       marks: stored?.marks ?? new Map(),
     })
@@ -139,6 +140,8 @@ export class StoreModel {
     const data = this.#lane(lane)
     const statuses = [...prefixes].map(([slot, prefix]): SlotStatus => {
       const status = judge(data.slots.get(slot), { expect: prefix, value: prefix })
+      // A newer value of this owner's than it knows of is nothing that it may vouch for.
+      if (status === 'ok') return 'conflict'
       return status === 'match' ? 'ok' : status
     })
     if (statuses.every((status) => status === 'ok')) {

@@ -15,6 +15,7 @@ export interface MemoryStoreOptions {
 export function createMemoryStore({ slots, lanes, now = Date.now }: MemoryStoreOptions): Store & { readonly model: StoreModel } {
   const model = new StoreModel({ slots, lanes }, `memory-${process.pid}-${Math.floor(performance.timeOrigin)}`)
   const waiting = new Map<string, Set<() => void>>()
+  const listeners = new Set<(primary: number, run: string) => void>()
 
   const wake = (key: string): void => {
     const readers = waiting.get(key)
@@ -23,21 +24,33 @@ export function createMemoryStore({ slots, lanes, now = Date.now }: MemoryStoreO
     for (const reader of readers) reader()
   }
 
-  /** Resolves when something under `key` is written, after `blockMs`, or when the signal aborts. */
-  const written = (key: string, { blockMs, signal }: ReadOptions): Promise<void> =>
-    new Promise((resolve) => {
-      const done = (): void => {
+  /**
+   * Resolves when something under `key` is written or woken from now on, after `blockMs`, when the signal aborts, or
+   * by `cancel`.
+   */
+  const written = (key: string, { blockMs, signal }: ReadOptions): { done: Promise<void>; cancel: () => void } => {
+    let cancel = (): void => undefined
+    const done = new Promise<void>((resolve) => {
+      cancel = () => {
         clearTimeout(timer)
-        signal.removeEventListener('abort', done)
-        waiting.get(key)?.delete(done)
+        signal.removeEventListener('abort', cancel)
+        waiting.get(key)?.delete(cancel)
         resolve()
       }
-      const timer = setTimeout(done, blockMs)
-      signal.addEventListener('abort', done, { once: true })
-      const readers = waiting.get(key)
-      if (readers === undefined) waiting.set(key, new Set([done]))
-      else readers.add(done)
+      const timer = setTimeout(cancel, blockMs)
+      signal.addEventListener('abort', cancel, { once: true })
+      entryOf(waiting, key).add(cancel)
     })
+    return { done, cancel }
+  }
+
+  /** Tells of a changed run once per run, as a server's replies would. */
+  let seenRun = model.run
+  const lookAtRun = (): void => {
+    if (model.run === seenRun) return
+    seenRun = model.run
+    for (const listener of listeners) listener(0, seenRun)
+  }
 
   /** Every answer comes in a later turn of the event loop, as from a server. */
   const answer = <T>(call: () => T): Promise<T> =>
@@ -48,6 +61,7 @@ export function createMemoryStore({ slots, lanes, now = Date.now }: MemoryStoreO
         } catch (error) {
           reject(error instanceof Error ? error : new Error(String(error)))
         }
+        lookAtRun()
       })
     })
 
@@ -66,9 +80,13 @@ export function createMemoryStore({ slots, lanes, now = Date.now }: MemoryStoreO
           wake(`in ${slot % lanes}`)
         }),
       read: async (lane, cursors, options) => {
+        const change = written(`in ${lane}`, options)
         const found = await answer(() => model.read(lane, cursors, options.count))
-        if (found.size > 0 || options.signal.aborted) return found
-        await written(`in ${lane}`, options)
+        if (found.size > 0 || options.signal.aborted) {
+          change.cancel()
+          return found
+        }
+        await change.done
         return options.signal.aborted ? new Map() : model.read(lane, cursors, options.count)
       },
       wake: (lane) => wake(`in ${lane}`),
@@ -95,9 +113,13 @@ export function createMemoryStore({ slots, lanes, now = Date.now }: MemoryStoreO
       open: (lane, boot) => answer(() => model.openOutbox(lane, boot)),
       read: async (lane, boot, after, options) => {
         const read = (): { exists: boolean; entries: StreamEntry[] } => model.readOutbox(lane, boot, after, options.count)
+        const change = written(`out ${lane} ${boot}`, options)
         const found = await answer(read)
-        if (!found.exists || found.entries.length > 0 || options.signal.aborted) return found
-        await written(`out ${lane} ${boot}`, options)
+        if (!found.exists || found.entries.length > 0 || options.signal.aborted) {
+          change.cancel()
+          return found
+        }
+        await change.done
         return options.signal.aborted ? { exists: true, entries: [] } : read()
       },
       trim: (lane, boot, through) => answer(() => model.trimOutbox(lane, boot, through)),
@@ -122,14 +144,18 @@ export function createMemoryStore({ slots, lanes, now = Date.now }: MemoryStoreO
       nextEpoch: (_boot, above, count) => answer(() => model.nextEpoch(above, count)),
     },
     watchRuns: (listener) => {
-      let stopped = false
+      listeners.add(listener)
       setImmediate(() => {
-        if (!stopped) listener(0, model.run)
+        if (listeners.has(listener)) listener(0, model.run)
       })
-      return () => {
-        stopped = true
-      }
+      return () => listeners.delete(listener)
     },
     close: () => Promise.resolve(),
   }
+}
+
+function entryOf<T>(map: Map<string, Set<T>>, key: string): Set<T> {
+  let set = map.get(key)
+  if (set === undefined) map.set(key, (set = new Set()))
+  return set
 }

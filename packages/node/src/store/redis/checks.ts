@@ -5,12 +5,15 @@ import type { Node } from './node.ts'
 const leastMajor = 7
 
 /** The start is refused by a server on which the promises cannot be kept. Throws with what to change. */
-export async function checkServer(node: Node): Promise<void> {
+export async function checkServer(node: Node, cluster: boolean): Promise<void> {
   const info = String(await node.command('INFO', ['server']))
   const version = /(?:valkey_version|redis_version):(\S+)/.exec(info)?.[1] ?? ''
   const { host } = new URL(node.url)
   if (Number.parseInt(version, 10) < leastMajor) {
     throw new Error(`${host} runs Redis ${version}; Flotilla needs Redis 7.0 or newer, or Valkey`)
+  }
+  if (!cluster && /cluster_enabled:1/.test(String(await node.command('INFO', ['cluster'])))) {
+    throw new Error(`${host} is a node of a Redis Cluster: set FLOTILLA_REDIS_CLUSTER=true`)
   }
   const memory = String(await node.command('INFO', ['memory']))
   const policy = /maxmemory_policy:(\S+)/.exec(memory)?.[1] ?? ''
@@ -18,6 +21,17 @@ export async function checkServer(node: Node): Promise<void> {
     throw new Error(
       `${host} has maxmemory-policy ${policy}, so Redis may drop streams silently; set it to noeviction (CONFIG SET maxmemory-policy noeviction, and in its configuration)`,
     )
+  }
+}
+
+/** Lanes spread over the primaries by their order, so it is fixed at install too. */
+export async function checkPlace(node: Node, keys: Keys, place: { index: number; of: number }): Promise<void> {
+  const mine = `${place.index}/${place.of}`
+  await node.command('SET', [keys.place, mine, 'NX'])
+  const stored = String(await node.command('GET', [keys.place]))
+  if (stored !== mine) {
+    const { host } = new URL(node.url)
+    throw new Error(`${host} is primary ${stored} of this fleet, this process has it as ${mine}: give FLOTILLA_REDIS_URL the same URLs in the same order in every process`)
   }
 }
 

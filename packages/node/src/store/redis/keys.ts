@@ -34,6 +34,8 @@ export interface Keys {
   readonly epoch: string
   /** `slots/lanes`, written once. */
   readonly shape: string
+  /** On each of several primaries: `index/number of them`, written once. */
+  readonly place: string
 }
 
 export function createKeys(prefix: string, shape: { slots: number; lanes: number }): Keys {
@@ -61,5 +63,6 @@ export function createKeys(prefix: string, shape: { slots: number; lanes: number
     lead: `${fleet}:lead`,
     epoch: `${fleet}:epoch`,
     shape: `${fleet}:shape`,
+    place: `${fleet}:place`,
   }
 }

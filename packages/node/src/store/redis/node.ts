@@ -1,9 +1,8 @@
-import { Redis, ReplyError as RedisReplyError } from 'ioredis'
-import type { RedisOptions } from 'ioredis'
-import { createBackoff } from '../../backoff.ts'
+import { ReplyError as RedisReplyError } from 'ioredis'
 import type { Log } from '../../log.ts'
-import { redactUrl } from '../../log.ts'
 import { StoreError } from '../port.ts'
+import { connect, deadline } from './connection.ts'
+import { createReaders } from './readers.ts'
 import { serverRun } from './scripts.ts'
 import type { Script } from './scripts.ts'
 
@@ -27,26 +26,27 @@ export interface Node {
   /** The server's run as last seen; '' before the first connect. */
   readonly run: string
   readonly ready: boolean
-  /** Runs a script. The first item of its reply is the run; the rest is returned. */
-  script(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown[]>
+  /** Runs a script. Resolves with its reply, whose first item is the run of the server that executed it. */
+  script(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<readonly [string, ...unknown[]]>
   command(name: string, args: readonly (string | number)[]): Promise<unknown>
-  /** A blocking XREAD on the connection of that name. Resolves with null after `blockMs` or when it is woken. */
+  /** A blocking XREAD, on a connection of its own while it lasts. Resolves with null after `blockMs` or when woken. */
   blockingRead(name: string, args: readonly (string | number)[], blockMs: number): Promise<unknown>
+  /** Ends the reads of that name which are under way. */
   wake(name: string): void
   close(): void
 }
 
 /** The server certainly did not execute it. */
 const refusals = /^(OOM|MISCONF|READONLY|LOADING|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|MOVED|ASK|TRYAGAIN|BUSY|NOSCRIPT|NOAUTH|WRONGPASS|NOPERM)\b/
-/** Reads a lost wake-up is looked for, ms. */
-const wakeRetryMs = 5
 
 export function connectNode(options: NodeOptions): Node {
   const { url, log } = options
   const calls = connect(options, 'calls')
-  const readers = new Map<string, Reader>()
+  const readers = createReaders(options, calls)
   const loaded = new Set<string>()
   let run = ''
+  let closed = false
+  let answeredAt = 0
 
   function saw(next: unknown): void {
     if (typeof next !== 'string' || next === run) return
@@ -60,6 +60,21 @@ export function connectNode(options: NodeOptions): Node {
     void script(serverRun, [], []).catch((error: unknown) => log.debug('run not read', { error: String(error) }))
   })
 
+  /** A connection that has been silent for a whole deadline is given up: what is sent into it would only pile up. */
+  async function timed<T>(call: () => Promise<T>): Promise<T> {
+    if (closed) throw new StoreError('refused', 'the store is closed')
+    const sentAt = performance.now()
+    try {
+      const reply = await deadline(call(), options.commandTimeoutMs)
+      answeredAt = performance.now()
+      return reply
+    } catch (error) {
+      if (error instanceof ReplyError) answeredAt = performance.now()
+      else if (error instanceof StoreError && answeredAt < sentAt && calls.status === 'ready') calls.disconnect(true)
+      throw error
+    }
+  }
+
   function fail(error: unknown): StoreError {
     const message = error instanceof Error ? error.message : String(error)
     if (error instanceof StoreError) return error
@@ -71,16 +86,20 @@ export function connectNode(options: NodeOptions): Node {
     return new StoreError(unsent ? 'refused' : 'unknown', message, { cause: error })
   }
 
-  async function script(what: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<unknown[]> {
+  async function script(
+    what: Script,
+    keys: readonly string[],
+    args: readonly (string | number)[],
+  ): Promise<readonly [string, ...unknown[]]> {
     let reply: unknown
     try {
       try {
         reply = loaded.has(what.sha)
-          ? await deadline(calls.evalsha(what.sha, keys.length, ...keys, ...args), options.commandTimeoutMs)
-          : await deadline(calls.eval(what.text, keys.length, ...keys, ...args), options.commandTimeoutMs)
+          ? await timed(() => calls.evalsha(what.sha, keys.length, ...keys, ...args))
+          : await timed(() => calls.eval(what.text, keys.length, ...keys, ...args))
       } catch (error) {
         if (!(error instanceof ReplyError) || !error.message.startsWith('NOSCRIPT')) throw error
-        reply = await deadline(calls.eval(what.text, keys.length, ...keys, ...args), options.commandTimeoutMs)
+        reply = await timed(() => calls.eval(what.text, keys.length, ...keys, ...args))
       }
     } catch (error) {
       throw fail(error)
@@ -88,57 +107,15 @@ export function connectNode(options: NodeOptions): Node {
     loaded.add(what.sha)
     const [seen, ...rest] = Array.isArray(reply) ? (reply as unknown[]) : []
     saw(seen)
-    return rest
+    return [String(seen), ...rest]
   }
 
   async function command(name: string, args: readonly (string | number)[]): Promise<unknown> {
     try {
-      return await deadline(calls.call(name, ...args), options.commandTimeoutMs)
+      return await timed(() => calls.call(name, ...args))
     } catch (error) {
       throw fail(error)
     }
-  }
-
-  function reader(name: string): Reader {
-    let found = readers.get(name)
-    if (found === undefined) readers.set(name, (found = { connection: connect(options, name), reading: 0, id: undefined }))
-    const { connection } = found
-    const created = found
-    if (connection.listenerCount('ready') === 0) {
-      connection.on('ready', () => {
-        created.id = undefined
-        connection.client('ID').then((id) => (created.id = id)).catch((error: unknown) => log.debug('no client id', { error: String(error) }))
-      })
-    }
-    return found
-  }
-
-  async function blockingRead(name: string, args: readonly (string | number)[], blockMs: number): Promise<unknown> {
-    const on = reader(name)
-    on.reading += 1
-    try {
-      await ready(on.connection, options.commandTimeoutMs)
-      return await deadline(on.connection.call('XREAD', ...args), blockMs + options.commandTimeoutMs)
-    } catch (error) {
-      // A reader whose reply is overdue is not asked again: its answer would be that of the wrong call.
-      if (!(error instanceof ReplyError) && on.connection.status === 'ready') on.connection.disconnect(true)
-      throw fail(error)
-    } finally {
-      on.reading += 1
-    }
-  }
-
-  function wake(name: string): void {
-    const on = readers.get(name)
-    if (on === undefined || on.reading % 2 === 0 || on.id === undefined) return
-    const { reading } = on
-    calls
-      .client('UNBLOCK', on.id)
-      .then((woken) => {
-        // The read may not have reached the server yet.
-        if (woken === 0 && on.reading === reading) setTimeout(() => wake(name), wakeRetryMs).unref()
-      })
-      .catch((error: unknown) => log.debug('reader not woken', { error: String(error) }))
   }
 
   return {
@@ -151,80 +128,12 @@ export function connectNode(options: NodeOptions): Node {
     },
     script,
     command,
-    blockingRead,
-    wake,
+    blockingRead: (name, args, blockMs) => readers.read(name, args, blockMs).catch((error: unknown) => Promise.reject(fail(error))),
+    wake: (name) => readers.wake(name),
     close: () => {
+      closed = true
       calls.disconnect()
-      for (const { connection } of readers.values()) connection.disconnect()
+      readers.close()
     },
   }
-}
-
-/** A reader has nothing better to do than to wait for its connection. */
-async function ready(connection: Redis, ms: number): Promise<void> {
-  if (connection.status === 'ready') return
-  await new Promise<void>((resolve, reject) => {
-    const timer = setTimeout(() => {
-      connection.off('ready', done)
-      reject(new StoreError('refused', 'not connected'))
-    }, ms)
-    const done = (): void => {
-      clearTimeout(timer)
-      resolve()
-    }
-    connection.once('ready', done)
-  })
-}
-
-interface Reader {
-  readonly connection: Redis
-  /** Odd while a read is under way. */
-  reading: number
-  id: number | undefined
-}
-
-/** Nothing is queued while the server is away, and nothing is sent twice behind the caller's back. */
-function connect({ url, log }: NodeOptions, name: string): Redis {
-  const backoff = createBackoff({ baseMs: 50, maxMs: 2_000, random: Math.random })
-  const settings = {
-    // RESP 3 answers XREAD with a map, whose form depends on the client library.
-    protocol: 2,
-    autoResendUnfulfilledCommands: false,
-    autoResubscribe: false,
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    connectTimeout: 5_000,
-    keepAlive: 10_000,
-    retryStrategy: () => 20 + backoff.next(),
-  } satisfies RedisOptions
-  const connection = new Redis(url, settings)
-  const log2 = log.child({ redis: redactUrl(url), connection: name })
-  let away = false
-  connection.on('error', (error: Error) => {
-    if (!away) log2.warn('redis is away', { error: error.message })
-    away = true
-  })
-  connection.on('ready', () => {
-    backoff.reset()
-    if (away) log2.info('redis is back')
-    away = false
-  })
-  return connection
-}
-
-/** ioredis leaves a command without an answer when its connection breaks; so every call has a deadline of ours. */
-function deadline<T>(call: Promise<T>, ms: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new StoreError('unknown', `no answer within ${ms} ms`)), ms)
-    call.then(
-      (value) => {
-        clearTimeout(timer)
-        resolve(value)
-      },
-      (error: unknown) => {
-        clearTimeout(timer)
-        reject(error instanceof Error ? error : new Error(String(error)))
-      },
-    )
-  })
 }

@@ -23,6 +23,23 @@ local function run()
 end
 `
 
+/** Lua cannot pass more than some 8,000 values at once; a commit of so many slots is rare, but must not fail. */
+const wide = `
+local function hmget(key, fields)
+  if #fields <= 4000 then return redis.call('HMGET', key, unpack(fields)) end
+  local all = {}
+  for from = 1, #fields, 4000 do
+    local to = math.min(from + 3999, #fields)
+    local part = redis.call('HMGET', key, unpack(fields, from, to))
+    for i = from, to do all[i] = part[i - from + 1] end
+  end
+  return all
+end
+local function hset(key, pairs)
+  for from = 1, #pairs, 4000 do redis.call('HSET', key, unpack(pairs, from, math.min(from + 3999, #pairs))) end
+end
+`
+
 /**
  * Why a stored value does not begin with what a commit expects. 1 applied before, 2 fenced, 3 unclaimed, 4 regressed,
  * 5 conflict (core/commit.ts SlotStatus).
@@ -56,17 +73,17 @@ end
  *       number of outboxes, per outbox (body);
  *       number of interest hashes, per hash (number of changes, per change ('+' or '-', field)).
  * Returns: run; status per slot (0: matches); indexes of outboxes that do not exist.
- * Writes only when every status is 0. The slots' values come last, in one command: a script that was cut short before
- * leaves entries that its repetition writes again.
+ * Writes only when every status is 0. The slots' values come last: a script that was cut short before leaves entries
+ * that its repetition writes again.
  */
 export const commit = script(
   'commit',
-  `${run}${judge}
+  `${run}${judge}${wide}
 local at, key = 2, 2
 local ns = tonumber(ARGV[1])
 local fields = {}
 for i = 1, ns do fields[i] = ARGV[at + (i - 1) * 3] end
-local stored = redis.call('HMGET', KEYS[1], unpack(fields))
+local stored = hmget(KEYS[1], fields)
 local statuses, clean, values = {}, true, {}
 for i = 1, ns do
   local expect = ARGV[at + 1]
@@ -111,14 +128,14 @@ for _ = 1, ni do
   end
   key = key + 1
 end
-redis.call('HSET', KEYS[1], unpack(values))
+hset(KEYS[1], values)
 return { run(), statuses, missing }`,
 )
 
 /**
  * claim
  * KEYS: slots hash; then the outboxes of live boots.
- * ARGV: slot, epoch, owner, confirmed, holdsAfter ('' for none), reset record.
+ * ARGV: slot, epoch, owner, confirmed, holdsAfter ('' for none), reset record, inc of holdsAfter.
  * Returns: run; 1 taken or 0 refused; the value now stored ('' for none); the prefix before ('' for none or repeated).
  */
 export const claim = script(
@@ -127,7 +144,7 @@ export const claim = script(
 local slot, epoch, owner, confirmed, holds = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), ARGV[5]
 local now = run()
 local stored = redis.call('HGET', KEYS[1], slot)
-local n, inc, cursor, marks, before = 0, nil, '0-0', '', ''
+local n, inc, vouched, cursor, marks, before = 0, nil, now, '0-0', '', ''
 if stored then
   local se, so, sn, st = head(stored)
   if se >= epoch then
@@ -138,11 +155,15 @@ if stored then
   sinc, srun, cursor, marks = string.match(stored, '^%d+|[^|]*|%d+|[^|]*|(%d+)|([^|]*)|([^|]*)|(.*)$')
   before = string.match(stored, '^%d+|[^|]*|%d+|[^|]*|')
   n = sn
-  if (srun == now and se >= confirmed) or (holds ~= '' and holds == before) then inc = sinc end
+  if holds ~= '' and holds == before then
+    inc, vouched = ARGV[7], srun
+  elseif srun == now and se >= confirmed then
+    inc = sinc
+  end
 end
 local reset = not inc
 if reset then inc = ARGV[2] end
-local value = table.concat({ ARGV[2], owner, string.format('%.0f', n + 1), 'c' .. ARGV[2], inc, now, cursor, marks }, '|')
+local value = table.concat({ ARGV[2], owner, string.format('%.0f', n + 1), 'c' .. ARGV[2], inc, vouched, cursor, marks }, '|')
 redis.call('HSET', KEYS[1], slot, value)
 if reset then
   for i = 2, #KEYS do redis.call('XADD', KEYS[i], 'NOMKSTREAM', '1-*', 'b', ARGV[6]) end
@@ -156,7 +177,7 @@ return { now, 1, value, before }`,
  */
 export const vouch = script(
   'vouch',
-  `${run}${judge}
+  `${run}${judge}${wide}
 local statuses, clean, values, now = {}, true, {}, run()
 for i = 1, #ARGV, 2 do
   local stored = redis.call('HGET', KEYS[1], ARGV[i])
@@ -168,12 +189,13 @@ for i = 1, #ARGV, 2 do
     values[#values + 1] = prefix .. inc .. now .. rest
   else
     local status = judge(stored, prefix)
-    if status == 5 then status = 4 end
+    -- A newer value of this owner's than it knows of is nothing that it may vouch for.
+    if status == 1 then status = 5 end
     statuses[#statuses + 1] = status
     clean = false
   end
 end
-if clean and #values > 0 then redis.call('HSET', KEYS[1], unpack(values)) end
+if clean then hset(KEYS[1], values) end
 return { now, statuses }`,
 )
 
@@ -192,8 +214,8 @@ for i = 1, ns do
   local stored = redis.call('HGET', KEYS[1], ARGV[at])
   local mine = stored and string.sub(stored, 1, #ARGV[at + 1]) == ARGV[at + 1]
   if mine then
-    local cursor = string.match(stored, '^%d+|[^|]*|%d+|[^|]*|%d+|[^|]*|([^|]*)|')
-    redis.call('XTRIM', KEYS[1 + i], 'MINID', cursor)
+    local ms, n = string.match(stored, '^%d+|[^|]*|%d+|[^|]*|%d+|[^|]*|(%d+)-(%d+)|')
+    redis.call('XTRIM', KEYS[1 + i], 'MINID', ms .. '-' .. string.format('%.0f', n + 1))
   end
   for _ = 1, tonumber(ARGV[at + 2]) do
     if mine then redis.call('PEXPIRE', KEYS[log], ttl) end
@@ -204,7 +226,7 @@ return { run() }`,
 )
 
 /** values. KEYS: slots hash. ARGV: slots. Returns: run; the values. */
-export const values = script('values', `${run}\nreturn { run(), redis.call('HMGET', KEYS[1], unpack(ARGV)) }`)
+export const values = script('values', `${run}${wide}\nreturn { run(), hmget(KEYS[1], ARGV) }`)
 
 /** run. Returns: run. */
 export const serverRun = script('run', `${run}\nreturn { run() }`)
@@ -214,6 +236,15 @@ export const open = script(
   'open',
   `${run}
 if redis.call('EXISTS', KEYS[1]) == 0 then redis.call('XADD', KEYS[1], '1-0', 'b', ARGV[1]) end
+return { run() }`,
+)
+
+/** leave. KEYS: members, lead. ARGV: boot. Returns: run. Gives the lease up too, if the boot has it. */
+export const leave = script(
+  'leave',
+  `${run}
+redis.call('HDEL', KEYS[1], ARGV[1])
+if redis.call('GET', KEYS[2]) == ARGV[1] then redis.call('DEL', KEYS[2]) end
 return { run() }`,
 )
 

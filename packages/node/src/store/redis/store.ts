@@ -5,7 +5,7 @@ import { laneOf } from '@flotilla/core/slot'
 import type { Claim, ClaimReply, CommitReply, SlotCommit, SlotStatus } from '@flotilla/core/commit'
 import type { Log } from '../../log.ts'
 import type { Outboxes, ReadOptions, RoomLogs, SlotStore, InputStreams, Store, StreamEntry } from '../port.ts'
-import { checkServer, checkShape } from './checks.ts'
+import { checkPlace, checkServer, checkShape } from './checks.ts'
 import { redisFleet } from './fleet.ts'
 import { createKeys } from './keys.ts'
 import type { Keys } from './keys.ts'
@@ -53,9 +53,11 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
   const base = { urls: options.urls, cluster: options.cluster === true, keys, log, commandTimeoutMs, onRun }
   const topology = base.cluster ? await clusterTopology(base) : fixedTopology(base)
   try {
-    for (const node of topology.nodes) {
+    if (topology.nodes.length > lanes) throw new Error(`${topology.nodes.length} primaries for ${lanes} lanes: FLOTILLA_LANES must not be lower`)
+    for (const [index, node] of topology.nodes.entries()) {
       await whenReady(node, commandTimeoutMs)
-      await checkServer(node)
+      await checkServer(node, base.cluster)
+      if (!base.cluster) await checkPlace(node, keys, { index, of: topology.nodes.length })
     }
     await checkShape(topology.fleet, keys, { slots, lanes })
   } catch (error) {
@@ -137,15 +139,15 @@ function slotStore(context: Context): SlotStore {
     claim: (claim) => writeClaim(context, claim),
     values: async (lane, slots) => {
       const node = topology.lane(lane)
-      const [found] = await node.script(scripts.values, [keys.slots(lane)], slots)
+      const [run, found] = await node.script(scripts.values, [keys.slots(lane)], slots)
       const texts = found as (string | null)[]
-      return { run: node.run, values: new Map(slots.map((slot, i) => [slot, texts[i] ?? null])) }
+      return { run, values: new Map(slots.map((slot, i) => [slot, texts[i] ?? null])) }
     },
     vouch: async (lane, prefixes) => {
       const node = topology.lane(lane)
       const args = [...prefixes].flatMap(([slot, prefix]) => [slot, prefix])
-      const [statuses] = await node.script(scripts.vouch, [keys.slots(lane)], args)
-      return { run: node.run, statuses: (statuses as number[]).map(toStatus), missing: [] }
+      const [run, statuses] = await node.script(scripts.vouch, [keys.slots(lane)], args)
+      return { run, statuses: (statuses as number[]).map(toStatus), missing: [] }
     },
     maintain: async (lane, work) => {
       const inputs = work.map(({ slot }) => keys.input(slot))
@@ -160,9 +162,8 @@ function slotStore(context: Context): SlotStore {
     const node = topology.lane(lane)
     const reset = encodeOut({ type: 'reset', slot: claim.slot, inc: claim.epoch })
     const outboxes = claim.boots.map((boot) => of.outbox(lane, boot))
-    const args = [claim.slot, claim.epoch, claim.owner, claim.confirmed, claim.holdsAfter ?? '', reset]
-    const [taken, text, before] = await node.script(scripts.claim, [of.slots(lane), ...outboxes], args)
-    const { run } = node
+    const args = [claim.slot, claim.epoch, claim.owner, claim.confirmed, claim.holdsAfter?.prefix ?? '', reset, claim.holdsAfter?.inc ?? 0]
+    const [run, taken, text, before] = await node.script(scripts.claim, [of.slots(lane), ...outboxes], args)
     const value = typeof text === 'string' && text !== '' ? text : null
     if (taken !== 1 || value === null) return { ok: false, run, value }
     return { ok: true, run, value, ...(typeof before === 'string' && before !== '' ? { before } : {}) }
@@ -176,12 +177,15 @@ async function commit(context: Context, lane: number, commits: readonly SlotComm
   const { keys, topology } = context
   const node = topology.lane(lane)
   const call = composeCall(keys, lane, commits)
-  const [codes, missing] = (await node.script(scripts.commit, call.keys, call.args)) as [number[], number[]]
-  const { run } = node
+  const [run, codes, missing] = (await node.script(scripts.commit, call.keys, call.args)) as [string, number[], number[]]
   const statuses = codes.map(toStatus)
   const unwritten = commits.filter((_, i) => codes[i] === matches)
+  let next = 0
   const mixed = statuses.every((status) => status === 'ok') && unwritten.length > 0 && unwritten.length < commits.length
-  if (mixed) return { ...(await commit(context, lane, unwritten)), statuses }
+  if (mixed) {
+    const second = await commit(context, lane, unwritten)
+    return { ...second, statuses: codes.map((code) => (code === matches ? (second.statuses[next++] ?? 'conflict') : 'ok')) }
+  }
   return { run, statuses, missing: missing.map((i) => call.boots[i] ?? '') }
 }
 
@@ -234,7 +238,7 @@ function outboxStore({ keys, topology, lanes }: Context): Outboxes {
     read: async (lane, boot, after, { blockMs, count, signal }: ReadOptions) => {
       const node = topology.lane(lane)
       const key = keys.outbox(lane, boot)
-      const name = `out:${lane}`
+      const name = `out:${lane}:${boot}`
       const args = ['COUNT', count, 'BLOCK', blockMs, 'STREAMS', key, after]
       const reply = await abortable(signal, () => node.wake(name), () => node.blockingRead(name, args, blockMs))
       const entries = streamsOf(reply)[0]?.[1] ?? []

@@ -1,4 +1,5 @@
 import type { Log } from '../../log.ts'
+import { redactUrl } from '../../log.ts'
 import { StoreError } from '../port.ts'
 import type { Keys } from './keys.ts'
 import { crc16 } from '@flotilla/core/slot'
@@ -41,13 +42,15 @@ export function fixedTopology(options: TopologyOptions): Topology {
 
 /**
  * A Redis Cluster: every lane is on the master that has its tag's slot. The masters are read from any node, at the start
- * and whenever a node says that a key is elsewhere or a master is away; until then calls are refused, never guessed.
+ * and whenever a node says that a key is elsewhere or a master is away; until then it refuses the calls itself.
  */
 export async function clusterTopology(options: TopologyOptions): Promise<Topology> {
   const nodes: Node[] = []
   const byUrl = new Map<string, number>()
-  let owners: readonly string[] = []
+  /** Master per cluster slot. A slot that nobody has for now stays with its last master, which refuses. */
+  const owners: string[] = []
   let refreshing = false
+  let failure: unknown
 
   const node = (url: string): number => {
     let primary = byUrl.get(url)
@@ -75,10 +78,11 @@ export async function clusterTopology(options: TopologyOptions): Promise<Topolog
     try {
       for (const url of new Set([...byUrl.keys(), ...options.urls])) {
         const found = await readSlots(url, options).catch((error: unknown) => {
-          options.log.debug('cluster slots not read', { error: String(error) })
+          options.log.debug('cluster slots not read', { url: redactUrl(url), error: String(error) })
+          failure = error
         })
         if (found === undefined) continue
-        owners = found
+        found.forEach((owner, slot) => (owners[slot] = owner))
         return
       }
     } finally {
@@ -92,7 +96,11 @@ export async function clusterTopology(options: TopologyOptions): Promise<Topolog
     return node(url)
   }
   await refresh()
-  if (owners.length === 0) throw new Error('no node of the Redis Cluster answers CLUSTER SLOTS')
+  if (owners.length === 0) {
+    const reason = failure instanceof Error ? failure.message : 'it has no slots yet'
+    if (reason.includes('cluster support disabled')) throw new Error('FLOTILLA_REDIS_CLUSTER is set, but the server is not a Redis Cluster')
+    throw new StoreError('refused', `no node of the Redis Cluster answers CLUSTER SLOTS: ${reason}`)
+  }
   const timer = setInterval(() => {
     if (nodes.some((each) => !each.ready)) void refresh()
   }, 500)
@@ -104,7 +112,17 @@ export async function clusterTopology(options: TopologyOptions): Promise<Topolog
     return found
   }
   // All masters are known, and connected to, from the start.
-  for (let lane = 0; lane < options.keys.lanes; lane++) primaryOf(lane)
+  const close = (): void => {
+    clearInterval(timer)
+    nodes.forEach((each) => each.close())
+  }
+  try {
+    for (let lane = 0; lane < options.keys.lanes; lane++) primaryOf(lane)
+    primaryFor(options.keys.fleetTag)
+  } catch (error) {
+    close()
+    throw error
+  }
   return {
     nodes,
     primaryOf,
@@ -112,10 +130,7 @@ export async function clusterTopology(options: TopologyOptions): Promise<Topolog
     get fleet() {
       return at(primaryFor(options.keys.fleetTag))
     },
-    close: () => {
-      clearInterval(timer)
-      nodes.forEach((each) => each.close())
-    },
+    close,
   }
 }
 
@@ -128,7 +143,7 @@ async function readSlots(url: string, options: TopologyOptions): Promise<readonl
     const owners: string[] = []
     for (const [first, last, [host, port]] of reply) {
       const master = new URL(url)
-      if (host !== '') master.hostname = host
+      if (host !== '') master.hostname = host.includes(':') ? `[${host}]` : host
       master.port = String(port)
       for (let slot = first; slot <= last; slot++) owners[slot] = master.toString().replace(/\/$/, '')
     }

@@ -1,0 +1,113 @@
+import { parseSlotValue } from '../src/commit.ts'
+import { isForgotten } from '../src/feed.ts'
+import { maxHeldEvents, maxRetainedBytes, maxWindowEntries } from '../src/limits.ts'
+import { formatEpoch, parseEpoch } from '../src/position.ts'
+import { isIdle } from '../src/producer.ts'
+import { slotOf } from '../src/slot.ts'
+import type { RoomLog } from './checks.ts'
+import { rooms } from './fleet.ts'
+import type { Fleet } from './fleet.ts'
+import type { World } from './world.ts'
+
+/** What still hangs; nothing when the fleet is at rest with everything done (liveness). */
+export function unsettled(world: World, fleet: Fleet): string[] {
+  const found: string[] = []
+  for (const client of fleet.clients) {
+    if (client.waiting.size > 0) found.push(`${client.name} waits for ${[...client.waiting.keys()].join(' ')}`)
+    for (const { room, cursor, asking } of client.rooms.values()) {
+      if (asking !== null) found.push(`${client.name} waits for the answer to its subscription of ${room}`)
+      const head = headOf(world, room)
+      const epoch = cursor.epoch === null ? undefined : parseEpoch(cursor.epoch)
+      if (epoch === undefined || cursor.seq !== head.seq || formatEpoch(epoch) !== head.epoch) {
+        found.push(`${client.name} is at ${cursor.epoch}:${cursor.seq} of ${room}, whose head is ${head.epoch}:${head.seq}`)
+      }
+    }
+  }
+  const boots = new Set<string>()
+  for (const edge of fleet.edges) {
+    if (!edge.process.alive) continue
+    boots.add(edge.boot())
+    for (const [slot, producer] of edge.producers) if (!isIdle(producer)) found.push(`${edge.boot()} has un-acknowledged input of slot ${slot}`)
+    for (const feed of edge.feeds.values()) {
+      if (isForgotten(feed)) continue
+      const interest = world.store.interest(slotOf(feed.room, world.shape.slots))
+      if (!interest.some(({ room, boot }) => room === feed.room && boot === edge.boot())) found.push(`${edge.boot()} serves ${feed.room} without interest`)
+    }
+  }
+  for (let slot = 0; slot < world.shape.slots; slot += 1) {
+    for (const { room, boot } of world.store.interest(slot)) if (!boots.has(boot)) found.push(`interest of ${boot} in ${room} is left`)
+  }
+  return [...found, ...idleWorkers(world, fleet)]
+}
+
+function idleWorkers(world: World, fleet: Fleet): string[] {
+  const found: string[] = []
+  const owners = new Map<number, number>()
+  for (const worker of fleet.workers) {
+    if (!worker.process.alive) continue
+    for (const lane of worker.lanes) {
+      if (lane.mode.type !== 'serving' || lane.inFlight.length > 0 || lane.claiming.size > 0) found.push(`${worker.boot} lane ${lane.lane}: ${lane.mode.type}, ${lane.inFlight.length} in flight, ${lane.claiming.size} claims`)
+      for (const own of lane.slots.values()) {
+        owners.set(own.slot, (owners.get(own.slot) ?? 0) + 1)
+        if (own.pending.length > 0 || own.needsClaim) found.push(`${worker.boot} slot ${own.slot}: ${own.pending.length} pending${own.needsClaim ? ', needs a claim' : ''}`)
+      }
+    }
+  }
+  for (let slot = 0; slot < world.shape.slots; slot += 1) if (owners.get(slot) === undefined) found.push(`slot ${slot} has no owner`)
+  const { inputs } = world.store.sizes()
+  if (inputs > 0) found.push(`${inputs} input entries are left`)
+  return found
+}
+
+function headOf(world: World, room: string): { epoch: string; seq: number } {
+  const { epoch, messages } = logOf(world, room)
+  return { epoch, seq: messages.at(-1)?.seq ?? 0 }
+}
+
+function logOf(world: World, room: string): RoomLog {
+  const slot = slotOf(room, world.shape.slots)
+  const text = world.store.values(slot % world.shape.lanes, [slot]).values.get(slot)
+  const entries = world.store.roomRange(room, 0, Infinity)
+  const inc = text === null || text === undefined ? 0 : parseSlotValue(text).inc
+  return {
+    epoch: formatEpoch({ inc, tag: entries.at(-1)?.tag ?? 0 }),
+    messages: entries.flatMap((entry) => entry.messages.map((message, i) => ({ seq: entry.first + i, message: message.tail }))),
+  }
+}
+
+export function roomLogs(world: World): Map<string, RoomLog> {
+  return new Map(rooms.map((room) => [room, logOf(world, room)]))
+}
+
+/** P6: nothing is above its limit, and nothing is kept that nobody needs (`atRest`: the fleet is settled). */
+export function unbounded(fleet: Fleet, atRest: boolean): string[] {
+  const found: string[] = []
+  for (const { process, boot, producers, feeds, budget } of fleet.edges) {
+    if (!process.alive) continue
+    for (const producer of producers.values()) {
+      if (producer.window.length > maxWindowEntries) found.push(`${boot()} has a window of ${producer.window.length}`)
+      if (atRest && producer.unsettled.size > 0) found.push(`${boot()} keeps ${producer.unsettled.size} publishes`)
+      if (atRest && producer.attempts.size > 0) found.push(`${boot()} keeps ${producer.attempts.size} attempts`)
+    }
+    if (budget.used > budget.max) found.push(`${boot()} holds ${budget.used} bytes`)
+    if (atRest && budget.used !== 0) found.push(`${boot()} counts ${budget.used} bytes at rest`)
+    for (const feed of feeds.values()) {
+      if (feed.held.size > maxHeldEvents) found.push(`${boot()} holds ${feed.held.size} events of ${feed.room}`)
+      if (atRest && feed.held.size + feed.fetches.size + feed.waiting.size > 0) found.push(`${boot()} keeps ${feed.held.size} events, ${feed.fetches.size} reads of ${feed.room}`)
+    }
+  }
+  for (const { process, boot, lanes } of fleet.workers) {
+    if (!process.alive) continue
+    for (const lane of lanes) {
+      let bytes = 0
+      for (const own of lane.slots.values()) {
+        for (const commit of own.chain) bytes += commit.bytes
+        const pending = own.pending.reduce((sum, entry) => sum + entry.body.length, 0)
+        if (pending !== own.pendingBytes) found.push(`${boot} counts ${own.pendingBytes} bytes pending of slot ${own.slot}, there are ${pending}`)
+      }
+      if (bytes !== lane.retainedBytes) found.push(`${boot} counts ${lane.retainedBytes} retained bytes, there are ${bytes}`)
+      if (bytes > 2 * maxRetainedBytes) found.push(`${boot} retains ${bytes} bytes`)
+    }
+  }
+  return found
+}

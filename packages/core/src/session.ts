@@ -1,0 +1,237 @@
+import { createBucket, take } from './bucket.ts'
+import type { ClientFrame, RequestId } from './frames.ts'
+import { PROTOCOL_VERSION } from './frames.ts'
+import {
+  authDeadlineMs,
+  historyEvents,
+  historyMs,
+  maxBadFrames,
+  maxHeldFrames,
+  maxPublishesInFlight,
+  maxSubscriptions,
+  maxUnauthenticatedFrameBytes,
+  pingIntervalMs,
+} from './limits.ts'
+import { parseFrame } from './session-frames.ts'
+import { publish, published } from './session-publish.ts'
+import { answered, joinOwnRooms, ownRooms, refused, resume, retryOwnRooms, subscribe, unsubscribe } from './session-rooms.ts'
+import { close, fail, send } from './session-state.ts'
+import type {
+  Fault,
+  Open,
+  SessionClock,
+  SessionEffect,
+  SessionIdentity,
+  SessionInput,
+  SessionLimits,
+  SessionPhase,
+  SessionState,
+  SessionStep,
+} from './session-state.ts'
+
+export const defaultSessionLimits: SessionLimits = {
+  authDeadlineMs,
+  maxSubscriptions,
+  maxPublishesInFlight,
+  maxBadFrames,
+  framesPerSecond: 500,
+  framesAtOnce: 2_000,
+}
+/** Bad frames beyond the limit are forgiven at this rate, so that a connection of weeks is not closed for a slip a day. */
+const forgivenPerSecond = 1 / 60
+/** Above this many bytes a frame over the rate is refused without being parsed: its id is not worth the work. */
+const maxParsedOverRateBytes = 4_096
+
+export function createSession(connectionId: string, nowMs: number, limits: SessionLimits = defaultSessionLimits): SessionState {
+  return {
+    connectionId,
+    limits,
+    phase: { type: 'authenticating', deadlineMs: nowMs + limits.authDeadlineMs, verifying: null, held: [], heldBytes: 0 },
+    rooms: new Map(),
+    subscribed: 0,
+    publishes: new Map(),
+    requests: 0,
+    attempts: 0,
+    frames: createBucket({ capacity: limits.framesAtOnce, refillPerSecond: limits.framesPerSecond }),
+    badFrames: createBucket({ capacity: limits.maxBadFrames, refillPerSecond: forgivenPerSecond }),
+  }
+}
+
+/**
+ * One connection, from its handshake to its end (docs/spec.md SE). Changes `state` in place: there are 100,000 of them,
+ * and each has one owner. A closed session does nothing any more.
+ */
+export function stepSession(state: SessionState, input: SessionInput, clock: SessionClock): SessionEffect[] {
+  const step: SessionStep = { state, clock, effects: [] }
+  if (state.phase.type === 'closed') return step.effects
+  switch (input.type) {
+    case 'token':
+      if (state.phase.verifying === null) verify(step, state.phase, { token: input.token, id: undefined })
+      break
+    case 'frame':
+      takeFrame(step, input)
+      break
+    case 'binary':
+      close(step, 'unsupportedData')
+      break
+    case 'verdict':
+      takeVerdict(step, input)
+      break
+    case 'published':
+      published(step, input)
+      break
+    case 'answered':
+      answered(step, input)
+      break
+    case 'refused':
+      refused(step, input)
+      break
+    case 'tick':
+      tick(step)
+      break
+    case 'closed':
+      state.phase = { type: 'closed' }
+      break
+  }
+  return step.effects
+}
+
+function verify({ state, effects }: SessionStep, phase: Exclude<SessionPhase, { type: 'closed' }>, { token, id }: { readonly token: string; readonly id?: RequestId | undefined }): void {
+  const attempt = (state.attempts += 1)
+  phase.verifying = { attempt, id }
+  effects.push({ type: 'verify', attempt, token })
+}
+
+function takeFrame(step: SessionStep, { text, bytes }: { readonly text: string; readonly bytes: number }): void {
+  const { state, clock } = step
+  const { phase } = state
+  if (phase.type === 'closed') return
+  if (phase.type === 'authenticating' && bytes > maxUnauthenticatedFrameBytes) return close(step, 'tooBig')
+  const rate = take(state.frames, 1, clock.now)
+  if (!rate.ok) return overRate(step, { text, bytes }, rate.retryAfterMs)
+  const parsed = parseFrame(text)
+  if (!parsed.ok) return bad(step, parsed.fault)
+  if (phase.type === 'open') takeOpen(step, phase, parsed.frame)
+  else takeEarly(step, phase, { frame: parsed.frame, text, bytes })
+}
+
+function overRate(step: SessionStep, { text, bytes }: { text: string; bytes: number }, retryAfterMs: number): void {
+  const parsed = bytes <= maxParsedOverRateBytes ? parseFrame(text) : undefined
+  const id = parsed === undefined ? undefined : parsed.ok ? parsed.frame.id : parsed.fault.id
+  fail(step, { code: 'RATE_LIMITED', message: 'too many frames, nothing was done', id, retryAfterMs })
+}
+
+function bad(step: SessionStep, fault: Fault): void {
+  fail(step, fault)
+  if (!take(step.state.badFrames, 1, step.clock.now).ok) close(step, 'badProtocol')
+}
+
+type Early = Extract<SessionPhase, { type: 'authenticating' }>
+
+function takeEarly(step: SessionStep, phase: Early, { frame, text, bytes }: { frame: ClientFrame; text: string; bytes: number }): void {
+  if (frame.type === 'ping') return pong(step, frame.id)
+  if (frame.type === 'auth' && phase.verifying === null) return verify(step, phase, frame)
+  if (phase.held.length >= maxHeldFrames || phase.heldBytes + bytes > maxUnauthenticatedFrameBytes) {
+    return bad(step, { code: 'UNAUTHORIZED', message: 'too many frames before authentication', id: frame.id })
+  }
+  phase.held.push({ text, bytes })
+  phase.heldBytes += bytes
+}
+
+function takeOpen(step: SessionStep, open: Open, frame: ClientFrame): void {
+  switch (frame.type) {
+    case 'publish':
+      return publish(step, open, frame)
+    case 'subscribe':
+      return subscribe(step, open, frame)
+    case 'resume':
+      return resume(step, open, frame)
+    case 'unsubscribe':
+      return unsubscribe(step, frame)
+    case 'ping':
+      step.effects.push({ type: 'advance' })
+      return pong(step, frame.id)
+    case 'auth':
+      if (open.verifying === null) return verify(step, open, frame)
+      return fail(step, { code: 'RATE_LIMITED', message: 'another token is being checked', id: frame.id, retryAfterMs: 1_000 })
+  }
+}
+
+function pong(step: SessionStep, id: RequestId | undefined): void {
+  send(step, { type: 'pong', ...(id === undefined ? {} : { id }), timestamp: step.clock.timestamp })
+}
+
+function takeVerdict(step: SessionStep, { attempt, verdict }: Extract<SessionInput, { type: 'verdict' }>): void {
+  const { phase } = step.state
+  if (phase.type === 'closed' || phase.verifying?.attempt !== attempt) return
+  const { id } = phase.verifying
+  phase.verifying = null
+  if (phase.type === 'open') return refresh(step, phase, id, verdict)
+  if (verdict.ok) return open(step, phase, id, verdict.identity)
+  if (verdict.retryable) {
+    fail(step, { code: 'OVERLOADED', message: 'the token cannot be checked now', id, retryAfterMs: 1_000 })
+    return close(step, 'tryLater')
+  }
+  fail(step, { code: 'UNAUTHORIZED', message: 'Invalid token', id })
+  close(step, 'unauthorized', 'Invalid token')
+}
+
+function open(step: SessionStep, early: Early, id: RequestId | undefined, identity: SessionIdentity): void {
+  const { state, clock, effects } = step
+  state.phase = { type: 'open', identity, verifying: null }
+  effects.push({ type: 'opened', identity })
+  send(step, {
+    type: 'connected',
+    protocol: PROTOCOL_VERSION,
+    userId: identity.userId,
+    connectionId: state.connectionId,
+    ...(identity.tenantId === undefined ? {} : { tenantId: identity.tenantId }),
+    rooms: ownRooms(identity),
+    timestamp: clock.timestamp,
+    resumeWindow: { events: historyEvents, ms: historyMs },
+    pingIntervalMs,
+  })
+  if (id !== undefined) send(step, { type: 'ok', id })
+  joinOwnRooms(step, identity)
+  for (const held of early.held) replayHeld(step, held.text)
+}
+
+/** Its bucket was paid, and its form judged, when it came. */
+function replayHeld(step: SessionStep, text: string): void {
+  const { phase } = step.state
+  const parsed = parseFrame(text)
+  if (parsed.ok && phase.type === 'open') takeOpen(step, phase, parsed.frame)
+}
+
+/** A newer token of the same user moves the expiry; any other changes nothing. */
+function refresh(step: SessionStep, phase: Open, id: RequestId | undefined, verdict: Extract<SessionInput, { type: 'verdict' }>['verdict']): void {
+  if (!verdict.ok) {
+    if (verdict.retryable) return fail(step, { code: 'OVERLOADED', message: 'the token cannot be checked now', id, retryAfterMs: 1_000 })
+    return fail(step, { code: 'UNAUTHORIZED', message: 'Invalid token', id })
+  }
+  const { identity } = verdict
+  if (identity.userId !== phase.identity.userId || identity.tenantId !== phase.identity.tenantId) {
+    return fail(step, { code: 'UNAUTHORIZED', message: 'the token is of somebody else', id })
+  }
+  phase.identity = identity
+  send(step, { type: 'ok', ...(id === undefined ? {} : { id }) })
+}
+
+function tick(step: SessionStep): void {
+  const { state, clock } = step
+  const { phase } = state
+  if (phase.type === 'authenticating') {
+    if (clock.now < phase.deadlineMs) return
+    // The client did its part: the keys cannot be had.
+    if (phase.verifying !== null) return close(step, 'tryLater')
+    fail(step, { code: 'UNAUTHORIZED', message: 'Authentication required' })
+    return close(step, 'unauthorized')
+  }
+  if (phase.type !== 'open') return
+  const { expiresAtMs } = phase.identity
+  if (expiresAtMs !== undefined && clock.wallMs >= expiresAtMs) {
+    fail(step, { code: 'UNAUTHORIZED', message: 'Token expired' })
+    return close(step, 'unauthorized', 'Token expired')
+  }
+  retryOwnRooms(step)
+}

@@ -1,0 +1,82 @@
+import { maxOutboxEntries, roomIdleMs } from '@flotilla/core/limits'
+import { judgeFunction, runFunction, script, unpackMax } from './script.ts'
+
+/**
+ * commit
+ *
+ * KEYS: the slots hash; then the logs, the outboxes and the interest hashes, each in the order of its arguments.
+ * ARGV: number of slots, then per slot: slot, expected prefix, new value;
+ *       number of logs, then per log: id, keep-from id, body, `'1'` when the entry is the first of a room's life;
+ *       number of outboxes, then per outbox: text;
+ *       number of interest hashes, then per hash: number of changes, per change: `'+'` or `'-'`, field.
+ * Returns: run; verdict per slot (script.ts); indexes (from 0) of outboxes that do not exist.
+ * Errors: those of the server. Only a key of a wrong type can make it fail half-way.
+ *
+ * It checks first, and writes only when every slot matches; a caller cuts out slots that were written before. The
+ * values of the slots come last, in one command: a script that was cut short before that is repeated whole. An entry
+ * that a log has already is refused by its id, which counts as written. A log's life of a day begins with its first
+ * entry and is renewed by maintenance, so that a commit costs no command for it.
+ */
+export const commit = script(
+  'commit',
+  'writes',
+  `${runFunction}${judgeFunction}
+local ns = tonumber(ARGV[1])
+local at, key = 2, 2
+local statuses, clean, fields, values = {}, true, {}, {}
+for i = 1, ns do fields[i] = ARGV[at + (i - 1) * 3] end
+for from = 1, ns, ${unpackMax} do
+  local to = math.min(ns, from + ${unpackMax} - 1)
+  local stored = redis.call('HMGET', KEYS[1], unpack(fields, from, to))
+  for i = from, to do
+    local expect, value, found = ARGV[at + 1], ARGV[at + 2], stored[i - from + 1]
+    if found and string.sub(found, 1, #expect) == expect then
+      statuses[i] = 0
+    else
+      statuses[i] = judge(found, value)
+      clean = false
+    end
+    values[i * 2 - 1] = fields[i]
+    values[i * 2] = value
+    at = at + 3
+  end
+end
+if not clean then return { run(), statuses, {} } end
+local nl = tonumber(ARGV[at])
+at = at + 1
+for _ = 1, nl do
+  local reply = redis.pcall('XADD', KEYS[key], 'MINID', '~', ARGV[at + 1], ARGV[at], 'b', ARGV[at + 2])
+  if type(reply) == 'table' and reply.err then
+    if not string.find(reply.err, 'equal or smaller', 1, true) then return reply end
+  elseif ARGV[at + 3] == '1' then
+    redis.call('PEXPIRE', KEYS[key], ${roomIdleMs})
+  end
+  at = at + 4
+  key = key + 1
+end
+local no = tonumber(ARGV[at])
+at = at + 1
+local missing = {}
+for i = 1, no do
+  local id = redis.call('XADD', KEYS[key], 'NOMKSTREAM', 'MAXLEN', '~', ${maxOutboxEntries}, '1-*', 'b', ARGV[at])
+  if not id then missing[#missing + 1] = i - 1 end
+  at = at + 1
+  key = key + 1
+end
+local ni = tonumber(ARGV[at])
+at = at + 1
+for _ = 1, ni do
+  local changes = tonumber(ARGV[at])
+  at = at + 1
+  for _ = 1, changes do
+    if ARGV[at] == '+' then redis.call('HSET', KEYS[key], ARGV[at + 1], '1')
+    else redis.call('HDEL', KEYS[key], ARGV[at + 1]) end
+    at = at + 2
+  end
+  key = key + 1
+end
+for from = 1, ns * 2, ${unpackMax} do
+  redis.call('HSET', KEYS[1], unpack(values, from, math.min(ns * 2, from + ${unpackMax} - 1)))
+end
+return { run(), statuses, missing }`,
+)

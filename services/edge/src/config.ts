@@ -1,0 +1,52 @@
+import { maxPublishesInFlight, maxSubscriptions } from '@flotilla/core/limits'
+import { defineConfig, durationMs, integer, list, text } from '@flotilla/node/config'
+import { jwtSettings, logSettings, memberSettings, storeSettings } from '@flotilla/node/store/settings'
+
+/** The settings of an edge. */
+export const edgeConfig = defineConfig({
+  ...storeSettings,
+  ...logSettings,
+  ...memberSettings,
+  ...jwtSettings,
+  host: text('FLOTILLA_EDGE_HOST', { default: '0.0.0.0', description: 'Address that clients connect to' }),
+  port: integer('FLOTILLA_EDGE_PORT', { default: 8080, min: 0, max: 65_535, unit: 'port', description: 'Port of /ws and of the page to try it' }),
+  adminHost: text('FLOTILLA_ADMIN_HOST', { default: '0.0.0.0', description: 'Address the admin port listens on' }),
+  adminPort: integer('FLOTILLA_EDGE_ADMIN_PORT', {
+    default: 9080,
+    min: 0,
+    max: 65_535,
+    unit: 'port',
+    description: 'Port of /livez, /readyz and /metrics',
+  }),
+  origins: list('FLOTILLA_ORIGINS', {
+    default: [],
+    maxItems: 100,
+    description: 'Origins of pages that may connect, exactly as browsers send them; empty: the edge’s own host only. Clients that send no Origin are not browsers and are not held back by it',
+  }),
+  maxConnections: integer('FLOTILLA_EDGE_MAX_CONNECTIONS', { default: 20_000, min: 1, max: 1_000_000, description: 'Connections of one edge; further ones are answered 503' }),
+  acceptsPerSecond: integer('FLOTILLA_EDGE_ACCEPTS_PER_SECOND', {
+    default: 1_000,
+    min: 1,
+    max: 100_000,
+    description: 'New connections that one edge accepts per second; further ones are answered 503 with Retry-After',
+  }),
+  maxSubscriptions: integer('FLOTILLA_EDGE_MAX_SUBSCRIPTIONS', {
+    default: maxSubscriptions,
+    min: 1,
+    max: 100_000,
+    description: 'Rooms that one connection may be subscribed to',
+  }),
+  maxPublishesInFlight: integer('FLOTILLA_EDGE_MAX_PUBLISHES_IN_FLIGHT', {
+    default: maxPublishesInFlight,
+    min: 1,
+    max: 10_000,
+    description: 'Publishes of one connection that may wait for their answer',
+  }),
+  framesPerSecond: integer('FLOTILLA_EDGE_FRAMES_PER_SECOND', {
+    default: 500,
+    min: 1,
+    max: 1_000_000,
+    description: 'Frames per second that one connection may send in the long run; four times as many at once',
+  }),
+  drainTimeoutMs: durationMs('FLOTILLA_EDGE_DRAIN_TIMEOUT', { default: 20_000, min: 0, max: 600_000, unit: 'ms', description: 'Time to close the connections after SIGTERM' }),
+})

@@ -1,0 +1,170 @@
+import type { SessionLimits } from '@flotilla/core/session-state'
+import { defaultSessionLimits } from '@flotilla/core/session'
+import type { Member } from '@flotilla/core/plan'
+import { wait } from '@flotilla/node/backoff'
+import { createEndpoint } from '@flotilla/node/endpoint'
+import type { Endpoint } from '@flotilla/node/endpoint-port'
+import type { Verifier } from '@flotilla/node/jwt'
+import type { Log } from '@flotilla/node/log'
+import type { Metrics } from '@flotilla/node/metrics'
+import type { Scope } from '@flotilla/node/scope'
+import type { Store } from '@flotilla/node/store/port'
+import { Connection } from './connection.ts'
+import { createHub } from './hub.ts'
+import { edgeMetrics } from './metrics.ts'
+import { pageHtml, pagePolicy } from './page.ts'
+import { listen } from './server.ts'
+import type { ServerOptions } from './server.ts'
+
+/** Connections closed at once when the edge drains, and the pause between such batches, ms. */
+const drainBatch = 100
+const drainPauseMs = 50
+/** How often the list of members for the page is read, ms. */
+const membersEveryMs = 2_000
+const maxUsersShown = 100
+
+export interface EdgeOptions extends ServerOptions {
+  readonly memberId: string
+  readonly version: string
+  readonly limits: Pick<SessionLimits, 'maxSubscriptions' | 'maxPublishesInFlight' | 'framesPerSecond'>
+  readonly drainTimeoutMs: number
+  readonly admin?: string
+}
+export interface EdgeDeps {
+  readonly store: Store
+  readonly log: Log
+  readonly scope: Scope
+  readonly metrics: Metrics
+  readonly verifier: Verifier
+}
+export interface Edge {
+  readonly port: number
+  readonly boot: string
+  /** Whether the store answers, a plan is there, and the edge does not drain. */
+  readonly ready: boolean
+  readonly connections: number
+  /** Takes nothing new, sends everybody elsewhere in batches, signs off. */
+  drain(): Promise<void>
+}
+
+/** Starts an edge. Resolves when it listens. */
+export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<Edge> {
+  const { store, log, scope, verifier } = deps
+  const metrics = edgeMetrics(deps.metrics)
+  const connections = new Set<Connection>()
+  let endpoint: Endpoint | undefined
+  let members: readonly Member[] = []
+  let draining = false
+  let counter = 0
+
+  const hub = createHub({
+    shape: store.shape,
+    log,
+    scope,
+    metrics,
+    endpoint: () => {
+      if (endpoint === undefined) throw new Error('the endpoint is not there yet')
+      return endpoint
+    },
+  })
+  endpoint = await createEndpoint({
+    role: 'edge',
+    memberId: options.memberId,
+    version: options.version,
+    store,
+    log,
+    scope,
+    metrics: deps.metrics,
+    figures: () => ({ connections: connections.size, rooms: hub.rooms }),
+    onRecords: (_lane, records) => hub.onRecords(records),
+    onResync: (lane, reason) => {
+      metrics.resyncs.inc({ reason })
+      hub.onResync(lane)
+    },
+    ...(options.admin === undefined ? {} : { admin: options.admin }),
+  })
+  const started = endpoint
+  const limits: SessionLimits = { ...defaultSessionLimits, ...options.limits, framesAtOnce: options.limits.framesPerSecond * 4 }
+  const server = await listen(options, {
+    metrics,
+    admits: () => !draining,
+    connections: () => connections.size,
+    onConnection: (socket, raw, token) => {
+      const id = `${started.boot.replace('#', '.')}.${(counter += 1).toString(36)}`
+      const connection = new Connection(id, socket, raw, {
+        limits,
+        verifier,
+        metrics,
+        onRooms: hub.onRooms,
+        onDirty: hub.onDirty,
+        onClosed: (closed) => {
+          connections.delete(closed)
+          metrics.connections.set(connections.size)
+          hub.onClosed(closed)
+        },
+      })
+      connections.add(connection)
+      metrics.connections.set(connections.size)
+      if (token !== undefined) connection.step({ type: 'token', token })
+    },
+    pages: {
+      '/': () => ({ type: 'text/html; charset=utf-8', body: pageHtml, policy: pagePolicy }),
+      '/fleet': () => ({ type: 'application/json', body: JSON.stringify(fleetView()) }),
+    },
+  })
+
+  /** What the page shows: who is here, and what the fleet is made of. */
+  function fleetView(): object {
+    const users = new Map<string, number>()
+    for (const { userId } of connections) if (userId !== '') users.set(userId, (users.get(userId) ?? 0) + 1)
+    return {
+      edge: options.memberId,
+      connections: connections.size,
+      users: [...users].slice(0, maxUsersShown).map(([userId, count]) => ({ userId, connections: count })),
+      members: members.map(({ boot, role, state }) => ({ boot, role, state })),
+    }
+  }
+
+  scope.every(1_000, () => {
+    const now = performance.now()
+    for (const connection of connections) connection.check(now)
+  })
+  const readMembers = async (): Promise<void> => {
+    try {
+      members = (await store.fleet.read()).members
+    } catch (error) {
+      log.debug('members could not be read', { error: error instanceof Error ? error.message : String(error) })
+    }
+  }
+  scope.every(membersEveryMs, readMembers)
+  scope.defer(() => server.close())
+  await readMembers()
+
+  async function drain(): Promise<void> {
+    draining = true
+    server.stop()
+    const deadline = performance.now() + options.drainTimeoutMs
+    let closed = 0
+    for (const connection of connections) {
+      connection.close('goingAway')
+      closed += 1
+      if (closed % drainBatch === 0 && performance.now() < deadline) await wait(drainPauseMs, scope.signal)
+    }
+    await started.close()
+    await server.close()
+  }
+
+  return {
+    port: server.port,
+    get boot() {
+      return started.boot
+    },
+    get ready() {
+      return started.healthy && started.plan !== null && !draining
+    },
+    get connections() {
+      return connections.size
+    },
+    drain,
+  }
+}

@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs'
+import { parseConfig, renderHelp } from '@flotilla/node/config'
+import type { ConfigOf } from '@flotilla/node/config'
+import { createAdminServer } from '@flotilla/node/http'
+import { createVerifier } from '@flotilla/node/jwt'
+import { createLog } from '@flotilla/node/log'
+import type { Log } from '@flotilla/node/log'
+import { createMetrics } from '@flotilla/node/metrics'
+import { createScope, onShutdown } from '@flotilla/node/scope'
+import type { Scope } from '@flotilla/node/scope'
+import { openStore } from '@flotilla/node/store/open'
+import { hostMemberId } from '@flotilla/node/store/settings'
+import { edgeConfig } from './config.ts'
+import { startEdge } from './edge.ts'
+import type { Edge } from './edge.ts'
+import { keySource } from './keys.ts'
+
+/** On top of the drain's own deadline, before the process exits all the same, ms. */
+const shutdownSlackMs = 10_000
+
+async function run(config: ConfigOf<typeof edgeConfig>, log: Log, scope: Scope): Promise<void> {
+  const metrics = createMetrics({ service: 'edge' })
+  const verifier = createVerifier({ keys: keySource(config), log, issuers: config.jwtIssuers, audiences: config.jwtAudiences })
+  let edge: Edge | undefined
+  const admin = await createAdminServer({
+    port: config.adminPort,
+    host: config.adminHost,
+    metrics,
+    log,
+    live: {},
+    ready: { edge: () => ({ ok: edge?.ready === true, detail: 'the store answers, a plan is there, and it does not drain' }) },
+  })
+  scope.defer(() => admin.close())
+  onShutdown(scope, log, async () => edge?.drain(), { deadlineMs: config.drainTimeoutMs + shutdownSlackMs })
+  const store = await openStore(config, { log, scope })
+  const { maxSubscriptions, maxPublishesInFlight, framesPerSecond } = config
+  edge = await startEdge(
+    { ...config, memberId: config.memberId ?? hostMemberId(), version: packageVersion(), limits: { maxSubscriptions, maxPublishesInFlight, framesPerSecond } },
+    { store, log, scope, metrics, verifier },
+  )
+  log.info('edge listens', { host: config.host, port: edge.port, adminPort: admin.port })
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}
+
+async function main(): Promise<void> {
+  const config = parseConfig(edgeConfig, process.env)
+  const log = createLog({ service: 'edge', level: config.logLevel })
+  const scope = createScope(log)
+  try {
+    await run(config, log, scope)
+  } catch (error) {
+    await scope.close()
+    throw error
+  }
+}
+
+if (process.argv.includes('--help')) {
+  process.stdout.write(`Flotilla edge: clients connect here.\n\n${renderHelp(edgeConfig)}`)
+} else {
+  main().catch((error: unknown) => {
+    // There may be no log yet, and it is for people: what is wrong, without a stack.
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+    process.exitCode = 1
+  })
+}

@@ -1,0 +1,153 @@
+import { createServer } from 'node:http'
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
+import { createBucket, take } from '@flotilla/core/bucket'
+import { maxFrameBytes } from '@flotilla/core/limits'
+import { serverLimits } from '@flotilla/node/http'
+import { WebSocketServer } from 'ws'
+import type { WebSocket } from 'ws'
+import type { EdgeMetrics } from './metrics.ts'
+
+/** The subprotocol of the native protocol; a token may come as a second one, and is never sent back. */
+const subprotocol = 'flotilla.v1'
+const tokenProtocol = 'flotilla.token.'
+/** Time to wait that a client is told when too many connect at once, s, and as much again at random. */
+const retryAfterSeconds = 1
+/** Fragments of one message: one-byte fragments would otherwise cost a hundred times their size. */
+const maxFragments = 64
+
+export interface ServerOptions {
+  readonly host: string
+  readonly port: number
+  readonly origins: readonly string[]
+  readonly maxConnections: number
+  readonly acceptsPerSecond: number
+}
+export interface ServerDeps {
+  readonly metrics: EdgeMetrics
+  /** Open connections, and whether new ones are taken. */
+  admits(): boolean
+  connections(): number
+  onConnection(socket: WebSocket, raw: Duplex, token: string | undefined): void
+  /** GET pages by path. */
+  readonly pages: Readonly<Record<string, () => { readonly type: string; readonly body: string; readonly policy?: string }>>
+}
+
+export interface EdgeServer {
+  readonly port: number
+  /** Accepts nothing new. */
+  stop(): void
+  close(): Promise<void>
+}
+
+/** Listens on the port of clients: `/ws`, and the pages. */
+export async function listen(options: ServerOptions, deps: ServerDeps): Promise<EdgeServer> {
+  const http = createServer({ ...serverLimits, keepAliveTimeout: 5_000 }, (request, response) => respond(request, response, deps))
+  const upgrades = new WebSocketServer({
+    noServer: true,
+    perMessageDeflate: false,
+    maxPayload: maxFrameBytes,
+    ...{ maxFragments },
+    clientTracking: false,
+    handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
+  })
+  const accepts = createBucket({ capacity: options.acceptsPerSecond, refillPerSecond: options.acceptsPerSecond })
+  http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
+    socket.on('error', () => socket.destroy())
+    const refusal = judge(request, { options, deps, accepts })
+    if (refusal !== undefined) {
+      deps.metrics.turnedAway.inc({ reason: refusal.reason })
+      return turnAway(socket, refusal)
+    }
+    upgrades.handleUpgrade(request, socket, head, (ws) => {
+      deps.metrics.accepted.inc()
+      deps.onConnection(ws, socket, tokenOf(request))
+    })
+  })
+  const port = await bind(http, options)
+  return {
+    port,
+    stop: () => {
+      http.close()
+    },
+    close: () =>
+      new Promise((resolve) => {
+        http.close(() => resolve())
+        http.closeAllConnections()
+      }),
+  }
+}
+
+interface TurnAway {
+  readonly status: string
+  readonly reason: 'rate' | 'full' | 'draining' | 'origin' | 'path'
+}
+
+/** Before anything is parsed: a storm must cost less than what it asks for. */
+function judge(request: IncomingMessage, on: { options: ServerOptions; deps: ServerDeps; accepts: ReturnType<typeof createBucket> }): TurnAway | undefined {
+  if (!on.deps.admits()) return { status: '503 Service Unavailable', reason: 'draining' }
+  if (on.deps.connections() >= on.options.maxConnections) return { status: '503 Service Unavailable', reason: 'full' }
+  if (!take(on.accepts, 1, performance.now()).ok) return { status: '503 Service Unavailable', reason: 'rate' }
+  if (pathOf(request) !== '/ws') return { status: '404 Not Found', reason: 'path' }
+  if (!originAllowed(request, on.options.origins)) return { status: '403 Forbidden', reason: 'origin' }
+  return undefined
+}
+
+function turnAway(socket: Duplex, { status, reason }: TurnAway): void {
+  const wait = retryAfterSeconds + Math.floor(Math.random() * (retryAfterSeconds + 1))
+  const retry = status.startsWith('503') ? `Retry-After: ${wait}\r\n` : ''
+  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\nX-Flotilla-Reason: ${reason}\r\n${retry}\r\n`)
+}
+
+function pathOf(request: IncomingMessage): string {
+  return (request.url ?? '/').split('?', 1)[0] ?? '/'
+}
+
+/** Browsers always send where a page came from; what sends nothing is no browser, and has to show its token all the same. */
+function originAllowed(request: IncomingMessage, origins: readonly string[]): boolean {
+  const { origin, host } = request.headers
+  if (origin === undefined) return true
+  if (origins.length > 0) return origins.includes(origin)
+  return origin === `http://${host ?? ''}` || origin === `https://${host ?? ''}`
+}
+
+/** Subprotocol, then header, then query: the one least likely to be written into somebody's log counts. */
+function tokenOf(request: IncomingMessage): string | undefined {
+  const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((each) => each.trim())
+  const encoded = offered.find((each) => each.startsWith(tokenProtocol))
+  if (encoded !== undefined) return Buffer.from(encoded.slice(tokenProtocol.length), 'base64url').toString('utf8')
+  const bearer = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1]
+  if (bearer !== undefined) return bearer
+  const query = (request.url ?? '').split('?', 2)[1]
+  return query === undefined ? undefined : (new URLSearchParams(query).get('token') ?? undefined)
+}
+
+function respond(request: IncomingMessage, response: ServerResponse, { pages }: ServerDeps): void {
+  const path = pathOf(request)
+  const page = Object.hasOwn(pages, path) ? pages[path] : undefined
+  if (page === undefined || (request.method !== 'GET' && request.method !== 'HEAD')) {
+    response.writeHead(404, { 'content-type': 'text/plain' }).end('not found\n')
+    return
+  }
+  const { type, body, policy } = page()
+  response.writeHead(200, {
+    'content-type': type,
+    'cache-control': 'no-store',
+    'x-content-type-options': 'nosniff',
+    'referrer-policy': 'no-referrer',
+    ...(policy === undefined ? {} : { 'content-security-policy': policy }),
+  })
+  response.end(body)
+}
+
+async function bind(http: Server, { host, port }: ServerOptions): Promise<number> {
+  await new Promise<void>((resolve, reject) => {
+    http.once('error', reject)
+    http.listen({ port, host, backlog: 2_048 }, () => {
+      http.off('error', reject)
+      resolve()
+    })
+  })
+  const address = http.address()
+  return typeof address === 'object' && address !== null ? address.port : port
+}

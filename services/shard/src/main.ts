@@ -1,0 +1,64 @@
+import { readFileSync } from 'node:fs'
+import { parseConfig, renderHelp } from '@flotilla/node/config'
+import type { ConfigOf } from '@flotilla/node/config'
+import { createAdminServer } from '@flotilla/node/http'
+import { createLog } from '@flotilla/node/log'
+import type { Log } from '@flotilla/node/log'
+import { createMetrics } from '@flotilla/node/metrics'
+import { createScope, onShutdown } from '@flotilla/node/scope'
+import type { Scope } from '@flotilla/node/scope'
+import { openStore } from '@flotilla/node/store/open'
+import { hostMemberId } from '@flotilla/node/store/settings'
+import { shardConfig } from './config.ts'
+import { startShard } from './shard.ts'
+import type { Shard } from './shard.ts'
+
+/** On top of the drain's own deadline, before the process exits all the same, ms. */
+const shutdownSlackMs = 5_000
+
+async function run(config: ConfigOf<typeof shardConfig>, log: Log, scope: Scope): Promise<void> {
+  const metrics = createMetrics({ service: 'shard' })
+  let shard: Shard | undefined
+  const admin = await createAdminServer({
+    port: config.adminPort,
+    host: config.adminHost,
+    metrics,
+    log,
+    live: {},
+    ready: { store: () => ({ ok: shard?.healthy === true, detail: 'heartbeats reach the store' }) },
+  })
+  scope.defer(() => admin.close())
+  onShutdown(scope, log, async () => shard?.drain(), { deadlineMs: config.drainTimeoutMs + shutdownSlackMs })
+  const store = await openStore(config, { log, scope })
+  const { drainTimeoutMs } = config
+  const memberId = config.memberId ?? hostMemberId()
+  shard = await startShard({ memberId, version: packageVersion(), drainTimeoutMs }, { store, log, scope, metrics })
+  log.info('shard serves', { boot: shard.boot, adminPort: admin.port })
+}
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../package.json', import.meta.url), 'utf8')
+  return (JSON.parse(text) as { version: string }).version
+}
+
+async function main(): Promise<void> {
+  const config = parseConfig(shardConfig, process.env)
+  const log = createLog({ service: 'shard', level: config.logLevel })
+  const scope = createScope(log)
+  try {
+    await run(config, log, scope)
+  } catch (error) {
+    await scope.close()
+    throw error
+  }
+}
+
+if (process.argv.includes('--help')) {
+  process.stdout.write(`Flotilla shard: a worker that owns slots and orders their rooms.\n\n${renderHelp(shardConfig)}`)
+} else {
+  main().catch((error: unknown) => {
+    // There may be no log yet, and it is for people: what is wrong, without a stack.
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+    process.exitCode = 1
+  })
+}

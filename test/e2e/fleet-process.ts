@@ -1,0 +1,133 @@
+import { spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { fileURLToPath } from 'node:url'
+import { until } from './until.ts'
+
+const root = fileURLToPath(new URL('../..', import.meta.url))
+/** Characters of a process's output that are kept for the report. */
+const maxOutput = 200_000
+
+export type ServiceName = 'edge' | 'shard' | 'control' | 'ingest'
+export type Exit = { readonly code: number | null; readonly signal: NodeJS.Signals | null }
+
+export interface FleetProcess {
+  readonly name: string
+  /** Of the service itself; 0 for a worker, which has none. */
+  readonly port: number
+  readonly adminPort: number
+  readonly running: boolean
+  /** Sends a signal to the process and resolves with how it ended. */
+  kill(signal: NodeJS.Signals): Promise<Exit>
+  /** Starts it again with the same settings; resolves when it is ready. */
+  start(): Promise<void>
+  /** What is wrong with it: ends that nobody asked for, errors that nobody caught, text outside the log. */
+  complaints(): readonly string[]
+  /** Its last lines, for the report of a failing test. */
+  tail(lines: number): string
+}
+
+export interface ProcessOptions {
+  readonly name: string
+  readonly service: ServiceName
+  readonly port: number
+  readonly adminPort: number
+  readonly env: Readonly<Record<string, string>>
+}
+
+const alive = new Set<ChildProcess>()
+// Nothing outlives the test run, however it ends.
+process.on('exit', () => {
+  for (const child of alive) child.kill('SIGKILL')
+})
+
+/** `node services/<name>/dist/main.js` with these variables and nothing of the fleet's from outside. */
+export function spawnService(
+  service: ServiceName,
+  env: Readonly<Record<string, string>>,
+  args: readonly string[] = [],
+): ChildProcess {
+  const outside = Object.entries(process.env).filter(([name]) => !/^(FLOTILLA_|VITEST|NODE_OPTIONS)/.test(name))
+  const child = spawn(process.execPath, [`services/${service}/dist/main.js`, ...args], {
+    cwd: root,
+    env: { ...Object.fromEntries(outside), ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+  alive.add(child)
+  child.once('exit', () => alive.delete(child))
+  return child
+}
+
+export function createProcess(options: ProcessOptions): FleetProcess {
+  const { name, service, port, adminPort, env } = options
+  const found: string[] = []
+  let output = ''
+  let child: ChildProcess | undefined
+  let asked = false
+
+  function listen(running: ChildProcess): void {
+    running.stdout?.setEncoding('utf8').on('data', (text: string) => {
+      output = (output + text).slice(-maxOutput)
+      for (const line of text.split('\n')) if (line.includes('"fatal":true')) found.push(`${name}: ${line}`)
+    })
+    running.stderr?.setEncoding('utf8').on('data', (text: string) => {
+      output = (output + text).slice(-maxOutput)
+      found.push(`${name} wrote outside its log: ${text}`)
+    })
+    running.once('exit', (code, signal) => {
+      child = undefined
+      if (!asked) found.push(`${name} ended by itself (${code ?? signal})\n${tail(20)}`)
+    })
+  }
+
+  function tail(lines: number): string {
+    return output.split('\n').slice(-lines).join('\n')
+  }
+
+  async function start(): Promise<void> {
+    if (child !== undefined) throw new Error(`${name} runs already`)
+    asked = false
+    child = spawnService(service, env)
+    listen(child)
+    await until(`${name} is ready`, async () => {
+      if (child === undefined) throw new Error(`${name} ended at its start\n${tail(20)}`)
+      return isReady(adminPort)
+    }).catch((error: unknown) => {
+      throw new Error(`${String(error)}\n${tail(20)}`)
+    })
+  }
+
+  async function kill(signal: NodeJS.Signals): Promise<Exit> {
+    const running = child
+    if (running === undefined) return { code: null, signal: null }
+    asked = true
+    const ended = once(running, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
+    running.kill(signal)
+    const [code, by] = await ended
+    return { code, signal: by }
+  }
+
+  return {
+    name,
+    port,
+    adminPort,
+    get running() {
+      return child !== undefined
+    },
+    kill,
+    start,
+    complaints: () => found,
+    tail,
+  }
+}
+
+/** Whether the process says that it can take work. */
+export async function isReady(adminPort: number): Promise<boolean> {
+  try {
+    const response = await fetch(`http://127.0.0.1:${adminPort}/readyz`, { signal: AbortSignal.timeout(2_000) })
+    await response.arrayBuffer()
+    return response.ok
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,142 @@
+import { freePort } from '@flotilla/node/testing/free-port'
+import { createProcess, isReady } from './fleet-process.ts'
+import type { FleetProcess, ServiceName } from './fleet-process.ts'
+import { until } from './until.ts'
+
+export interface FleetOptions {
+  readonly redisUrl: string
+  readonly edges: number
+  readonly workers: number
+  readonly controls: number
+  readonly ingests: number
+  /** Further settings of every process. */
+  readonly env?: Readonly<Record<string, string>>
+}
+
+export interface Fleet {
+  readonly edges: readonly FleetProcess[]
+  readonly workers: readonly FleetProcess[]
+  readonly controls: readonly FleetProcess[]
+  readonly ingests: readonly FleetProcess[]
+  readonly all: readonly FleetProcess[]
+  readonly secret: string
+  readonly ingestKey: string
+  /** Resolves when every slot is owned by a live worker and every running process is ready. */
+  settled(withinMs?: number): Promise<void>
+  complaints(): readonly string[]
+  /** Ends every process; resolves when none is left. */
+  stop(): Promise<void>
+}
+
+export const secret = 'e2e-secret-e2e-secret-e2e-secret-0123456789'
+export const ingestKey = 'e2e-ingest-key-0123456789'
+
+/** Starts the processes of a fleet over one store and waits until it serves. Stops them all when one does not start. */
+export async function startFleet(options: FleetOptions): Promise<Fleet> {
+  const groups = {
+    controls: await group('control', options.controls, options),
+    workers: await group('shard', options.workers, options),
+    edges: await group('edge', options.edges, options),
+    ingests: await group('ingest', options.ingests, options),
+  }
+  const all = Object.values(groups).flat()
+  const fleet: Fleet = {
+    ...groups,
+    all,
+    secret,
+    ingestKey,
+    settled: (withinMs) => settled(fleet, withinMs),
+    complaints: () => all.flatMap((each) => each.complaints()),
+    stop: async () => {
+      await Promise.all(all.map((each) => each.kill('SIGKILL')))
+    },
+  }
+  const starts = await Promise.allSettled(all.map((each) => each.start()))
+  try {
+    for (const start of starts) if (start.status === 'rejected') throw start.reason
+    await fleet.settled()
+  } catch (error) {
+    await fleet.stop()
+    throw error
+  }
+  return fleet
+}
+
+async function group(service: ServiceName, count: number, options: FleetOptions): Promise<FleetProcess[]> {
+  const prefix = `FLOTILLA_${service.toUpperCase()}`
+  return Promise.all(
+    Array.from({ length: count }, async (_, i) => {
+      const name = `${service}-${i + 1}`
+      const [port, adminPort] = [service === 'shard' ? 0 : await freePort(), await freePort()]
+      const env = {
+        FLOTILLA_REDIS_URL: options.redisUrl,
+        FLOTILLA_MEMBER_ID: name,
+        FLOTILLA_ADMIN_HOST: '127.0.0.1',
+        [`${prefix}_ADMIN_PORT`]: String(adminPort),
+        ...(service === 'shard' ? {} : { [`${prefix}_PORT`]: String(port), [`${prefix}_HOST`]: '127.0.0.1' }),
+        ...(service === 'edge' ? { FLOTILLA_JWT_SECRET: secret } : {}),
+        ...(service === 'ingest' ? { FLOTILLA_INGEST_KEYS: `e2e:${ingestKey}` } : {}),
+        ...options.env,
+      }
+      return createProcess({ name, service, port, adminPort, env })
+    }),
+  )
+}
+
+/** The part of `GET /v1/fleet` that is looked at. */
+interface FleetView {
+  readonly observedMsAgo: number | null
+  readonly plan: {
+    readonly slots: Readonly<Record<string, readonly number[]>>
+    readonly inFlight: readonly number[]
+    readonly orphans: readonly number[]
+  }
+  readonly members: readonly { readonly boot: string; readonly role: string; readonly state: string; readonly ageMs: number }[]
+}
+
+/** What a running control process says of the fleet; undefined while it cannot say. */
+async function viewOf(fleet: Fleet): Promise<FleetView | undefined> {
+  const control = fleet.controls.find((each) => each.running)
+  if (control === undefined) return undefined
+  try {
+    const response = await fetch(`http://127.0.0.1:${control.port}/v1/fleet`, { signal: AbortSignal.timeout(2_000) })
+    return response.ok ? ((await response.json()) as FleetView) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** As many live members of each role as processes run, and every slot owned by one of the workers. */
+function isWhole(view: FleetView, fleet: Fleet): boolean {
+  const { members, plan } = view
+  const live = members.filter((each) => each.state === 'live')
+  const count = (role: string): number => live.filter((each) => each.role === role).length
+  const running = (processes: readonly FleetProcess[]): number => processes.filter((each) => each.running).length
+  const owners = Object.keys(plan.slots)
+  return (
+    plan.inFlight.length === 0 &&
+    plan.orphans.length === 0 &&
+    count('shard') === running(fleet.workers) &&
+    count('edge') === running(fleet.edges) &&
+    count('ingest') === running(fleet.ingests) &&
+    owners.length === running(fleet.workers) &&
+    owners.every((boot) => live.some((each) => each.boot === boot))
+  )
+}
+
+async function settled(fleet: Fleet, withinMs = 30_000): Promise<void> {
+  let last: FleetView | undefined
+  await until(
+    'the fleet is whole',
+    async () => {
+      last = await viewOf(fleet)
+      if (last === undefined || !isWhole(last, fleet)) return false
+      const ready = await Promise.all(fleet.all.filter((each) => each.running).map((each) => isReady(each.adminPort)))
+      return ready.every(Boolean)
+    },
+    withinMs,
+  ).catch((error: unknown) => {
+    const tails = fleet.all.map((each) => `--- ${each.name}\n${each.tail(8)}`).join('\n')
+    throw new Error(`${String(error)}\n${JSON.stringify(last)}\n${tails}`)
+  })
+}
