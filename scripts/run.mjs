@@ -9,7 +9,7 @@ import { controlConfig } from '@flotilla/control/config'
 import { startControl } from '@flotilla/control/control'
 import { edgeConfig } from '@flotilla/edge/config'
 import { startEdge } from '@flotilla/edge/edge'
-import { keySource } from '@flotilla/edge/keys'
+import { verifierOptions } from '@flotilla/edge/keys'
 import { ingestConfig } from '@flotilla/ingest/config'
 import { startIngest } from '@flotilla/ingest/ingest'
 import { developmentKey, parseKeys } from '@flotilla/ingest/keys'
@@ -45,7 +45,7 @@ async function main() {
   )
   parts.push(() => ingest.close())
   const { maxSubscriptions, maxPublishesInFlight, framesPerSecond } = edgeSettings
-  const verifier = createVerifier({ keys: keySource(edgeSettings), log, issuers: edgeSettings.jwtIssuers, audiences: edgeSettings.jwtAudiences })
+  const verifier = createVerifier({ ...verifierOptions(edgeSettings), log })
   const edge = await startEdge(
     { ...edgeSettings, memberId: 'edge-1', version, limits: { maxSubscriptions, maxPublishesInFlight, framesPerSecond }, drainTimeoutMs: 1_000 },
     { ...deps('edge'), verifier },

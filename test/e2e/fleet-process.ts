@@ -7,6 +7,8 @@ import { until } from './until.ts'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 /** Characters of a process's output that are kept for the report. */
 const maxOutput = 200_000
+/** Characters of a line in a report. */
+const maxShown = 400
 
 export type ServiceName = 'edge' | 'shard' | 'control' | 'ingest'
 export type Exit = { readonly code: number | null; readonly signal: NodeJS.Signals | null }
@@ -41,14 +43,10 @@ process.on('exit', () => {
   for (const child of alive) child.kill('SIGKILL')
 })
 
-/** `node services/<name>/dist/main.js` with these variables and nothing of the fleet's from outside. */
-export function spawnService(
-  service: ServiceName,
-  env: Readonly<Record<string, string>>,
-  args: readonly string[] = [],
-): ChildProcess {
+/** A node process that ends with this one at the latest. It sees no variable of a fleet but these. */
+export function spawnNode(args: readonly string[], env: Readonly<Record<string, string>>): ChildProcess {
   const outside = Object.entries(process.env).filter(([name]) => !/^(FLOTILLA_|VITEST|NODE_OPTIONS)/.test(name))
-  const child = spawn(process.execPath, [`services/${service}/dist/main.js`, ...args], {
+  const child = spawn(process.execPath, args, {
     cwd: root,
     env: { ...Object.fromEntries(outside), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -57,6 +55,8 @@ export function spawnService(
   child.once('exit', () => alive.delete(child))
   return child
 }
+
+export const mainOf = (service: ServiceName): string => `services/${service}/dist/main.js`
 
 export function createProcess(options: ProcessOptions): FleetProcess {
   const { name, service, port, adminPort, env } = options
@@ -81,13 +81,14 @@ export function createProcess(options: ProcessOptions): FleetProcess {
   }
 
   function tail(lines: number): string {
-    return output.split('\n').slice(-lines).join('\n')
+    const last = output.trimEnd().split('\n').slice(-lines)
+    return last.map((line) => line.slice(0, maxShown)).join('\n')
   }
 
   async function start(): Promise<void> {
     if (child !== undefined) throw new Error(`${name} runs already`)
     asked = false
-    child = spawnService(service, env)
+    child = spawnNode([mainOf(service)], env)
     listen(child)
     await until(`${name} is ready`, async () => {
       if (child === undefined) throw new Error(`${name} ended at its start\n${tail(20)}`)

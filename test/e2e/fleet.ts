@@ -106,9 +106,13 @@ async function viewOf(fleet: Fleet): Promise<FleetView | undefined> {
   }
 }
 
-/** As many live members of each role as processes run, and every slot owned by one of the workers. */
+/** What control last read is older than this when the store does not answer it, ms. */
+const staleMs = 1_000
+
+/** Freshly read: as many live members of each role as processes run, and every slot owned by one of the workers. */
 function isWhole(view: FleetView, fleet: Fleet): boolean {
   const { members, plan } = view
+  if (view.observedMsAgo === null || view.observedMsAgo > staleMs) return false
   const live = members.filter((each) => each.state === 'live')
   const count = (role: string): number => live.filter((each) => each.role === role).length
   const running = (processes: readonly FleetProcess[]): number => processes.filter((each) => each.running).length
@@ -119,7 +123,6 @@ function isWhole(view: FleetView, fleet: Fleet): boolean {
     count('shard') === running(fleet.workers) &&
     count('edge') === running(fleet.edges) &&
     count('ingest') === running(fleet.ingests) &&
-    owners.length === running(fleet.workers) &&
     owners.every((boot) => live.some((each) => each.boot === boot))
   )
 }
@@ -137,6 +140,6 @@ async function settled(fleet: Fleet, withinMs = 30_000): Promise<void> {
     withinMs,
   ).catch((error: unknown) => {
     const tails = fleet.all.map((each) => `--- ${each.name}\n${each.tail(8)}`).join('\n')
-    throw new Error(`${String(error)}\n${JSON.stringify(last)}\n${tails}`)
+    throw new Error(`${String(error)}\n${JSON.stringify({ ...last, plan: undefined })}\n${tails}`)
   })
 }

@@ -23,4 +23,5 @@ export interface Message {
   readonly name: string
   readonly room: string
 }
-export const messageAt = (i: number): Message => ({ name: `m${i}`, room: roomAt(Math.imul(i, 7) >>> 1) })
+/** Even and odd numbers each go round all rooms evenly. */
+export const messageAt = (i: number): Message => ({ name: `m${i}`, room: roomAt((i >>> 1) * 7 + (i % 2) * 3) })

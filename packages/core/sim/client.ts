@@ -131,7 +131,7 @@ export function startClient(world: World, name: string, options: { rooms: readon
   }
 
   function connect(): void {
-    const edges = options.edges().filter((edge) => edge.process.alive)
+    const edges = options.edges().filter((edge) => edge.process.alive && edge.ready())
     if (edges.length === 0) return
     link = openLink(world, random.pick(edges), receive)
     for (const subscription of rooms.values()) subscribe(subscription)

@@ -2,7 +2,8 @@ import type { LogEntry, OutRecord } from '../src/entry.ts'
 import { createFeed, isForgotten, stepFeed } from '../src/feed.ts'
 import type { FeedEffect, FeedInput, FeedState } from '../src/feed-state.ts'
 import { endpointHeartbeatMs } from '../src/limits.ts'
-import type { Member } from '../src/plan.ts'
+import { learn } from '../src/plan.ts'
+import type { Knowledge, Member } from '../src/plan.ts'
 import { parseEpoch } from '../src/position.ts'
 import type { Position } from '../src/position.ts'
 import { createProducer, isIdle, stepProducer } from '../src/producer.ts'
@@ -38,6 +39,8 @@ export interface Edge {
   readonly name: string
   readonly process: Process
   readonly boot: () => string
+  /** It has registered: before that it takes no clients. */
+  readonly ready: () => boolean
   readonly producers: ReadonlyMap<number, ProducerState>
   readonly feeds: ReadonlyMap<string, FeedState>
   readonly budget: ByteBudget
@@ -67,13 +70,15 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
   const dirty = new Set<number>()
   let outboxes: Outbox[] = []
   let boots = 0
+  let ready = false
   let boot = ''
   let state: 'live' | 'entering' = 'entering'
   let run: string | undefined
   let beat = 0
+  let knows: Knowledge = { plan: 0, epoch: 0 }
   let numbers = 0
 
-  const member = (of: string): Member => ({ boot: of, role: 'edge', state: 'live', beat, startedAtMs: 0, version: 'sim' })
+  const member = (of: string): Member => ({ boot: of, role: 'edge', state: 'live', beat, knows, startedAtMs: 0, version: 'sim' })
   const later = (ms: number, event: () => void): void => clock.at(clock.now + ms, () => process.run(event))
 
   /** Outboxes first: from the registration on workers write to them. */
@@ -154,6 +159,7 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
       () => store.heartbeat(member(of), 0),
       (answer) => {
         if (!answer.known && of === boot) return reboot()
+        if (answer.plan !== undefined) knows = learn(knows, answer.plan)
         const [seen] = answer.runs
         const before = run
         run = seen
@@ -213,6 +219,7 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
 
   function executeRoom(feed: FeedState, effect: FeedEffect): void {
     const { room } = feed
+    if ((effect.type === 'position' || effect.type === 'answer') && !effect.recovered) world.log(`${boot} tells of a loss in ${room}: ${JSON.stringify(effect)}`)
     switch (effect.type) {
       case 'declare':
         return interest(room, true, effect.nonce)
@@ -311,6 +318,8 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
   boot = newBoot()
   enter(boot, () => {
     state = 'live'
+    world.log(`${boot} is live`)
+    ready = true
     startReaders()
     heartbeat()
   })
@@ -319,5 +328,5 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
     for (const [slot, producer] of producers) if (!isIdle(producer)) step(slot, producer, { type: 'tick' })
     for (const feed of [...feeds.values()]) stepRoom(feed, { type: 'tick' })
   })
-  return { name, process, boot: () => boot, producers, feeds, budget, open, take: (records) => process.run(() => takeRecords(records)) }
+  return { name, process, boot: () => boot, ready: () => ready, producers, feeds, budget, open, take: (records) => process.run(() => takeRecords(records)) }
 }

@@ -33,7 +33,8 @@ export interface Network {
   wake(topic: string): void
   /** Every connection is cut: what is under way fails as unknown, executed or not. */
   cut(): void
-  store: { away: boolean; stalledUntil: number }
+  /** `server` counts the servers there have been: a call never reaches another than the one it was sent to. */
+  store: { away: boolean; stalledUntil: number; server: number }
   /** Probability that a call's reply is lost. */
   loss: number
 }
@@ -60,7 +61,7 @@ export function createNetwork(seed: number): Network {
     clock,
     random,
     loss: 0,
-    store: { away: false, stalledUntil: 0 },
+    store: { away: false, stalledUntil: 0, server: 1 },
     process: (name) => createProcess(name, clock, random),
     connection: (process) => connect(process, network, () => cuts),
     reader: (process) => createReader(process, network, { cuts: () => cuts, waiting }),
@@ -175,17 +176,33 @@ function connect(process: Process, network: Network, cuts: () => number): Connec
   return (call, onReply, onFail) => {
     const sentAt = clock.now
     const asOf = cuts()
+    const server = network.store.server
+    let failed = false
     const fail = (outcome: 'refused' | 'unknown', at: number): void => {
+      if (failed) return
+      failed = true
       lastReply = Math.max(lastReply, at)
       clock.at(lastReply, () => process.run(() => onFail(outcome)))
     }
     if (network.store.away) return fail('refused', sentAt + 1)
     lastCall = Math.max(lastCall, sentAt + 0.1 + random.next() * 3)
     const execute = (): void => {
-      // Cut before it arrived: the caller cannot tell this from a reply that was lost.
-      if (cuts() !== asOf || network.store.away) return fail('unknown', clock.now + 1)
-      if (network.store.stalledUntil > clock.now) return clock.at(network.store.stalledUntil + 0.1, execute)
+      if (network.store.away || network.store.server !== server) return fail('unknown', clock.now + 1)
+      if (network.store.stalledUntil > clock.now) {
+        // The caller has given up when it is executed after all.
+        if (network.store.stalledUntil > sentAt + callDeadlineMs) fail('unknown', sentAt + callDeadlineMs)
+        return clock.at(network.store.stalledUntil + 0.1, execute)
+      }
+      if (cuts() !== asOf && !failed) {
+        fail('unknown', clock.now + 1)
+        // What the old connection carried may still be executed, behind what the new one brings.
+        if (random.chance(0.5)) clock.at(clock.now + random.next() * 40, execute)
+        return
+      }
       const reply = call()
+      // A client library may send again what was executed: every call must bear it.
+      if (random.chance(network.loss / 2)) clock.at(clock.now + random.next() * 20, () => network.store.server === server && !network.store.away && call())
+      if (failed) return
       const late = clock.now - sentAt > callDeadlineMs
       if (late || random.chance(network.loss)) return fail('unknown', Math.max(clock.now, sentAt + random.int(5, callDeadlineMs)))
       lastReply = Math.max(lastReply, clock.now + 0.1 + random.next() * 3)

@@ -3,7 +3,8 @@ import { ownedEpochs, stepLane } from '../src/lane.ts'
 import { createLane } from '../src/lane-state.ts'
 import type { LaneEffect, LaneInput, LaneState } from '../src/lane-state.ts'
 import { workerDeadMs, workerHeartbeatMs } from '../src/limits.ts'
-import type { Member } from '../src/plan.ts'
+import { learn, versionHeld } from '../src/plan.ts'
+import type { Knowledge, Member, Plan } from '../src/plan.ts'
 import type { Bug } from './bugs.ts'
 import { withoutMarks } from './bugs.ts'
 import type { Connection, Process, Reader as StoreReader } from './network.ts'
@@ -34,14 +35,19 @@ export function startWorker(world: World, boot: string): Worker {
   const commands = lanes.map(() => world.network.connection(process))
   const fleet = world.network.connection(process)
   let beat = 0
-  let planVersion = 0
+  let held: Plan | null = null
+  let runs: readonly string[] = []
+  let knows: Knowledge = { plan: 0, epoch: 0 }
   let lastBeatOk = world.network.clock.now
   let wantsMembers = false
   let wantsBeat = false
 
   function step(lane: LaneState, input: LaneInput): void {
     const now = world.network.clock.now
-    for (const effect of stepLane(lane, input, { now, wallMs: world.wallMs() })) execute(lane, effect)
+    const before = lane.mode.type
+    const effects = stepLane(lane, input, { now, wallMs: world.wallMs() })
+    if (lane.mode.type !== before) world.log(`${boot} lane ${lane.lane}: ${before} -> ${lane.mode.type} by ${input.type}`)
+    for (const effect of effects) execute(lane, effect)
   }
 
   /** Asks until it is answered, as the shell does. */
@@ -156,22 +162,24 @@ export function startWorker(world: World, boot: string): Worker {
   function member(): Member {
     const owned: Record<string, number> = {}
     for (const lane of lanes) for (const [slot, epoch] of ownedEpochs(lane)) owned[slot] = epoch
-    return { boot, role: 'shard', state: 'live', beat, owned, startedAtMs: 0, version: 'sim' }
+    return { boot, role: 'shard', state: 'live', beat, owned, knows, startedAtMs: 0, version: 'sim' }
   }
 
   function heartbeat(): void {
     beat += 1
     wantsBeat = false
     fleet(
-      () => store.heartbeat(member(), planVersion),
+      () => store.heartbeat(member(), versionHeld(held, runs)),
       (answer) => {
         lastBeatOk = world.network.clock.now
         lanes.forEach((lane, i) => { const reader = readers[i]; if (reader !== undefined) read(lane, reader) })
         if (!answer.known) fleet(() => store.register(member()), () => undefined, () => undefined)
-        for (const run of answer.runs) for (const lane of lanes) step(lane, { type: 'run', run })
+        runs = answer.runs
+        for (const run of runs) for (const lane of lanes) step(lane, { type: 'run', run })
         if (answer.plan === undefined) return
         const { plan } = answer
-        planVersion = plan.version
+        held = plan
+        knows = learn(knows, plan)
         for (const lane of lanes) step(lane, { type: 'plan', plan })
       },
       () => undefined,

@@ -32,6 +32,10 @@ export interface World {
   onCommit?: (commits: readonly SlotCommit[]) => void
   /** How many states of the server there have been. */
   runs(): number
+  /** A fail-over took away the first claim that a slot ever had: its owner cannot prove that it holds everything. */
+  firstClaimLost: boolean
+  /** Claims that gave a slot a new inc although it had one. */
+  readonly breaks: string[]
   restart(): void
   /** To a replica that has everything up to some moment in the last seconds. */
   failOver(): void
@@ -65,6 +69,10 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
     if (replicas.length > replicasKept) replicas.shift()
     network.clock.at(network.clock.now + replicaEveryMs * (0.5 + network.random.next()), copy)
   }
+  const nextRun = (): void => {
+    store.run = `run-${(runs += 1)}`
+    network.store.server = runs
+  }
   const wallMs = (): number => 1_700_000_000_000 + Math.floor(network.clock.now)
 
   const world: World = {
@@ -90,6 +98,7 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
       const written = bug === 'no fence' ? commits.map((commit) => unfenced(store, lane, commit)) : commits
       const before = store.values(lane, commits.map((commit) => commit.slot)).values
       const reply = store.commit(lane, written, wallMs())
+      for (const [i, each] of commits.entries()) world.log(`commit ${each.value.split('|').slice(0, 4).join('|')} of slot ${each.slot}: ${reply.statuses[i]} ${each.interest.map((change) => `${change.on ? '+' : '-'}${change.room} ${change.boot}`).join()} ${each.logs.map((log) => `${log.room}:${log.lastSeq}`).join()}`)
       network.wake(`out ${lane}`)
       const after = store.values(lane, commits.map((commit) => commit.slot)).values
       for (const { slot } of commits) {
@@ -104,20 +113,28 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
       const reply = store.claim(vouched)
       network.wake(`out ${claim.slot % shape.lanes}`)
       world.log(`${claim.owner} claims slot ${claim.slot} at ${claim.epoch}, confirmed ${claim.confirmed}${claim.holdsAfter === undefined ? '' : `, holds after ${claim.holdsAfter.prefix}`}: ${before ?? 'nothing'} -> ${reply.ok ? reply.value : 'refused'}`)
-      if (reply.ok && reply.value !== before) record.applied.push({ slot: claim.slot, ...parseSlotValue(reply.value) })
+      if (reply.ok && reply.value !== before) {
+        const value = parseSlotValue(reply.value)
+        record.applied.push({ slot: claim.slot, ...value })
+        if (value.inc === claim.epoch && typeof before === 'string') world.breaks.push(`slot ${claim.slot} at ${claim.epoch}`)
+      }
       return reply
     },
     runs: () => runs,
+    firstClaimLost: false,
+    breaks: [],
     restart: () => {
       world.log('restart of the store')
-      store.run = `run-${(runs += 1)}`
+      nextRun()
       network.cut()
     },
     failOver: () => {
       const replica = network.random.pick(replicas)
+      const claimed = slotsStored(store)
       world.log(`fail-over, ${replicas.length - replicas.indexOf(replica)} copies back`)
       store.restore(replica)
-      store.run = `run-${(runs += 1)}`
+      if (slotsStored(store) < claimed) world.firstClaimLost = true
+      nextRun()
       skewMs = network.random.int(-4_000, 1_000)
       record.applied.push('regress')
       replicas.splice(replicas.indexOf(replica) + 1)
@@ -140,6 +157,12 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
   }
   copy()
   return world
+}
+
+function slotsStored(store: StoreModel): number {
+  let count = 0
+  for (let slot = 0; slot < shape.slots; slot += 1) if (store.values(slot % shape.lanes, [slot]).values.get(slot) !== null) count += 1
+  return count
 }
 
 /** Bug: every claimer says that it holds what the store lacks. */

@@ -26,13 +26,14 @@ export function adoptPlan(memory: Plan | null, stored: Plan | null, count: numbe
 
 /**
  * What living workers say that they own. It confirms epochs, and where it is newer than the assignment it replaces it:
- * the plan was lost or is older, and the worker that serves the slot keeps it.
+ * the plan was lost or is older, and the worker that serves the slot, or is about to ask for it again, keeps it.
  */
 export function acceptReports(slots: Slots, workers: ReadonlyMap<string, Sighting>): Slots {
   const accepted = [...slots]
   for (const { boot, member } of workers.values()) {
-    for (const [name, epoch] of Object.entries(member?.owned ?? {})) {
+    for (const [name, said] of Object.entries(member?.owned ?? {})) {
       const slot = Number(name)
+      const epoch = Math.abs(said)
       const assignment = accepted[slot]
       if (assignment === undefined || !Number.isSafeInteger(epoch) || epoch <= 0) continue
       const confirmed = Math.max(epoch, assignment?.confirmed ?? 0)
@@ -48,10 +49,18 @@ export function highestEpoch(slots: Slots, workers: ReadonlyMap<string, Sighting
   let highest = 0
   for (const assignment of slots) highest = Math.max(highest, assignment?.epoch ?? 0, assignment?.confirmed ?? 0)
   for (const { member } of workers.values()) {
+    highest = Math.max(highest, member?.knows?.epoch ?? 0)
     for (const epoch of Object.values(member?.owned ?? {}))
-      if (Number.isSafeInteger(epoch)) highest = Math.max(highest, epoch)
+      if (Number.isSafeInteger(epoch)) highest = Math.max(highest, Math.abs(epoch))
   }
   return highest
+}
+
+/** The highest version of a plan that anybody has heard of: members ignore a plan below it. */
+export function newestPlan(members: ReadonlyMap<string, Sighting>): number {
+  let newest = 0
+  for (const { member } of members.values()) newest = Math.max(newest, member?.knows?.plan ?? 0)
+  return newest
 }
 
 /** A slot in flight: its assigned epoch is not reported as owned by its worker. */

@@ -8,6 +8,7 @@ import {
   awaitMoved,
   awaitReports,
   highestEpoch,
+  newestPlan,
   samePlan,
 } from './control-plan.ts'
 import type { Move, NumberedMove } from './control-plan.ts'
@@ -43,6 +44,8 @@ export interface ControlState extends MoveContext {
   readonly plan: Plan
   /** Highest epoch ever seen or issued. */
   readonly highest: number
+  /** Highest version of a plan that a member has heard of. */
+  readonly newest: number
   /** Until when, by control's own clock, nobody else can have the lease; null: not the leader. */
   readonly leaseUntilMs: number | null
   readonly lead: { readonly sentAtMs: number; readonly asking: boolean } | null
@@ -95,6 +98,7 @@ export function startControl(slots: number): ControlState {
     sightings: new Map(),
     waits: new Map(),
     highest: 0,
+    newest: 0,
     leaseUntilMs: null,
     lead: null,
     observedAtMs: null,
@@ -181,6 +185,7 @@ function observe(state: ControlState, read: Extract<ControlInput, { type: 'obser
     sightings,
     waits: awaitReports(state.waits, slots, workers, elapsedMs),
     highest: Math.max(state.highest, highestEpoch(slots, sightings)),
+    newest: Math.max(state.newest, newestPlan(sightings)),
     drains: new Set([...state.drains].filter((boot) => sightings.has(boot))),
   }
   return isLeading(next, nowMs) ? decide(next, read.plan, nowMs) : { state: next, effects: [] }
@@ -203,7 +208,7 @@ function decide(state: ControlState, stored: Plan | null, nowMs: number): Contro
     effects.push({ type: 'issueEpochs', above: state.highest, count: moves.length })
     return { state: { ...next, phase }, effects }
   }
-  const written = stored !== null && stored.version === state.plan.version
+  const written = stored !== null && stored.version === state.plan.version && stored.version >= state.newest
   if (written && samePlan(stored, { slots: state.plan.slots, runs: state.runs })) return { state: next, effects }
   const step = publish(next, [])
   return { state: step.state, effects: [...effects, ...step.effects] }
@@ -236,7 +241,7 @@ function number(state: ControlState, answer: { first: number; count: number }, n
 }
 
 function publish(state: ControlState, moves: readonly NumberedMove[], before: Plan = state.plan): ControlStep {
-  const plan = { version: state.plan.version + 1, slots: state.plan.slots, runs: state.runs }
+  const plan = { version: Math.max(state.plan.version, state.newest) + 1, slots: state.plan.slots, runs: state.runs }
   return {
     state: { ...state, plan, phase: { type: 'publishing', before } },
     effects: [{ type: 'publish', plan, moves }],

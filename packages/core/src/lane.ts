@@ -12,10 +12,10 @@ import { loadRoom } from './room-state.ts'
 import { composeCommit, missingFrom, ownSlot, rebase, seek } from './slot-state.ts'
 import type { Retained, SlotState } from './slot-state.ts'
 
-/** Slot → epoch of what this worker serves, and 0 for what it needs a new epoch for: its heartbeat says so. */
+/** Slot → epoch of what this worker serves, negative or 0 for what it needs a new epoch for: its heartbeat says so. */
 export function ownedEpochs(state: LaneState): Map<number, number> {
   const owned = new Map<number, number>()
-  for (const [slot, own] of state.slots) owned.set(slot, own.needsClaim ? 0 : own.epoch)
+  for (const [slot, own] of state.slots) owned.set(slot, own.needsClaim ? -own.epoch : own.epoch)
   for (const slot of state.refused.keys()) if (!state.slots.has(slot)) owned.set(slot, 0)
   return owned
 }
@@ -106,6 +106,8 @@ function takeMembers(state: LaneState, alive: ReadonlySet<string>): void {
   state.alive = alive
   state.membersVersion += 1
   for (const own of state.slots.values()) {
+    // One that registered and declared itself shortly before the claim need not be in a list that was read before it.
+    if (state.membersVersion < own.listsAtClaim + 2) continue
     for (const [room, boots] of own.interest) {
       for (const boot of boots) if (!alive.has(boot)) dropInterest(own, room, boot)
     }
@@ -152,7 +154,8 @@ function takeClaim(state: LaneState, input: Extract<LaneInput, { type: 'claimed'
   const fresh = ownSlot(claim.slot, reply.value, input.interest)
   fresh.before = reply.before
   state.slots.set(claim.slot, fresh)
-  for (const { room, boot } of input.interest) if (state.membersVersion > 0 && !state.alive.has(boot)) dropInterest(fresh, room, boot)
+  fresh.listsAtClaim = state.membersVersion
+  if (input.interest.some(({ boot }) => !state.alive.has(boot))) effects.push({ type: 'members' })
   effects.push({ type: 'read', slot: fresh.slot, cursor: fresh.cursor, read: fresh.reads }, { type: 'report' })
 }
 

@@ -16,6 +16,26 @@ export interface Plan {
   readonly runs: readonly string[]
 }
 
+/** The newest plan and the highest epoch that a member has heard of. */
+export interface Knowledge {
+  readonly plan: number
+  readonly epoch: number
+}
+
+export function learn(known: Knowledge, plan: Plan): Knowledge {
+  let { epoch } = known
+  for (const assignment of plan.slots) epoch = Math.max(epoch, assignment?.epoch ?? 0, assignment?.confirmed ?? 0)
+  return { plan: Math.max(known.plan, plan.version), epoch }
+}
+
+/**
+ * The version that a member gives for the plan it holds: 0, so that it is told again, when that plan is of another
+ * state of the store. After a fail-over two plans can bear the same number.
+ */
+export function versionHeld(plan: Plan | null, runs: readonly string[]): number {
+  return plan !== null && runs.every((run, primary) => run === plan.runs[primary]) ? plan.version : 0
+}
+
 export type Role = 'edge' | 'ingest' | 'shard' | 'control'
 
 /** A process of the fleet as its heartbeat describes it. */
@@ -26,8 +46,10 @@ export interface Member {
   readonly state: 'live' | 'draining'
   /** Counts heartbeats of this boot: control decides by its progress, never by anybody's clock. */
   readonly beat: number
-  /** Workers: slot → epoch of the slots owned and serving. */
+  /** Workers: slot → epoch of the slots owned and serving; 0 or the negative epoch for one that needs a new epoch. */
   readonly owned?: Readonly<Record<string, number>>
+  /** What it has heard of. Control goes on above it, whatever the store and control itself have forgotten. */
+  readonly knows?: Knowledge
   /** What `GET /v1/fleet` shows: connections, rooms, events per second. */
   readonly figures?: Readonly<Record<string, number>>
   readonly startedAtMs: number

@@ -47,6 +47,8 @@ export interface SlotState {
   readonly rooms: Map<string, RoomState>
   readonly loading: Set<string>
   readonly interest: Map<string, Set<string>>
+  /** Count of the lists of members when the slot was claimed: only the list after the next was surely read since. */
+  listsAtClaim: number
   /** Changes that no input asked for: interest of dead boots to remove with the next commit. */
   dropped: InterestChange[]
   pending: PendingEntry[]
@@ -80,6 +82,7 @@ export function ownSlot(slot: number, text: string, interest: readonly { room: s
     rooms: new Map(),
     loading: new Set(),
     interest: new Map(),
+    listsAtClaim: 0,
     dropped: [],
     pending: [],
     pendingBytes: 0,

@@ -139,10 +139,13 @@ export class StoreModel {
   vouch(lane: number, prefixes: ReadonlyMap<number, string>): CommitReply {
     const data = this.#lane(lane)
     const statuses = [...prefixes].map(([slot, prefix]): SlotStatus => {
-      const status = judge(data.slots.get(slot), { expect: prefix, value: prefix })
+      const text = data.slots.get(slot)
+      if (text?.startsWith(prefix) === true) return 'ok'
+      const status = judge(text, { expect: prefix, value: prefix })
       // A newer value of this owner's than it knows of is nothing that it may vouch for.
       if (status === 'ok') return 'conflict'
-      return status === 'match' ? 'ok' : status
+      const behind = text !== undefined && parseSlotValue(text).n < parseSlotValue(prefix).n
+      return status === 'match' || (status === 'conflict' && behind) ? 'regressed' : status
     })
     if (statuses.every((status) => status === 'ok')) {
       for (const slot of prefixes.keys()) {

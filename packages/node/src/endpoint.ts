@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import type { LogEntry, OutEvent, OutRecord } from '@flotilla/core/entry'
 import { endpointHeartbeatMs } from '@flotilla/core/limits'
-import type { Member, Plan } from '@flotilla/core/plan'
+import { learn } from '@flotilla/core/plan'
+import type { Knowledge, Member, Plan } from '@flotilla/core/plan'
 import { createBackoff, wait } from './backoff.ts'
 import type { Endpoint, PublishOutcome, PublishRequest } from './endpoint-port.ts'
 import { readOutbox } from './endpoint-outbox.ts'
@@ -63,6 +64,7 @@ class StoreEndpoint implements Endpoint {
   #readers: readonly OutboxReader[] = []
   #boot: string
   #plan: Plan | null = null
+  #knows: Knowledge = { plan: 0, epoch: 0 }
   #state: 'live' | 'rebooting' | 'closing' = 'live'
   #closed: Promise<void> | undefined
   #beat = 0
@@ -131,6 +133,7 @@ class StoreEndpoint implements Endpoint {
       role,
       state: this.#closed === undefined ? 'live' : 'draining',
       beat: this.#beat,
+      knows: this.#knows,
       startedAtMs: this.#startedAtMs,
       version,
       ...(figures === undefined ? {} : { figures }),
@@ -228,7 +231,10 @@ class StoreEndpoint implements Endpoint {
     try {
       const answer = await this.#options.store.fleet.heartbeat(this.#member(boot), this.#plan?.version ?? 0)
       this.#beatAtMs = performance.now()
-      if (answer.plan !== undefined) this.#plan = answer.plan
+      if (answer.plan !== undefined) {
+        this.#plan = answer.plan
+        this.#knows = learn(this.#knows, answer.plan)
+      }
       if (!answer.known && boot === this.#boot) void this.#reboot('its member record is gone')
     } catch (error) {
       this.#options.log.warn('heartbeat failed', { err: error })

@@ -27,9 +27,9 @@ export type KeySource =
 export interface VerifierOptions {
   readonly keys: KeySource
   readonly log: Log
-  /** Accepted `iss` values; not looked at when left out. */
+  /** Accepted `iss` values; not looked at when left out or empty. */
   readonly issuers?: readonly string[]
-  /** Accepted `aud` values, one of which the token must have; not looked at when left out. */
+  /** Accepted `aud` values, one of which the token must have; not looked at when left out or empty. */
   readonly audiences?: readonly string[]
   /** Whether a token without `exp` is refused; true by default. */
   readonly requireExpiry?: boolean
@@ -181,11 +181,11 @@ const isObject = (value: unknown): value is Claims =>
 const maxTimeSeconds = 8_640_000_000_000
 const isTime = (value: unknown): value is number => typeof value === 'number' && value >= 0 && value <= maxTimeSeconds
 
-const isAccepted = (value: unknown, accepted: readonly string[] | undefined): boolean =>
-  accepted === undefined || (typeof value === 'string' && accepted.includes(value))
+const isAccepted = (value: unknown, accepted: readonly string[] = []): boolean =>
+  accepted.length === 0 || (typeof value === 'string' && accepted.includes(value))
 
-function isAudience(value: unknown, accepted: readonly string[] | undefined): boolean {
-  if (accepted === undefined) return true
+function isAudience(value: unknown, accepted: readonly string[] = []): boolean {
+  if (accepted.length === 0) return true
   const audiences: readonly unknown[] = Array.isArray(value) ? value : [value]
   return audiences.some((audience) => isAccepted(audience, accepted))
 }

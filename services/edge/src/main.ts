@@ -13,14 +13,14 @@ import { hostMemberId } from '@flotilla/node/store/settings'
 import { edgeConfig } from './config.ts'
 import { startEdge } from './edge.ts'
 import type { Edge } from './edge.ts'
-import { keySource } from './keys.ts'
+import { verifierOptions } from './keys.ts'
 
 /** On top of the drain's own deadline, before the process exits all the same, ms. */
 const shutdownSlackMs = 10_000
 
 async function run(config: ConfigOf<typeof edgeConfig>, log: Log, scope: Scope): Promise<void> {
   const metrics = createMetrics({ service: 'edge' })
-  const verifier = createVerifier({ keys: keySource(config), log, issuers: config.jwtIssuers, audiences: config.jwtAudiences })
+  const verifier = createVerifier({ ...verifierOptions(config), log })
   let edge: Edge | undefined
   const admin = await createAdminServer({
     port: config.adminPort,

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { workerDeadMs, workerHeartbeatMs } from '@flotilla/core/limits'
-import type { Member, Plan } from '@flotilla/core/plan'
+import { learn, versionHeld } from '@flotilla/core/plan'
+import type { Knowledge, Member, Plan } from '@flotilla/core/plan'
 import { wait } from '@flotilla/node/backoff'
 import type { Log } from '@flotilla/node/log'
 import type { Metrics } from '@flotilla/node/metrics'
@@ -40,6 +41,8 @@ export async function startShard(options: ShardOptions, deps: ShardDeps): Promis
   const metrics = shardMetrics(deps.metrics)
   const startedAtMs = Date.now()
   let plan: Plan | null = null
+  let knows: Knowledge = { plan: 0, epoch: 0 }
+  let runs: readonly string[] = []
   let beat = 0
   let lastBeatOk = performance.now()
   let members: readonly Member[] = []
@@ -64,6 +67,7 @@ export async function startShard(options: ShardOptions, deps: ShardDeps): Promis
       state: draining ? 'draining' : 'live',
       beat,
       owned: serving,
+      knows,
       startedAtMs,
       version: options.version,
       ...(options.admin === undefined ? {} : { admin: options.admin }),
@@ -73,12 +77,14 @@ export async function startShard(options: ShardOptions, deps: ShardDeps): Promis
   async function heartbeat(): Promise<void> {
     beat += 1
     try {
-      const answer = await store.fleet.heartbeat(member(), plan?.version ?? 0)
+      const answer = await store.fleet.heartbeat(member(), versionHeld(plan, runs))
       lastBeatOk = performance.now()
       if (!answer.known && !scope.signal.aborted) await store.fleet.register(member())
-      tellRuns(answer.runs)
+      runs = answer.runs
+      tellRuns(runs)
       if (answer.plan !== undefined) {
         plan = answer.plan
+        knows = learn(knows, plan)
         for (const lane of lanes) lane.input({ type: 'plan', plan: answer.plan })
       }
     } catch (error) {

@@ -1,52 +1,245 @@
-import { Redis } from 'ioredis'
+import { Command, Redis } from 'ioredis'
 import type { RedisOptions } from 'ioredis'
 import { createBackoff } from '../../backoff.ts'
-import type { Log } from '../../log.ts'
 import { redactUrl } from '../../log.ts'
+import type { Log } from '../../log.ts'
 import { StoreError } from '../port.ts'
 
-/** Nothing is queued while the server is away, and nothing is sent twice behind the caller's back. */
-export function connect({ url, log }: { url: string; log: Log }, name: string): Redis {
-  const backoff = createBackoff({ baseMs: 50, maxMs: 2_000, random: Math.random })
-  const settings = {
-    // RESP 3 answers XREAD with a map, whose form depends on the client library.
-    protocol: 2,
-    autoResendUnfulfilledCommands: false,
-    autoResubscribe: false,
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: 0,
-    connectTimeout: 5_000,
-    keepAlive: 10_000,
-    retryStrategy: () => 20 + backoff.next(),
-  } satisfies RedisOptions
-  const connection = new Redis(url, settings)
-  const log2 = log.child({ redis: redactUrl(url), connection: name })
-  let away = false
-  connection.on('error', (error: Error) => {
-    if (!away) log2.warn('redis is away', { error: error.message })
-    away = true
-  })
-  connection.on('ready', () => {
-    backoff.reset()
-    if (away) log2.info('redis is back')
-    away = false
-  })
-  return connection
+export type Arg = string | number
+
+export interface ConnectionOptions {
+  /** `redis://`, `rediss://`, `unix:///path` or a path. */
+  readonly url: string
+  /** What it is for: appears in the log. */
+  readonly name: string
+  readonly log: Log
+  /** Deadline of a call, ms. */
+  readonly commandTimeoutMs: number
+  /** A connection that has calls under way and hears nothing for so long is given up, ms. Absent: it may be silent. */
+  readonly silenceMs?: number
+  /** After each connect, before any caller's next call. */
+  onReady?(): void
 }
 
-/** ioredis leaves a command without an answer when its connection breaks; so every call has a deadline of ours. */
-export function deadline<T>(call: Promise<T>, ms: number): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(new StoreError('unknown', `no answer within ${ms} ms`)), ms)
-    call.then(
-      (value) => {
-        clearTimeout(timer)
-        resolve(value)
-      },
-      (error: unknown) => {
-        clearTimeout(timer)
-        reject(error instanceof Error ? error : new Error(String(error)))
-      },
-    )
+/** One connection to one server. It comes back by itself, for ever. */
+export interface Connection {
+  readonly ready: boolean
+  /**
+   * Settles within the deadline, whatever becomes of the connection; nothing is queued while there is none, and nothing
+   * is sent twice. Rejects with a `StoreError`, or with the server's reply when that is an error.
+   */
+  send(name: string, args: readonly Arg[], deadlineMs?: number): Promise<unknown>
+  /** Rejects with `refused` when there is no connection within `ms`. */
+  whenReady(ms: number): Promise<void>
+  /** Gives this connection up for a new one: calls under way are unknown. */
+  renew(): void
+  close(): void
+}
+
+/** First, and longest, delay before connecting again, ms. A little is always waited: a server may take and drop. */
+const reconnectBaseMs = 50
+const reconnectMaxMs = 2_000
+const reconnectLeastMs = 20
+/** A server that is away for longer is an error, and said again as often, ms. */
+const awayErrorMs = 10_000
+const connectTimeoutMs = 5_000
+const keepAliveMs = 10_000
+
+export function connect(options: ConnectionOptions): Connection {
+  const backoff = createBackoff({ baseMs: reconnectBaseMs, maxMs: reconnectMaxMs, random: Math.random })
+  const settings = {
+    ...endpoint(options.url),
+    // RESP 3 answers XREAD with a map, whose form depends on the client library.
+    protocol: 2,
+    // By default ioredis queues without a bound and sends again what may have been executed.
+    autoResendUnfulfilledCommands: false,
+    enableOfflineQueue: false,
+    maxRetriesPerRequest: 0,
+    autoResubscribe: false,
+    connectTimeout: connectTimeoutMs,
+    keepAlive: keepAliveMs,
+    ...(options.silenceMs === undefined ? {} : { socketTimeout: options.silenceMs }),
+    retryStrategy: () => reconnectLeastMs + backoff.next(),
+  } satisfies RedisOptions
+  const redis = new Redis(settings)
+  const calls = createCalls(options.commandTimeoutMs)
+  watch(redis, options)
+  let closed = false
+  redis.on('ready', () => {
+    backoff.reset()
+    options.onReady?.()
   })
+  // ioredis may leave a command that was sent without an answer when its connection breaks.
+  redis.on('close', () => calls.rejectAll('the connection was lost'))
+
+  const write = corked(redis)
+  return {
+    get ready() {
+      return redis.status === 'ready'
+    },
+    send: (name, args, deadlineMs) => {
+      if (redis.status !== 'ready') return Promise.reject(new StoreError('refused', 'not connected'))
+      return calls.track(write(name, args), deadlineMs)
+    },
+    whenReady: (ms) => whenReady(redis, ms),
+    renew: () => {
+      if (!closed && redis.status === 'ready') redis.disconnect(true)
+    },
+    close: () => {
+      closed = true
+      redis.disconnect()
+      calls.rejectAll('the store was closed')
+    },
+  }
+}
+
+/** Everything that is sent in one turn of the event loop goes out in one write. */
+function corked(redis: Redis): (name: string, args: readonly Arg[]) => Promise<unknown> {
+  let held: Redis['stream'] | undefined
+  const release = (): void => {
+    held?.uncork()
+    held = undefined
+  }
+  return (name, args) => {
+    if (held === undefined) {
+      held = redis.stream
+      held.cork()
+      process.nextTick(release)
+    }
+    const command = new Command(name, [...args], { replyEncoding: 'utf8' })
+    redis.sendCommand(command)
+    return command.promise
+  }
+}
+
+interface Call {
+  readonly until: number
+  readonly reject: (error: Error) => void
+}
+
+/**
+ * The calls under way. Those with the usual deadline become due in the order in which they were sent, so one timer is
+ * enough for all of them.
+ */
+function createCalls(usualMs: number) {
+  const usual = new Set<Call>()
+  const special = new Set<Call>()
+  let timer: NodeJS.Timeout | undefined
+
+  function expire(): void {
+    timer = undefined
+    const now = performance.now()
+    for (const call of usual) {
+      if (call.until > now) {
+        timer = setTimeout(expire, call.until - now + 1)
+        return
+      }
+      usual.delete(call)
+      call.reject(new StoreError('unknown', `no answer within ${usualMs} ms`))
+    }
+  }
+
+  function track(sent: Promise<unknown>, deadlineMs: number | undefined): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      const among = deadlineMs === undefined ? usual : special
+      const call = { until: performance.now() + (deadlineMs ?? usualMs), reject }
+      among.add(call)
+      const overdue = (): void => reject(new StoreError('unknown', `no answer within ${deadlineMs ?? usualMs} ms`))
+      const own = deadlineMs === undefined ? undefined : setTimeout(overdue, deadlineMs)
+      if (deadlineMs === undefined) timer ??= setTimeout(expire, usualMs + 1)
+      const done = (): void => {
+        among.delete(call)
+        clearTimeout(own)
+      }
+      sent.then(
+        (value) => {
+          done()
+          resolve(value)
+        },
+        (error: unknown) => {
+          done()
+          reject(error instanceof Error ? error : new Error(String(error)))
+        },
+      )
+    })
+  }
+
+  function rejectAll(why: string): void {
+    for (const call of [...usual, ...special]) call.reject(new StoreError('unknown', why))
+    usual.clear()
+    special.clear()
+    clearTimeout(timer)
+    timer = undefined
+  }
+
+  return { track, rejectAll }
+}
+
+/** Says once that the server is away, says it as an error when it stays away, and says when it is back. */
+function watch(redis: Redis, { url, name, log }: ConnectionOptions): void {
+  const own = log.child({ redis: redactUrl(url), connection: name })
+  let awaySince: number | undefined
+  let saidAt = 0
+  let reason = 'closed'
+  redis.on('error', (error: Error) => (reason = error.message))
+  redis.on('reconnecting', () => {
+    const now = performance.now()
+    if (awaySince === undefined) {
+      awaySince = saidAt = now
+      own.warn('redis is away', { reason })
+    } else if (now - saidAt >= awayErrorMs) {
+      saidAt = now
+      own.error('redis is still away', { reason, awayMs: Math.round(now - awaySince) })
+    }
+  })
+  redis.on('ready', () => {
+    if (awaySince !== undefined) own.info('redis is back', { awayMs: Math.round(performance.now() - awaySince) })
+    awaySince = undefined
+    reason = 'closed'
+  })
+}
+
+function whenReady(redis: Redis, ms: number): Promise<void> {
+  if (redis.status === 'ready') return Promise.resolve()
+  return new Promise((resolve, reject) => {
+    const settle = (error?: Error): void => {
+      clearTimeout(timer)
+      redis.off('ready', ready)
+      redis.off('end', ended)
+      if (error === undefined) resolve()
+      else reject(error)
+    }
+    const ready = (): void => settle()
+    const ended = (): void => settle(new StoreError('refused', 'the store was closed'))
+    const timer = setTimeout(() => settle(new StoreError('refused', 'not connected')), ms)
+    redis.once('ready', ready)
+    redis.once('end', ended)
+  })
+}
+
+/** ioredis knows redis:// and rediss:// URLs; a socket's URL may carry credentials and a database as theirs do. */
+export function endpoint(url: string): Pick<RedisOptions, 'path' | 'host' | 'port' | 'username' | 'password' | 'db' | 'tls'> {
+  if (url.startsWith('/')) return { path: url }
+  const parsed = new URL(url)
+  const credentials = {
+    ...(parsed.username === '' ? {} : { username: decodeURIComponent(parsed.username) }),
+    ...(parsed.password === '' ? {} : { password: decodeURIComponent(parsed.password) }),
+  }
+  if (parsed.protocol === 'unix:') {
+    const db = Number(parsed.searchParams.get('db') ?? '0')
+    return { path: decodeURIComponent(parsed.pathname), ...credentials, db }
+  }
+  if (parsed.protocol !== 'redis:' && parsed.protocol !== 'rediss:') {
+    throw new Error(`${redactUrl(url)} is not a redis://, rediss:// or unix:// URL`)
+  }
+  const host = parsed.hostname.replace(/^\[(.*)\]$/, '$1')
+  const db = Number(parsed.pathname.slice(1) === '' ? '0' : parsed.pathname.slice(1))
+  if (!Number.isInteger(db)) throw new Error(`${redactUrl(url)} names no database by number`)
+  return {
+    host: host === '' ? '127.0.0.1' : host,
+    port: parsed.port === '' ? 6379 : Number(parsed.port),
+    ...credentials,
+    db,
+    ...(parsed.protocol === 'rediss:' ? { tls: {} } : {}),
+  }
 }

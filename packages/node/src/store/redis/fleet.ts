@@ -1,48 +1,55 @@
 import type { Member, Plan } from '@flotilla/core/plan'
 import type { FleetStore } from '../port.ts'
 import type { Keys } from './keys.ts'
-import * as scripts from './scripts.ts'
+import { heartbeat } from './lua/heartbeat.ts'
+import { lead } from './lua/lead.ts'
+import { nextEpoch } from './lua/next-epoch.ts'
+import { publishPlan } from './lua/publish-plan.ts'
+import { readFleet } from './lua/read-fleet.ts'
+import { register } from './lua/register.ts'
+import { removeMember } from './lua/remove-member.ts'
+import { serverRun } from './lua/server-run.ts'
 import type { Topology } from './topology.ts'
 
 /** What the whole fleet shares: on the primary that has the fleet's tag. */
 export function redisFleet(topology: Topology, keys: Keys): FleetStore {
-  const runs = (): string[] => topology.nodes.map((node) => node.run)
-  const parsePlan = (text: unknown): Plan | undefined => (typeof text === 'string' && text !== '' ? (JSON.parse(text) as Plan) : undefined)
+  const parsePlan = (text: unknown): Plan | undefined =>
+    typeof text === 'string' && text !== '' ? (JSON.parse(text) as Plan) : undefined
   return {
     register: async (member) => {
-      await topology.fleet.script(scripts.register, [keys.members], [member.boot, JSON.stringify(member)])
+      await topology.fleet().script(register, [keys.members], [member.boot, JSON.stringify(member)])
     },
     heartbeat: async (member, planVersion) => {
       const args = [member.boot, JSON.stringify(member), planVersion]
-      const [, known, text] = await topology.fleet.script(scripts.heartbeat, [keys.members, keys.plan], args)
+      const [known, text] = (await topology.fleet().script(heartbeat, [keys.members, keys.plan], args)).rest
       const plan = parsePlan(text)
-      return { known: known === 1, runs: runs(), ...(plan === undefined ? {} : { plan }) }
+      return { known: known === 1, runs: topology.runs(), ...(plan === undefined ? {} : { plan }) }
     },
     read: async () => {
+      const fleet = topology.fleet()
       // Control compares the runs of all primaries; those that nobody calls would not show a change by themselves.
-      // A primary that does not answer must not hold up what is decided about the others, so the next read has it.
-      const { fleet } = topology
-      for (const node of topology.nodes) {
-        if (node !== fleet && node.ready) node.script(scripts.serverRun, [], []).catch(() => undefined)
+      // One that does not answer must not hold up what is decided about the others, so the next read has its answer.
+      for (const node of topology.nodes()) {
+        if (node !== fleet && node.ready) node.script(serverRun, [], []).catch(() => undefined)
       }
-      const [, records, text] = await fleet.script(scripts.readFleet, [keys.members, keys.plan], [])
+      const [records, text] = (await fleet.script(readFleet, [keys.members, keys.plan], [])).rest
       const members = (records as string[]).map((record) => JSON.parse(record) as Member)
-      return { members, plan: parsePlan(text) ?? null, runs: runs() }
+      return { members, plan: parsePlan(text) ?? null, runs: topology.runs() }
     },
     remove: async (boot) => {
-      await topology.fleet.script(scripts.leave, [keys.members, keys.lead], [boot])
+      await topology.fleet().script(removeMember, [keys.members, keys.lead], [boot])
     },
     lead: async (boot, ttlMs) => {
-      const [, taken] = await topology.fleet.script(scripts.lead, [keys.lead], [boot, ttlMs])
+      const [taken] = (await topology.fleet().script(lead, [keys.lead], [boot, ttlMs])).rest
       return taken === 1
     },
     publishPlan: async (boot, plan) => {
       const args = [boot, plan.version, JSON.stringify(plan)]
-      const [, written] = await topology.fleet.script(scripts.publishPlan, [keys.lead, keys.plan], args)
+      const [written] = (await topology.fleet().script(publishPlan, [keys.lead, keys.plan], args)).rest
       return written === 1
     },
     nextEpoch: async (_boot, above, count) => {
-      const [, first] = await topology.fleet.script(scripts.nextEpoch, [keys.epoch], [above, count])
+      const [first] = (await topology.fleet().script(nextEpoch, [keys.epoch], [above, count])).rest
       return Number(first)
     },
   }

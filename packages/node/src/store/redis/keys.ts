@@ -34,7 +34,7 @@ export interface Keys {
   readonly epoch: string
   /** `slots/lanes`, written once. */
   readonly shape: string
-  /** On each of several primaries: `index/number of them`, written once. */
+  /** On every independent primary: which of how many it is, written once. */
   readonly place: string
 }
 

@@ -1,13 +1,10 @@
-import { ReplyError as RedisReplyError } from 'ioredis'
 import type { Log } from '../../log.ts'
-import { StoreError } from '../port.ts'
-import { connect, deadline } from './connection.ts'
+import { connect } from './connection.ts'
+import type { Arg } from './connection.ts'
+import { isNoScript, saysElsewhere, saysReadOnly, storeError } from './errors.ts'
+import type { Script } from './lua/script.ts'
+import { serverRun } from './lua/server-run.ts'
 import { createReaders } from './readers.ts'
-import { serverRun } from './scripts.ts'
-import type { Script } from './scripts.ts'
-
-// The package types this class as any.
-const ReplyError: new (message: string) => Error = RedisReplyError as new (message: string) => Error
 
 export interface NodeOptions {
   readonly url: string
@@ -20,102 +17,79 @@ export interface NodeOptions {
   onMoved?(): void
 }
 
-/** One Redis server: a connection for calls, and one for each reader that blocks. */
+/** What a script answered, and the run of the server at that moment. */
+export interface ScriptReply {
+  readonly run: string
+  readonly rest: readonly unknown[]
+}
+
+/** One Redis server: a connection for calls, and one for each read that blocks. Every call rejects with a StoreError. */
 export interface Node {
   readonly url: string
   /** The server's run as last seen; '' before the first connect. */
   readonly run: string
   readonly ready: boolean
-  /** Runs a script. Resolves with its reply, whose first item is the run of the server that executed it. */
-  script(script: Script, keys: readonly string[], args: readonly (string | number)[]): Promise<readonly [string, ...unknown[]]>
-  command(name: string, args: readonly (string | number)[]): Promise<unknown>
-  /** A blocking XREAD, on a connection of its own while it lasts. Resolves with null after `blockMs` or when woken. */
-  blockingRead(name: string, args: readonly (string | number)[], blockMs: number): Promise<unknown>
-  /** Ends the reads of that name which are under way. */
+  script(script: Script, keys: readonly string[], args: readonly Arg[]): Promise<ScriptReply>
+  command(name: string, args: readonly Arg[]): Promise<unknown>
+  /** XREAD, see readers.ts. */
+  read(name: string, args: readonly Arg[], wait: { readonly blockMs: number; readonly signal: AbortSignal }): Promise<unknown>
   wake(name: string): void
+  whenReady(ms: number): Promise<void>
   close(): void
 }
 
-/** The server certainly did not execute it. */
-const refusals = /^(OOM|MISCONF|READONLY|LOADING|NOREPLICAS|CLUSTERDOWN|MASTERDOWN|MOVED|ASK|TRYAGAIN|BUSY|NOSCRIPT|NOAUTH|WRONGPASS|NOPERM)\b/
+/** A server that says that it is a replica is connected to anew, but not more often than this, ms. */
+const renewEveryMs = 1_000
 
 export function connectNode(options: NodeOptions): Node {
-  const { url, log } = options
-  const calls = connect(options, 'calls')
-  const readers = createReaders(options, calls)
+  const { url, log, commandTimeoutMs } = options
   const loaded = new Set<string>()
   let run = ''
-  let closed = false
-  let answeredAt = 0
-
-  function saw(next: unknown): void {
-    if (typeof next !== 'string' || next === run) return
-    run = next
-    options.onRun(next)
-  }
-
+  let renewedAt = -Infinity
   // A server that was away may be another now, and then it has no scripts either.
-  calls.on('ready', () => {
+  const onReady = (): void => {
     loaded.clear()
-    void script(serverRun, [], []).catch((error: unknown) => log.debug('run not read', { error: String(error) }))
-  })
+    script(serverRun, [], []).catch((error: unknown) => log.debug('run not read', { error: String(error) }))
+  }
+  const calls = connect({ url, log, name: 'calls', commandTimeoutMs, silenceMs: commandTimeoutMs, onReady })
+  const unblock = async (id: number): Promise<boolean> => (await calls.send('CLIENT', ['UNBLOCK', id])) === 1
+  const readers = createReaders({ url, log, commandTimeoutMs, unblock })
 
-  /** A connection that has been silent for a whole deadline is given up: what is sent into it would only pile up. */
-  async function timed<T>(call: () => Promise<T>): Promise<T> {
-    if (closed) throw new StoreError('refused', 'the store is closed')
-    const sentAt = performance.now()
-    try {
-      const reply = await deadline(call(), options.commandTimeoutMs)
-      answeredAt = performance.now()
-      return reply
-    } catch (error) {
-      if (error instanceof ReplyError) answeredAt = performance.now()
-      else if (error instanceof StoreError && answeredAt < sentAt && calls.status === 'ready') calls.disconnect(true)
-      throw error
+  function fail(error: unknown): Error {
+    if (saysElsewhere(error)) options.onMoved?.()
+    if (saysReadOnly(error) && performance.now() - renewedAt > renewEveryMs) {
+      renewedAt = performance.now()
+      calls.renew()
     }
+    return storeError(error)
   }
 
-  function fail(error: unknown): StoreError {
-    const message = error instanceof Error ? error.message : String(error)
-    if (error instanceof StoreError) return error
-    if (error instanceof ReplyError) {
-      if (/^(MOVED|ASK|CLUSTERDOWN)\b/.test(message)) options.onMoved?.()
-      return new StoreError(refusals.test(message) ? 'refused' : 'unknown', message, { cause: error })
+  /** By its hash when the server knows the script already; by its text, which makes it known, when it does not. */
+  async function evaluate(what: Script, args: readonly Arg[]): Promise<unknown> {
+    if (loaded.has(what.sha)) {
+      try {
+        return await calls.send('EVALSHA', [what.sha, ...args])
+      } catch (error) {
+        if (!isNoScript(error)) throw error
+      }
     }
-    const unsent = message.includes("isn't writeable") || message.includes('not connected')
-    return new StoreError(unsent ? 'refused' : 'unknown', message, { cause: error })
+    return calls.send('EVAL', [what.text, ...args])
   }
 
-  async function script(
-    what: Script,
-    keys: readonly string[],
-    args: readonly (string | number)[],
-  ): Promise<readonly [string, ...unknown[]]> {
+  async function script(what: Script, keys: readonly string[], args: readonly Arg[]): Promise<ScriptReply> {
     let reply: unknown
     try {
-      try {
-        reply = loaded.has(what.sha)
-          ? await timed(() => calls.evalsha(what.sha, keys.length, ...keys, ...args))
-          : await timed(() => calls.eval(what.text, keys.length, ...keys, ...args))
-      } catch (error) {
-        if (!(error instanceof ReplyError) || !error.message.startsWith('NOSCRIPT')) throw error
-        reply = await timed(() => calls.eval(what.text, keys.length, ...keys, ...args))
-      }
+      reply = await evaluate(what, [keys.length, ...keys, ...args])
     } catch (error) {
       throw fail(error)
     }
     loaded.add(what.sha)
-    const [seen, ...rest] = Array.isArray(reply) ? (reply as unknown[]) : []
-    saw(seen)
-    return [String(seen), ...rest]
-  }
-
-  async function command(name: string, args: readonly (string | number)[]): Promise<unknown> {
-    try {
-      return await timed(() => calls.call(name, ...args))
-    } catch (error) {
-      throw fail(error)
+    const [seen, ...rest] = reply as [string, ...unknown[]]
+    if (seen !== run) {
+      run = seen
+      options.onRun(seen)
     }
+    return { run: seen, rest }
   }
 
   return {
@@ -124,15 +98,27 @@ export function connectNode(options: NodeOptions): Node {
       return run
     },
     get ready() {
-      return calls.status === 'ready'
+      return calls.ready
     },
     script,
-    command,
-    blockingRead: (name, args, blockMs) => readers.read(name, args, blockMs).catch((error: unknown) => Promise.reject(fail(error))),
+    command: async (name, args) => {
+      try {
+        return await calls.send(name, args)
+      } catch (error) {
+        throw fail(error)
+      }
+    },
+    read: async (name, args, wait) => {
+      try {
+        return await readers.read(name, args, wait)
+      } catch (error) {
+        throw fail(error)
+      }
+    },
     wake: (name) => readers.wake(name),
+    whenReady: (ms) => calls.whenReady(ms),
     close: () => {
-      closed = true
-      calls.disconnect()
+      calls.close()
       readers.close()
     },
   }

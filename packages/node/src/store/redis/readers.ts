@@ -1,117 +1,120 @@
-import type { Redis } from 'ioredis'
 import type { Log } from '../../log.ts'
 import { StoreError } from '../port.ts'
-import { connect, deadline } from './connection.ts'
+import { connect } from './connection.ts'
+import type { Arg, Connection } from './connection.ts'
+import { isReply, storeError } from './errors.ts'
 
-/** A wake-up that came before its read is tried again after this long, ms. */
-const wakeRetryMs = 5
-
+/** Connections for reads that block: as many as there are reads at a time, each used again and again. */
 export interface Readers {
-  read(name: string, args: readonly (string | number)[], blockMs: number): Promise<unknown>
+  /**
+   * An XREAD that waits for `blockMs` at the most. Null when nothing came, when `wake(name)` was called meanwhile, and at
+   * once when the signal aborts.
+   */
+  read(name: string, args: readonly Arg[], wait: { readonly blockMs: number; readonly signal: AbortSignal }): Promise<unknown>
   wake(name: string): void
   close(): void
 }
 
-interface Reader {
-  readonly connection: Redis
-  /** By which the server knows the connection; undefined until it was asked. */
-  id: number | undefined
-  /** Called when the connection can be read from. */
-  waiting: (() => void) | undefined
-}
-interface Read {
-  readonly name: string
-  woken: boolean
-  /** Ends the wait for a connection. */
-  leave: (() => void) | undefined
-  /** Set while the server has the read. */
-  reader: Reader | undefined
+export interface ReadersOptions {
+  readonly url: string
+  readonly log: Log
+  readonly commandTimeoutMs: number
+  /** Frees the connection of that client id; resolves with whether it was blocked. */
+  unblock(id: number): Promise<boolean>
 }
 
-/** Connections for blocking reads: as many as there are reads at the same time. A read has its connection alone. */
-export function createReaders(options: { url: string; log: Log; commandTimeoutMs: number }, calls: Redis): Readers {
-  const { log, commandTimeoutMs } = options
-  const all: Reader[] = []
+interface Reader {
+  readonly connection: Connection
+  /** The server's number of this connection, once it is known. */
+  id: number | undefined
+}
+/** One read under way. */
+interface Reading {
+  readonly name: string
+  readonly reader: Reader
+  woken: boolean
+  over: boolean
+}
+
+/** A wake-up that came before the read reached the server, or got lost, is repeated after, ms. */
+const wakeAgainMs = 5
+
+export function createReaders(options: ReadersOptions): Readers {
   const idle: Reader[] = []
-  const reads = new Set<Read>()
+  const all = new Set<Reader>()
+  const under = new Set<Reading>()
   let closed = false
 
-  function open(): Reader {
-    const connection = connect(options, 'reader')
-    const reader: Reader = { connection, id: undefined, waiting: undefined }
-    connection.on('close', () => (reader.id = undefined))
-    connection.on('ready', () => {
-      connection.client('ID').then(
-        (id) => {
-          reader.id = id
-          reader.waiting?.()
-        },
-        (error: unknown) => log.debug('no client id', { error: String(error) }),
-      )
-    })
-    all.push(reader)
+  function create(): Reader {
+    const reader: Reader = {
+      id: undefined,
+      connection: connect({ ...options, name: 'reader', onReady: () => (reader.id = undefined) }),
+    }
+    all.add(reader)
     return reader
   }
 
-  /** A reader has nothing better to do than to wait for its connection; a wake-up ends the wait. */
-  async function ready(reader: Reader, read: Read): Promise<void> {
-    if (reader.id !== undefined && reader.connection.status === 'ready') return
-    await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => reject(new StoreError('refused', 'not connected')), commandTimeoutMs)
-      read.leave = reader.waiting = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    }).finally(() => {
-      read.leave = reader.waiting = undefined
-    })
-  }
-
-  async function block(name: string, args: readonly (string | number)[], blockMs: number): Promise<unknown> {
-    if (closed) throw new StoreError('refused', 'the store is closed')
-    const read: Read = { name, woken: false, leave: undefined, reader: undefined }
-    const reader = idle.pop() ?? open()
-    reads.add(read)
+  async function block(reading: Reading, args: readonly Arg[], blockMs: number): Promise<unknown> {
+    const { reader } = reading
+    const { connection } = reader
     try {
-      await ready(reader, read)
-      if (read.woken) return null
-      read.reader = reader
-      return await deadline(reader.connection.call('XREAD', ...args), blockMs + commandTimeoutMs)
+      await connection.whenReady(options.commandTimeoutMs)
+      reader.id ??= Number(await connection.send('CLIENT', ['ID']))
+      if (reading.woken) return null
+      return await connection.send('XREAD', args, blockMs + options.commandTimeoutMs)
     } catch (error) {
-      // A connection whose reply is overdue is not used again: the reply would be that of another read.
-      if (error instanceof StoreError && reader.connection.status === 'ready') reader.connection.disconnect(true)
-      throw error
+      // An answer that is overdue would be taken for that of the next read.
+      if (!isReply(error)) connection.renew()
+      throw storeError(error)
     } finally {
-      reads.delete(read)
+      reading.over = true
+      under.delete(reading)
       idle.push(reader)
     }
   }
 
-  function unblock(read: Read): void {
-    const id = read.reader?.id
-    if (id === undefined || closed) return
-    calls.client('UNBLOCK', id).then(
-      (woken) => {
-        // The read may not have reached the server yet.
-        if (woken === 0 && reads.has(read)) setTimeout(() => unblock(read), wakeRetryMs).unref()
-      },
-      (error: unknown) => log.debug('reader not woken', { error: String(error) }),
-    )
+  async function read(name: string, args: readonly Arg[], wait: { blockMs: number; signal: AbortSignal }): Promise<unknown> {
+    const { blockMs, signal } = wait
+    if (signal.aborted) return null
+    if (closed) throw new StoreError('refused', 'the store was closed')
+    const reading: Reading = { name, reader: idle.pop() ?? create(), woken: false, over: false }
+    under.add(reading)
+    const blocked = blockMs > 0 ? ['BLOCK', Math.ceil(blockMs), ...args] : args
+    const reply = block(reading, blocked, blockMs)
+    return unlessAborted(reply, signal, () => free(reading))
+  }
+
+  function free(reading: Reading): void {
+    reading.woken = true
+    const { id } = reading.reader
+    const again = (): void => {
+      if (!reading.over && !closed) setTimeout(() => free(reading), wakeAgainMs)
+    }
+    if (reading.over) return
+    if (id === undefined) return again()
+    options.unblock(id).then((was) => (was ? undefined : again()), again)
   }
 
   return {
-    read: block,
+    read,
     wake: (name) => {
-      for (const read of reads) {
-        if (read.name !== name || read.woken) continue
-        read.woken = true
-        read.leave?.()
-        unblock(read)
-      }
+      for (const reading of under) if (reading.name === name && !reading.woken) free(reading)
     },
     close: () => {
       closed = true
-      for (const { connection } of all) connection.disconnect()
+      for (const { connection } of all) connection.close()
     },
   }
+}
+
+/** The caller goes on at once; the read itself ends when the server has let go of it. */
+function unlessAborted(reply: Promise<unknown>, signal: AbortSignal, free: () => void): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const abort = (): void => {
+      free()
+      resolve(null)
+    }
+    signal.addEventListener('abort', abort, { once: true })
+    reply.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
 }

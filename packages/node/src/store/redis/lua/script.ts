@@ -43,14 +43,15 @@ export type Verdict = (typeof verdicts)[number]
 
 /**
  * `judge(stored, mine)`: why a stored value does not begin with what was expected, as an index of `verdicts`; `mine`
- * begins with the prefix of the value that was to be written (core/commit.ts SlotStatus).
+ * begins with the prefix of the value that was to be written (core/commit.ts SlotStatus), or, with `isStored`, of the
+ * value that was to be found.
  */
 export const judgeFunction = `
 local function head(value)
   local epoch, owner, n, token = string.match(value, '^(%d+)|([^|]*)|(%d+)|([^|]*)|')
   return tonumber(epoch), owner, tonumber(n), token
 end
-local function judge(stored, mine)
+local function judge(stored, mine, isStored)
   if not stored then return 3 end
   local se, so, sn, st = head(stored)
   local me, mo, mn, mt = head(mine)
@@ -61,7 +62,7 @@ local function judge(stored, mine)
     if st == mt then return 1 end
     return 5
   end
-  if sn == mn - 1 then return 5 end
+  if sn == mn - 1 and not isStored then return 5 end
   return 4
 end
 `

@@ -5,6 +5,8 @@ import { judgeFunction, runFunction, script } from './script.ts'
  *
  * KEYS: the slots hash. ARGV: per slot: slot, prefix of its value.
  * Returns: run; verdict per slot. Writes the run into every slot's value, or nothing unless all begin with their prefix.
+ *
+ * A newer value of the caller's than it knows of is a conflict: it is nothing that it could vouch for.
  */
 export const vouch = script(
   'vouch',
@@ -13,12 +15,14 @@ export const vouch = script(
 local statuses, clean, values, now = {}, true, {}, run()
 for i = 1, #ARGV, 2 do
   local stored, prefix = redis.call('HGET', KEYS[1], ARGV[i]), ARGV[i + 1]
-  if stored and string.sub(stored, 1, #prefix) == prefix then
-    statuses[#statuses + 1] = 0
-    local inc, rest = string.match(stored, '^%d+|[^|]*|%d+|[^|]*|(%d+|)[^|]*(|.*)$')
-    values[#values + 1] = prefix .. inc .. now .. rest
+  local matches = stored and string.sub(stored, 1, #prefix) == prefix
+  local status = matches and 0 or judge(stored, prefix, true)
+  if status == 1 then status = 5 end
+  statuses[#statuses + 1] = status
+  if matches then
+    local before, after = string.match(stored, '^(%d+|[^|]*|%d+|[^|]*|%d+|)[^|]*(|.*)$')
+    values[#values + 1] = before .. now .. after
   else
-    statuses[#statuses + 1] = judge(stored, prefix)
     clean = false
   end
 end

@@ -1,0 +1,46 @@
+# Everything works from a fresh clone: each target installs what it needs first.
+.DEFAULT_GOAL := help
+.PHONY: help install build check format test run bench bench-quick docs clean
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+node_modules/.package-lock.json: package-lock.json
+	npm ci
+	@touch $@
+
+install: node_modules/.package-lock.json ## the packages of package-lock.json
+
+build: install ## compiles every package and service
+	npm run --silent build
+
+check: install ## format, lint, types, unused code, tidy: under a minute
+	npx oxfmt --check
+	npx oxlint
+	npx tsc -b
+	npx knip --no-progress
+	npx vitest run --project unit test/tidy.test.ts
+
+format: install ## formats every file
+	npx oxfmt
+
+test: build ## every test; gets itself a Redis
+	sh scripts/ensure-redis.sh
+	node scripts/test.mjs
+
+run: build ## the whole fleet in one process; FLOTILLA_REDIS_URL=… for Redis
+	@node scripts/run.mjs
+
+bench: build ## figures of the path and of a hot room, into out/bench.json
+	sh scripts/ensure-redis.sh
+	node loadtests/bench.mjs
+
+bench-quick: build ## the same, shorter
+	sh scripts/ensure-redis.sh
+	node loadtests/bench.mjs --quick
+
+docs: build ## the tables of docs/config.md, from the code
+	node scripts/docs.mjs
+
+clean: ## removes what was built
+	rm -rf out packages/*/dist services/*/dist

@@ -1,0 +1,224 @@
+import { expect, it } from 'vitest'
+import { encodeOut } from '@flotilla/core/entry'
+import { claimed, commitOk, following, keysIn, logOf, outboxOf, roomIn, storedValue, told } from './contract-kit.ts'
+import type { ContractSubject } from './contract-kit.ts'
+
+const edge = 'e1#a'
+const lane = 0
+/** Two slots of lane 0. */
+const [slotA, slotB] = [0, 3]
+const roomA = roomIn(slotA)
+const roomB = roomIn(slotB)
+const out = (epoch: string, first: number, key: string): string =>
+  encodeOut({ type: 'events', room: roomA, epoch, first, events: [{ options: '', tail: `"event":"e","data":"${key}"` }] })
+
+export function commitContract(subject: () => ContractSubject): void {
+  it('[CO1] a commit writes logs, outboxes, interest and the value as one', async () => {
+    const { store } = subject()
+    await store.outboxes.open(lane, edge)
+    const value = await claimed(store, slotA, 1)
+    const { commit, value: next } = following(slotA, value, {
+      logs: [logOf(roomA, 1, ['k1', 'k2']), logOf(roomIn(slotA, 1), 1, ['x'])],
+      outs: new Map([[edge, out('1.1', 1, 'k1')]]),
+      interest: [{ room: roomA, boot: edge, on: true }],
+      cursor: '5-1',
+      marks: new Map([['e1#a', { generation: 2, k: 7 }]]),
+    })
+    const reply = await commitOk(store, lane, commit)
+    expect(reply).toMatchObject({ run: value.run, missing: [] })
+    expect(await storedValue(store, slotA)).toEqual(next)
+    expect(await keysIn(store, roomA)).toEqual(['k1', 'k2'])
+    expect(await keysIn(store, roomIn(slotA, 1))).toEqual(['x'])
+    expect(await store.rooms.interest(slotA)).toEqual([{ room: roomA, boot: edge }])
+    expect(await told(store, lane, edge)).toMatchObject([{ type: 'events', first: 1 }])
+  })
+
+  it('[CO2] one fenced slot of several: nothing is written, and the statuses say which; without it the rest is written', async () => {
+    const { store } = subject()
+    await store.outboxes.open(lane, edge)
+    const a = await claimed(store, slotA, 1)
+    const b = await claimed(store, slotB, 1)
+    await claimed(store, slotB, 2, { owner: 'w2#b' })
+    const first = following(slotA, a, { logs: [logOf(roomA, 1, ['k1'])], outs: new Map([[edge, out('1.1', 1, 'k1')]]) })
+    const second = following(slotB, b, { logs: [logOf(roomB, 1, ['k1'])] })
+    const refused = await store.slots.commit(lane, [first.commit, second.commit])
+    expect(refused.statuses).toEqual(['ok', 'fenced'])
+    expect(await keysIn(store, roomA)).toEqual([])
+    expect(await keysIn(store, roomB)).toEqual([])
+    expect(await told(store, lane, edge)).toEqual([])
+    expect(await storedValue(store, slotA)).toEqual(a)
+    await commitOk(store, lane, first.commit)
+    expect(await keysIn(store, roomA)).toEqual(['k1'])
+    expect(await keysIn(store, roomB)).toEqual([])
+  })
+
+  it('[CO3] a commit that is repeated is ok and doubles nothing in a log', async () => {
+    const { store } = subject()
+    await store.outboxes.open(lane, edge)
+    const value = await claimed(store, slotA, 1)
+    const { commit, value: next } = following(slotA, value, { logs: [logOf(roomA, 1, ['k1'])], outs: new Map([[edge, out('1.1', 1, 'k1')]]) })
+    await commitOk(store, lane, commit)
+    await commitOk(store, lane, commit)
+    expect(await keysIn(store, roomA)).toEqual(['k1'])
+    expect(await storedValue(store, slotA)).toEqual(next)
+    for (const record of await told(store, lane, edge)) expect(record).toMatchObject({ type: 'events', epoch: '1.1', first: 1 })
+  })
+
+  it('[CO3] a commit is recognised after a later one of its owner too', async () => {
+    const { store } = subject()
+    const one = following(slotA, await claimed(store, slotA, 1), { logs: [logOf(roomA, 1, ['k1'])] })
+    const two = following(slotA, one.value, { logs: [logOf(roomA, 2, ['k2'])] })
+    await commitOk(store, lane, one.commit)
+    await commitOk(store, lane, two.commit)
+    await commitOk(store, lane, one.commit)
+    expect(await storedValue(store, slotA)).toEqual(two.value)
+    expect(await keysIn(store, roomA)).toEqual(['k1', 'k2'])
+  })
+
+  it('[CO4] a commit of which some slots were written before writes the others', async () => {
+    const { store } = subject()
+    const a = following(slotA, await claimed(store, slotA, 1), { logs: [logOf(roomA, 1, ['k1'])] })
+    const b = following(slotB, await claimed(store, slotB, 1), { logs: [logOf(roomB, 1, ['k1'])] })
+    await commitOk(store, lane, a.commit)
+    await commitOk(store, lane, a.commit, b.commit)
+    expect(await storedValue(store, slotA)).toEqual(a.value)
+    expect(await storedValue(store, slotB)).toEqual(b.value)
+    expect(await keysIn(store, roomA)).toEqual(['k1'])
+    expect(await keysIn(store, roomB)).toEqual(['k1'])
+  })
+
+  it('[CO4] a mixed commit with a fenced slot says ok, ok and fenced, and writes nothing', async () => {
+    const { store } = subject()
+    const slotC = 6
+    const a = following(slotA, await claimed(store, slotA, 1))
+    const b = following(slotB, await claimed(store, slotB, 1), { logs: [logOf(roomB, 1, ['k1'])] })
+    const c = following(slotC, await claimed(store, slotC, 1))
+    await commitOk(store, lane, a.commit)
+    await claimed(store, slotC, 2, { owner: 'w2#b' })
+    const reply = await store.slots.commit(lane, [a.commit, b.commit, c.commit])
+    expect(reply.statuses).toEqual(['ok', 'ok', 'fenced'])
+    expect(await keysIn(store, roomB)).toEqual([])
+  })
+
+  it('[CO5] a commit that was cut short half-way is repeated whole: its log entry counts as written', async () => {
+    const { store, writeHalf } = subject()
+    await store.outboxes.open(lane, edge)
+    const value = await claimed(store, slotA, 1)
+    const log = logOf(roomA, 1, ['k1', 'k2'])
+    const text = out('1.1', 1, 'k1')
+    const { commit, value: next } = following(slotA, value, { logs: [log, logOf(roomIn(slotA, 1), 1, ['x'])], outs: new Map([[edge, text]]) })
+    await writeHalf(roomA, log.lastSeq, log.body, { lane, boot: edge, text })
+    expect(await storedValue(store, slotA)).toEqual(value)
+    await commitOk(store, lane, commit)
+    expect(await keysIn(store, roomA)).toEqual(['k1', 'k2'])
+    expect(await keysIn(store, roomIn(slotA, 1))).toEqual(['x'])
+    expect(await storedValue(store, slotA)).toEqual(next)
+    // The outbox may have it twice, under ids without a hole: readers know it by (epoch, first).
+    expect((await outboxOf(store, lane, edge)).map((entry) => entry.id)).toEqual(['1-0', '1-1', '1-2'])
+  })
+
+  it('[CO6] of two commits in flight of which the first is fenced, the second writes nothing', async () => {
+    const { store } = subject()
+    const a = await claimed(store, slotA, 1)
+    const b = await claimed(store, slotB, 1)
+    await claimed(store, slotB, 2, { owner: 'w2#b' })
+    const one = following(slotA, a, { logs: [logOf(roomA, 1, ['k1'])] })
+    const two = following(slotA, one.value, { logs: [logOf(roomA, 2, ['k2'])] })
+    const [first, second] = await Promise.all([
+      store.slots.commit(lane, [one.commit, following(slotB, b).commit]),
+      store.slots.commit(lane, [two.commit]),
+    ])
+    expect(first.statuses).toEqual(['ok', 'fenced'])
+    expect(second.statuses).toEqual(['regressed'])
+    expect(await keysIn(store, roomA)).toEqual([])
+    expect(await storedValue(store, slotA)).toEqual(a)
+    await commitOk(store, lane, one.commit)
+    await commitOk(store, lane, two.commit)
+    expect(await keysIn(store, roomA)).toEqual(['k1', 'k2'])
+  })
+
+  it('[CO6] two commits in flight are both written, in order', async () => {
+    const { store } = subject()
+    const one = following(slotA, await claimed(store, slotA, 1), { logs: [logOf(roomA, 1, ['k1'])] })
+    const two = following(slotA, one.value, { logs: [logOf(roomA, 2, ['k2'])] })
+    const replies = await Promise.all([store.slots.commit(lane, [one.commit]), store.slots.commit(lane, [two.commit])])
+    expect(replies.map((reply) => reply.statuses)).toEqual([['ok'], ['ok']])
+    expect(await storedValue(store, slotA)).toEqual(two.value)
+  })
+
+  it('[CO7] the same n under another token is a conflict and writes nothing', async () => {
+    const { store } = subject()
+    const value = await claimed(store, slotA, 1)
+    const mine = following(slotA, value, { token: 'tA', logs: [logOf(roomA, 1, ['k1'])] })
+    const twin = following(slotA, value, { token: 'tB', logs: [logOf(roomA, 1, ['k2'])] })
+    await commitOk(store, lane, mine.commit)
+    const reply = await store.slots.commit(lane, [twin.commit])
+    expect(reply.statuses).toEqual(['conflict'])
+    const afterTwin = following(slotA, twin.value)
+    expect((await store.slots.commit(lane, [afterTwin.commit])).statuses).toEqual(['conflict'])
+    expect(await keysIn(store, roomA)).toEqual(['k1'])
+    expect(await storedValue(store, slotA)).toEqual(mine.value)
+  })
+
+  it('[CO7] a slot without a value, or under a lower epoch, is unclaimed', async () => {
+    const { store } = subject()
+    const a = await claimed(store, slotA, 1)
+    const reply = await store.slots.commit(lane, [following(slotA, { ...a, epoch: 2 }).commit, following(slotB, a).commit])
+    expect(reply.statuses).toEqual(['unclaimed', 'unclaimed'])
+  })
+
+  it('[CO7] a prefix is compared to its end: owner and token of which one begins with the other differ', async () => {
+    const { store } = subject()
+    const value = await claimed(store, slotA, 1, { owner: 'w1#ab' })
+    expect((await store.slots.commit(lane, [following(slotA, { ...value, owner: 'w1#a' }).commit])).statuses).toEqual(['fenced'])
+    const one = following(slotA, value, { token: 't12' })
+    await commitOk(store, lane, one.commit)
+    expect((await store.slots.commit(lane, [following(slotA, { ...one.value, token: 't1' }).commit])).statuses).toEqual(['conflict'])
+  })
+
+  it('[CO8] an outbox that does not exist is reported, not created; the commit is written', async () => {
+    const { store } = subject()
+    await store.outboxes.open(lane, edge)
+    const value = await claimed(store, slotA, 1)
+    const outs = new Map([
+      ['gone#a', out('1.1', 1, 'k1')],
+      [edge, out('1.1', 1, 'k1')],
+    ])
+    const reply = await commitOk(store, lane, following(slotA, value, { logs: [logOf(roomA, 1, ['k1'])], outs }).commit)
+    expect(reply.missing).toEqual(['gone#a'])
+    expect(await store.outboxes.read(lane, 'gone#a', '0-0', { blockMs: 1, count: 1, signal: new AbortController().signal })).toMatchObject({ exists: false })
+    expect(await told(store, lane, edge)).toHaveLength(1)
+    expect(await keysIn(store, roomA)).toEqual(['k1'])
+  })
+
+  it('[CO9] what several slots of a commit tell one boot arrives whole', async () => {
+    const { store } = subject()
+    await store.outboxes.open(lane, edge)
+    const a = following(slotA, await claimed(store, slotA, 1), { outs: new Map([[edge, encodeOut({ type: 'rewind', slot: slotA, generation: 1, from: 1 })]]) })
+    const b = following(slotB, await claimed(store, slotB, 1), { outs: new Map([[edge, encodeOut({ type: 'rewind', slot: slotB, generation: 1, from: 1 })]]) })
+    await commitOk(store, lane, a.commit, b.commit)
+    expect(await told(store, lane, edge)).toMatchObject([{ slot: slotA }, { slot: slotB }])
+  })
+
+  it('[CO10] interest is switched on and off per room and boot, and listed per slot', async () => {
+    const { store } = subject()
+    const on = (room: string, boot: string) => ({ room, boot, on: true })
+    const one = following(slotA, await claimed(store, slotA, 1), { interest: [on(roomA, 'e1#a'), on(roomA, 'e2#a'), on(roomIn(slotA, 1), 'e1#a')] })
+    const b = following(slotB, await claimed(store, slotB, 1), { interest: [on(roomB, 'e1#a')] })
+    await commitOk(store, lane, one.commit, b.commit)
+    const off = [{ room: roomA, boot: 'e1#a', on: false }, { room: roomIn(slotA, 2), boot: 'e1#a', on: false }]
+    await commitOk(store, lane, following(slotA, one.value, { interest: off }).commit)
+    const listed = await store.rooms.interest(slotA)
+    expect(listed).toHaveLength(2)
+    expect(listed).toEqual(expect.arrayContaining([{ room: roomA, boot: 'e2#a' }, { room: roomIn(slotA, 1), boot: 'e1#a' }]))
+    expect(await store.rooms.interest(slotB)).toEqual([{ room: roomB, boot: 'e1#a' }])
+  })
+
+  it('[CO11] texts of any characters come back as they were', async () => {
+    const { store } = subject()
+    const key = 'ключ-"☃"-\u{1F600}|,=\\'
+    const value = await claimed(store, slotA, 1)
+    await commitOk(store, lane, following(slotA, value, { logs: [logOf(roomA, 1, [key])] }).commit)
+    expect(await keysIn(store, roomA)).toEqual([key])
+  })
+}

@@ -1,0 +1,96 @@
+import { decodeLog, encodeOut, US } from '@flotilla/core/entry'
+import type { LogEntry } from '@flotilla/core/entry'
+import { laneOf } from '@flotilla/core/slot'
+import type { InputStreams, Outboxes, RoomLogs, StreamEntry } from '../port.ts'
+import type { Keys } from './keys.ts'
+import { deadLetter } from './lua/dead-letter.ts'
+import { openOutbox } from './lua/open-outbox.ts'
+import type { Topology } from './topology.ts'
+
+export function redisInputs(topology: Topology, keys: Keys): InputStreams {
+  const nameOf = (lane: number): string => `in:${lane}`
+  return {
+    append: async (slot, body) => {
+      await topology.lane(laneOf(slot, keys.lanes)).command('XADD', [keys.input(slot), '*', 'b', body])
+    },
+    read: async (lane, cursors, { blockMs, count, signal }) => {
+      const bySlot = new Map([...cursors.keys()].map((slot) => [keys.input(slot), slot]))
+      const args = ['COUNT', count, 'STREAMS', ...bySlot.keys(), ...cursors.values()]
+      const found = new Map<number, readonly StreamEntry[]>()
+      for (const [key, entries] of streamsOf(await topology.lane(lane).read(nameOf(lane), args, { blockMs, signal }))) {
+        const slot = bySlot.get(key)
+        if (slot !== undefined) found.set(slot, entries)
+      }
+      return found
+    },
+    wake: (lane) => topology.lane(lane).wake(nameOf(lane)),
+    deadLetter: async (slot, entry, reason) => {
+      const lane = laneOf(slot, keys.lanes)
+      await topology.lane(lane).script(deadLetter, [keys.dead(lane)], [slot, entry.id, reason, entry.body])
+    },
+  }
+}
+
+export function redisOutboxes(topology: Topology, keys: Keys): Outboxes {
+  return {
+    open: async (lane, boot) => {
+      await topology.lane(lane).script(openOutbox, [keys.outbox(lane, boot)], [encodeOut({ type: 'boot' })])
+    },
+    read: async (lane, boot, after, { blockMs, count, signal }) => {
+      const node = topology.lane(lane)
+      const key = keys.outbox(lane, boot)
+      const reply = await node.read(`out:${lane}`, ['COUNT', count, 'STREAMS', key, after], { blockMs, signal })
+      const entries = streamsOf(reply)[0]?.[1] ?? []
+      if (entries.length > 0 || signal.aborted) return { exists: true, entries }
+      // A read that waits for a stream is not told when the stream is removed, so it is looked for.
+      return { exists: (await node.command('EXISTS', [key])) === 1, entries }
+    },
+    trim: async (lane, boot, through) => {
+      await topology.lane(lane).command('XTRIM', [keys.outbox(lane, boot), 'MINID', idAfter(through)])
+    },
+    remove: async (boot) => {
+      const lanes = Array.from({ length: keys.lanes }, (_, lane) => lane)
+      await Promise.all(lanes.map((lane) => topology.lane(lane).command('UNLINK', [keys.outbox(lane, boot)])))
+    },
+  }
+}
+
+export function redisRooms(topology: Topology, keys: Keys): RoomLogs {
+  const of = (room: string) => topology.lane(keys.laneOfRoom(room))
+  return {
+    range: async (room, after, limit) =>
+      entriesOf(await of(room).command('XRANGE', [keys.log(room), `${after + 1}-0`, '+', 'COUNT', limit])),
+    tail: async (room, before, limit) => {
+      const end = before === Infinity ? '+' : `(${before}-0`
+      return entriesOf(await of(room).command('XREVRANGE', [keys.log(room), end, '-', 'COUNT', limit]))
+    },
+    interest: async (slot) => {
+      const fields = await topology.lane(laneOf(slot, keys.lanes)).command('HKEYS', [keys.interest(slot)])
+      return (fields as string[]).map((field) => {
+        const at = field.lastIndexOf(US)
+        return { room: field.slice(0, at), boot: field.slice(at + 1) }
+      })
+    },
+  }
+}
+
+type RawEntry = [id: string, fields: string[]]
+
+function streamsOf(reply: unknown): [key: string, entries: StreamEntry[]][] {
+  const streams = (reply ?? []) as [string, RawEntry[]][]
+  return streams.map(([key, entries]) => [key, entries.map(([id, fields]) => ({ id, body: fields[1] ?? '' }))])
+}
+
+function entriesOf(reply: unknown): LogEntry[] {
+  const entries: LogEntry[] = []
+  for (const [, fields] of reply as RawEntry[]) {
+    const entry = decodeLog(fields[1] ?? '')
+    if (entry !== undefined) entries.push(entry)
+  }
+  return entries
+}
+
+function idAfter(id: string): string {
+  const dash = id.indexOf('-')
+  return `${id.slice(0, dash)}-${Number(id.slice(dash + 1)) + 1}`
+}

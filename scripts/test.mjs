@@ -1,0 +1,55 @@
+// Runs the test projects one after the other (together they would starve each other of processor time) and sums their
+// reports into out/tests.json: { passed, failed }. A project that ends without a report, or badly without a failed
+// test, is one failure. `node scripts/test.mjs unit redis` runs only these.
+import { spawnSync } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+
+/** Seconds after which a project is ended; together below the 25 minutes that all of `.ci/run` may take. */
+const limits = { unit: 180, redis: 300, sim: 360, e2e: 480 }
+
+function runProject(name) {
+  const report = `out/tests-${name}.json`
+  rmSync(report, { force: true })
+  console.log(`\n== tests: ${name}`)
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+  const { status } = spawnSync(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', '--project', name, ...reporters], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+    timeout: limits[name] * 1_000,
+    killSignal: 'SIGKILL',
+  })
+  if (status === null) console.log(`== ${name} was ended after ${limits[name]} s`)
+  const { passed, failed } = count(report)
+  return { passed, failed: status !== 0 && failed === 0 ? 1 : failed }
+}
+
+function count(report) {
+  let read
+  try {
+    read = JSON.parse(readFileSync(report, 'utf8'))
+  } catch {
+    return { passed: 0, failed: 0 }
+  }
+  // A file that could not be loaded has no tests at all.
+  const broken = read.testResults.filter((file) => file.status === 'failed' && file.assertionResults.length === 0)
+  return { passed: read.numPassedTests, failed: read.numFailedTests + broken.length }
+}
+
+const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(limits)
+const unknown = names.filter((name) => limits[name] === undefined)
+if (unknown.length > 0) {
+  console.error(`no such project: ${unknown.join(', ')}; there are ${Object.keys(limits).join(', ')}`)
+  process.exit(2)
+}
+mkdirSync('out', { recursive: true })
+rmSync('out/tests.json', { force: true })
+const totals = { passed: 0, failed: 0 }
+const lines = []
+for (const name of names) {
+  const { passed, failed } = runProject(name)
+  totals.passed += passed
+  totals.failed += failed
+  lines.push(`${name}: ${passed} passed, ${failed} failed`)
+}
+writeFileSync('out/tests.json', `${JSON.stringify(totals)}\n`)
+console.log(`\n${lines.join('\n')}`)
+process.exit(totals.failed === 0 ? 0 : 1)
