@@ -29,7 +29,11 @@ for (let slot = 0; slot < slots; slot += 1) {
   const reply = await store.slots.claim({ slot, epoch: 1, owner: 'shard-1#boot', confirmed: 0, boots: [] })
   values.push(parseSlotValue(reply.value))
 }
-const rooms = Array.from({ length: roomCount }, (_, i) => ({ name: `public:room-${i}`, slot: slotOf(`public:room-${i}`, slots), head: 0 }))
+const rooms = Array.from({ length: roomCount }, (_, i) => ({
+  name: `public:room-${i}`,
+  slot: slotOf(`public:room-${i}`, slots),
+  head: 0,
+}))
 
 let made = 0
 /** As the worker composes it: one log entry per room, what the three edges are told, the slots' values. */
@@ -42,19 +46,42 @@ function compose() {
   }
   return [...bySlot].map(([slot, ofSlot]) => {
     const before = values[slot]
-    const value = { ...before, n: before.n + 1, token: `t${before.n}`, cursor: `${before.n}-0`, marks: new Map([['edge-0#boot', { generation: 1, k: before.n }]]) }
+    const value = {
+      ...before,
+      n: before.n + 1,
+      token: `t${before.n}`,
+      cursor: `${before.n}-0`,
+      marks: new Map([['edge-0#boot', { generation: 1, k: before.n }]]),
+    }
     values[slot] = value
     const logs = []
     const records = []
     for (const [room, count] of ofSlot) {
       const first = room.head + 1
       room.head += count
-      const messages = Array.from({ length: count }, () => ({ sender: 'alice', key: `key-${(made += 1)}`, options: '', tail }))
-      logs.push({ room: room.name, lastSeq: room.head, body: encodeLog({ inc: 1, tag: 1, first, timeMs: Date.now(), messages }), keepFromSeq: Math.max(1, room.head - 1_000) })
+      const messages = Array.from({ length: count }, () => ({
+        sender: 'alice',
+        key: `key-${(made += 1)}`,
+        options: '',
+        tail,
+      }))
+      logs.push({
+        room: room.name,
+        lastSeq: room.head,
+        body: encodeLog({ inc: 1, tag: 1, first, timeMs: Date.now(), messages }),
+        keepFromSeq: Math.max(1, room.head - 1_000),
+      })
       records.push(encodeOut({ type: 'events', room: room.name, epoch: '1.1', first, events: messages }))
     }
     const text = records.join('\u001e')
-    return { slot, expect: slotPrefix(before), value: formatSlotValue(value), logs, outs: new Map(boots.map((boot) => [boot, text])), interest: [] }
+    return {
+      slot,
+      expect: slotPrefix(before),
+      value: formatSlotValue(value),
+      logs,
+      outs: new Map(boots.map((boot) => [boot, text])),
+      interest: [],
+    }
   })
 }
 
@@ -83,7 +110,11 @@ async function run(forMs) {
   const took = (performance.now() - started) / 1_000
   const used = process.cpuUsage(node)
   return {
-    perCommit, slots, rooms: roomCount, outboxes, flights,
+    perCommit,
+    slots,
+    rooms: roomCount,
+    outboxes,
+    flights,
     messagesPerSecond: Math.round(messages / took),
     redisUsPerMessage: Number(((((await serverCpu()) - redis) * 1e6) / messages).toFixed(2)),
     nodeUsPerMessage: Number(((used.user + used.system) / messages).toFixed(2)),
@@ -92,10 +123,23 @@ async function run(forMs) {
 }
 
 function check(reply) {
-  if (reply.statuses.some((status) => status !== 'ok') || reply.missing.length > 0) throw new Error(JSON.stringify(reply))
+  if (reply.statuses.some((status) => status !== 'ok') || reply.missing.length > 0)
+    throw new Error(JSON.stringify(reply))
+}
+
+/** What composing alone costs: it is the worker's part, and in `nodeUsPerMessage`. */
+function composeUs() {
+  const [keptValues, keptHeads, commits] = [[...values], rooms.map((room) => room.head), 2_000]
+  const before = process.cpuUsage()
+  for (let i = 0; i < commits; i += 1) compose()
+  const used = process.cpuUsage(before)
+  values.splice(0, values.length, ...keptValues)
+  rooms.forEach((room, i) => (room.head = keptHeads[i]))
+  return Number(((used.user + used.system) / (commits * perCommit)).toFixed(2))
 }
 
 await run(1_000)
-console.log(JSON.stringify(await run(seconds * 1_000)))
+const composeUsPerMessage = composeUs()
+console.log(JSON.stringify({ ...(await run(seconds * 1_000)), composeUsPerMessage }))
 await store.close()
 await server.close()

@@ -1,7 +1,6 @@
 // What the benchmark runs: processes of the fleet and load processes, each on the core it is given.
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { freePort } from '@flotilla/node/testing/free-port'
 
@@ -93,9 +92,9 @@ export function startLoad(file, core, env = {}) {
         child.send(message)
       }),
     stop: async () => {
-      if (child.exitCode !== null) return
+      if (child.exitCode !== null || child.signalCode !== null) return
       const ended = once(child, 'exit')
-      child.kill('SIGKILL')
+      child.disconnect()
       await ended
     },
   }

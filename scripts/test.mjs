@@ -12,11 +12,15 @@ function runProject(name) {
   rmSync(report, { force: true })
   console.log(`\n== tests: ${name}`)
   const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
-  const { status } = spawnSync(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', '--project', name, ...reporters], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-    timeout: limits[name] * 1_000,
-    killSignal: 'SIGKILL',
-  })
+  const { status } = spawnSync(
+    process.execPath,
+    ['node_modules/vitest/vitest.mjs', 'run', '--project', name, ...reporters],
+    {
+      stdio: ['ignore', 'inherit', 'inherit'],
+      timeout: limits[name] * 1_000,
+      killSignal: 'SIGKILL',
+    },
+  )
   if (status === null) console.log(`== ${name} was ended after ${limits[name]} s`)
   const { passed, failed } = count(report)
   return { passed, failed: status !== 0 && failed === 0 ? 1 : failed }

@@ -13,7 +13,7 @@ const maxLines = 400
 
 /** Files that may be longer than 400 lines, and why. */
 const long: Readonly<Record<string, string>> = {
-  'LICENSE': 'a text of others',
+  LICENSE: 'a text of others',
   'docs/spec.md': 'one line per rule; all rules of the fleet in one place',
   'package-lock.json': 'made by npm',
   'services/ingest/openapi.json': 'generated from the code, for machines',
@@ -78,7 +78,10 @@ describe('the code', () => {
     const foreign = source
       .filter((path) => /^(packages|services)\//.test(path))
       .flatMap((path) => {
-        const imported = Array.from(bare(read(path)).matchAll(/\b(?:from|import)\s*\(?'([^']+)'/g), ([, name = '']) => name)
+        const imported = Array.from(
+          bare(read(path)).matchAll(/\b(?:from|import)\s*\(?'([^']+)'/g),
+          ([, name = '']) => name,
+        )
         const outside = imported.filter((name) => name.startsWith('.') && own(join(path, '..', name)) !== own(path))
         const services = imported.filter((name) => /^@flotilla\/(?:edge|shard|control|ingest)\b/.test(name))
         return [...outside, ...services].map((name) => `${path}: ${name}`)
@@ -100,7 +103,10 @@ describe('the documents', () => {
     const rules = new Set(list)
     expect(list.filter((id, i) => list.indexOf(id) !== i)).toEqual([])
     const tested = new Set<string>()
-    for (const title of found(files.filter((path) => isCode(path) && isTest(path)), /['"`]((?:\[[A-Z]{2}\d+(?:, ?[A-Z]{2}\d+)*\] ?)+)/g))
+    for (const title of found(
+      files.filter((path) => isCode(path) && isTest(path)),
+      /['"`]((?:\[[A-Z]{2}\d+(?:, ?[A-Z]{2}\d+)*\] ?)+)/g,
+    ))
       for (const [id] of title.matchAll(/[A-Z]{2}\d+/g)) tested.add(id)
     expect({ untested: missing(rules, tested), unknown: missing(tested, rules) }).toEqual({ untested: [], unknown: [] })
   })
@@ -120,17 +126,27 @@ describe('the documents', () => {
     const inCode = new Set<string>()
     for (const path of source.filter((each) => /^(packages\/node|services\/\w+)\/src\//.test(each)))
       for (const [, name = ''] of bare(read(path)).matchAll(/'(flotilla_[a-z0-9_]*[a-z0-9])'/g)) inCode.add(name)
-    const inPage = new Set(Array.from(read('docs/metrics.md').matchAll(/^\| `(flotilla_\w+)`/gm), ([, name = '']) => name))
+    const inPage = new Set(
+      Array.from(read('docs/metrics.md').matchAll(/^\| `(flotilla_\w+)`/gm), ([, name = '']) => name),
+    )
     expect(inCode.size).toBeGreaterThan(20)
-    expect({ undocumented: missing(inCode, inPage), gone: missing(inPage, inCode) }).toEqual({ undocumented: [], gone: [] })
+    expect({ undocumented: missing(inCode, inPage), gone: missing(inPage, inCode) }).toEqual({
+      undocumented: [],
+      gone: [],
+    })
   })
 
   test('[TD10] every command of README.md and CONTRIBUTING.md exists', () => {
-    const code = ['README.md', 'CONTRIBUTING.md'].flatMap((path) => read(path).match(/```[^]*?```|`[^`\n]+`/g) ?? []).join('\n')
-    const commands = (pattern: RegExp): Set<string> => new Set(Array.from(code.matchAll(pattern), ([, name = '']) => name))
+    const code = ['README.md', 'CONTRIBUTING.md']
+      .flatMap((path) => read(path).match(/```[^]*?```|`[^`\n]+`/g) ?? [])
+      .join('\n')
+    const commands = (pattern: RegExp): Set<string> =>
+      new Set(Array.from(code.matchAll(pattern), ([, name = '']) => name))
     const targets = found(['Makefile'], /^([a-z-]+):/gm)
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
-    const starts = files.flatMap((path) => (/^services\/\w+\/package\.json$/.test(path) ? [path.replace('/package.json', '')] : []))
+    const starts = files.flatMap((path) =>
+      /^services\/\w+\/package\.json$/.test(path) ? [path.replace('/package.json', '')] : [],
+    )
     expect(missing(commands(/\bmake ([a-z-]+)/g), targets)).toEqual([])
     expect(missing(commands(/\bnpm run (?:--silent )?([a-z:-]+)/g), new Set(Object.keys(scripts)))).toEqual([])
     expect(missing(commands(/\bnpm start -w (\S+?)`?$/gm), new Set(starts))).toEqual([])

@@ -57,7 +57,7 @@ export const maxInFlight = 256
 export const maxDataBytes = 1_000_000
 const encoder = new TextEncoder()
 
-export function randomKey(): string {
+function randomKey(): string {
   // randomUUID is there in secure contexts only; getRandomValues is everywhere.
   if (typeof crypto.randomUUID === 'function') return crypto.randomUUID()
   return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) => byte.toString(16).padStart(2, '0')).join('')

@@ -55,7 +55,7 @@ export function base64url(text: string): string {
   return btoa(bytes).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
 }
 
-export function socketUrl(url: string, carriage: Carriage, token: string): string {
+function socketUrl(url: string, carriage: Carriage, token: string): string {
   const base = url.replace(/^http/i, 'ws')
   if (carriage !== 'query') return base
   return `${base}${base.includes('?') ? '&' : '?'}token=${encodeURIComponent(token)}`

@@ -6,7 +6,7 @@ const event = (seq: number, message: string, epoch = '1.5'): ViewStep => ({ type
 const position = (seq: number, recovered: boolean, epoch = '1.5'): ViewStep => ({ type: 'position', epoch, seq, recovered })
 
 const good: History = {
-  acknowledged: [{ room: 'r', message: 'a', epoch: '1.5', seq: 1 }],
+  acknowledged: [{ room: 'r', message: 'a', epoch: '1.5', seq: 1, committed: true }],
   refused: [{ room: 'r', message: 'z' }],
   views: [
     { client: 'c1', room: 'r', steps: [position(0, true, '1.0.9'), position(0, true), event(1, 'a'), event(2, 'b')] },
@@ -25,6 +25,7 @@ describe('the checks of the simulator', () => {
   })
 
   it.each<[string, History]>([
+    ['early', { ...good, acknowledged: good.acknowledged.map((each) => ({ ...each, committed: false })) }],
     ['lost', log({ seq: 2, message: 'b' })],
     ['lost', { ...good, views: [], logs: new Map() }],
     ['phantom', log({ seq: 1, message: 'a' }, { seq: 2, message: 'z' })],

@@ -20,6 +20,8 @@ export interface Acknowledged {
   readonly message: string
   readonly epoch: string
   readonly seq: number
+  /** Whether, at that moment, a commit had put it there. */
+  readonly committed: boolean
 }
 /** A room's log at the end: `epoch` with the slot's inc at the end. */
 export interface RoomLog {
@@ -27,7 +29,7 @@ export interface RoomLog {
   readonly messages: readonly { readonly seq: number; readonly message: string }[]
 }
 /** What one client saw of one room, in order. */
-export interface View {
+interface View {
   readonly client: string
   readonly room: string
   readonly steps: readonly ViewStep[]
@@ -38,15 +40,22 @@ export type ViewStep =
   | { readonly type: 'position'; readonly epoch: string; readonly seq: number; readonly recovered: boolean }
 
 export interface Violation {
-  readonly check: 'lost' | 'phantom' | 'agreement' | 'contiguity' | 'duplicate' | 'single writer'
+  readonly check: 'early' | 'lost' | 'phantom' | 'agreement' | 'contiguity' | 'duplicate' | 'single writer'
   readonly detail: string
 }
 
 export function check(history: History): Violation[] {
-  return [...lost(history), ...phantoms(history), ...agreement(history), ...contiguity(history), ...duplicates(history), ...writers(history)]
+  return [...early(history), ...lost(history), ...phantoms(history), ...agreement(history), ...contiguity(history), ...duplicates(history), ...writers(history)]
 }
 
 const inc = (epoch: string): number => parseEpoch(epoch)?.inc ?? -1
+
+/** P1: a publish is acknowledged only after its commit. */
+function early({ acknowledged }: History): Violation[] {
+  return acknowledged
+    .filter(({ committed }) => !committed)
+    .map(({ room, message, epoch, seq }) => ({ check: 'early', detail: `${room}: ${message} was acknowledged at ${epoch}:${seq} before a commit had put it there` }))
+}
 
 /** P1: an acknowledged message is in the log, unless its continuity was lost, which the new inc tells. */
 function lost({ acknowledged, logs }: History): Violation[] {
@@ -78,17 +87,17 @@ function phantoms({ refused, logs, views }: History): Violation[] {
 function agreement({ acknowledged, views, logs }: History): Violation[] {
   const found: Violation[] = []
   const at = new Map<string, { message: string; who: string }>()
-  const claim = (room: string, epoch: string, seq: number, message: string, who: string): void => {
+  const claim = ({ room, epoch, seq, message }: Omit<Acknowledged, 'committed'>, who: string): void => {
     const life = parseEpoch(epoch)
     const key = `${room} ${life?.inc}.${life?.tag}:${seq}`
     const before = at.get(key)
     if (before === undefined) at.set(key, { message, who })
     else if (before.message !== message) found.push({ check: 'agreement', detail: `${key} is ${before.message} for ${before.who} and ${message} for ${who}` })
   }
-  for (const [room, log] of logs) for (const { seq, message } of log.messages) claim(room, log.epoch, seq, message, 'the log')
-  for (const { room, epoch, seq, message } of acknowledged) claim(room, epoch, seq, message, 'its publisher')
+  for (const [room, log] of logs) for (const { seq, message } of log.messages) claim({ room, epoch: log.epoch, seq, message }, 'the log')
+  for (const each of acknowledged) claim(each, 'its publisher')
   for (const view of views) {
-    for (const step of view.steps) if (step.type === 'event') claim(view.room, step.epoch, step.seq, step.message, view.client)
+    for (const step of view.steps) if (step.type === 'event') claim({ ...step, room: view.room }, view.client)
   }
   return found
 }

@@ -1,5 +1,6 @@
 import { accept, answered, createCursor, moveTo, positionOf } from '../src/cursor.ts'
 import type { Cursor } from '../src/cursor.ts'
+import { parseEpoch } from '../src/position.ts'
 import type { ClientFrame, Edge, ServerFrame, Session } from './edge.ts'
 import { see } from './record.ts'
 import type { World } from './world.ts'
@@ -110,7 +111,10 @@ export function startClient(world: World, name: string, options: { rooms: readon
     publish.frame = null
     if (outcome.type === 'committed') {
       waiting.delete(publish.message)
-      record.acknowledged.push({ room: publish.room, message: publish.message, epoch: outcome.epoch, seq: outcome.seq })
+      const { room, message } = publish
+      const { epoch, seq } = outcome
+      const committed = world.committed({ room, message, seq, tag: parseEpoch(epoch)?.tag ?? 0 })
+      record.acknowledged.push({ room, message, epoch, seq, committed })
       return
     }
     if (outcome.type === 'unknown') publish.uncertain = true

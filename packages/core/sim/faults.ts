@@ -104,7 +104,7 @@ export function planFaults(world: World, fleet: Fleet, [from, to]: readonly [num
   const { random, clock } = world.network
   const names = Object.keys(faults)
   const total = names.reduce((sum, name) => sum + (weights[name] ?? 1), 0)
-  for (let count = random.int(1, 5); count > 0; count -= 1) {
+  for (let count = random.int(2, 7); count > 0; count -= 1) {
     let at = random.next() * total
     const name = names.find((each) => (at -= weights[each] ?? 1) <= 0) ?? 'cut'
     clock.at(random.int(from, to), () => {

@@ -186,7 +186,11 @@ function connect(process: Process, network: Network, cuts: () => number): Connec
     }
     if (network.store.away) return fail('refused', sentAt + 1)
     lastCall = Math.max(lastCall, sentAt + 0.1 + random.next() * 3)
+    let arrived = false
     const execute = (): void => {
+      // A process that died may have had it still in its buffers.
+      if (!arrived && !process.alive && random.chance(0.5)) return
+      arrived = true
       if (network.store.away || network.store.server !== server) return fail('unknown', clock.now + 1)
       if (network.store.stalledUntil > clock.now) {
         // The caller has given up when it is executed after all.

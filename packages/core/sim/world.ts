@@ -1,5 +1,6 @@
 import type { Claim, ClaimReply, CommitReply, SlotCommit } from '../src/commit.ts'
 import { parseSlotValue, slotPrefix } from '../src/commit.ts'
+import { decodeLog } from '../src/entry.ts'
 import type { LogEntry } from '../src/entry.ts'
 import { StoreModel } from '../src/store-model.ts'
 import type { Snapshot } from '../src/store-model.ts'
@@ -21,6 +22,8 @@ export interface World {
   readonly record: Record
   readonly bug: Bug | undefined
   wallMs(): number
+  /** Whether a commit that put the message there was ever written. */
+  committed(place: { room: string; tag: number; seq: number; message: string }): boolean
   commit(lane: number, commits: readonly SlotCommit[]): CommitReply
   claim(claim: Claim): ClaimReply
   append(slot: number, body: string): void
@@ -63,6 +66,7 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
   /** Of the server's clock, by which it numbers input: a replica's may be behind. */
   let skewMs = 0
   const replicas: Snapshot[] = []
+  const committed = new Set<string>()
   const copy = (): void => {
     if (world.quiet) return
     replicas.push(store.snapshot())
@@ -82,6 +86,7 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
     record,
     bug,
     wallMs,
+    committed: ({ room, tag, seq, message }) => committed.has(`${room} ${tag}:${seq} ${message}`),
     quiet: false,
     gaps: 0,
     log: (text) => log?.(`${network.clock.now.toFixed(1).padStart(9)} ${text}`),
@@ -100,6 +105,7 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
       const reply = store.commit(lane, written, wallMs())
       for (const [i, each] of commits.entries()) world.log(`commit ${each.value.split('|').slice(0, 4).join('|')} of slot ${each.slot}: ${reply.statuses[i]} ${each.interest.map((change) => `${change.on ? '+' : '-'}${change.room} ${change.boot}`).join()} ${each.logs.map((log) => `${log.room}:${log.lastSeq}`).join()}`)
       network.wake(`out ${lane}`)
+      if (reply.statuses.every((status) => status === 'ok')) for (const each of commits) note(each)
       const after = store.values(lane, commits.map((commit) => commit.slot)).values
       for (const { slot } of commits) {
         const text = after.get(slot)
@@ -135,7 +141,7 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
       store.restore(replica)
       if (slotsStored(store) < claimed) world.firstClaimLost = true
       nextRun()
-      skewMs = network.random.int(-4_000, 1_000)
+      skewMs = network.random.int(-60_000, 1_000)
       record.applied.push('regress')
       replicas.splice(replicas.indexOf(replica) + 1)
       network.cut()
@@ -148,6 +154,12 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
       replicas.push(store.snapshot())
       wakeReaders()
     },
+  }
+  function note({ logs }: SlotCommit): void {
+    for (const { room, body } of logs) {
+      const entry = decodeLog(body)
+      entry?.messages.forEach((message, i) => committed.add(`${room} ${entry.tag}:${entry.first + i} ${message.tail}`))
+    }
   }
   function wakeReaders(): void {
     for (let lane = 0; lane < shape.lanes; lane += 1) {

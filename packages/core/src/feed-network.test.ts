@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, it } from 'vitest'
-import type { LogEntry, OutRecord } from './entry.ts'
+import type { LogEntry } from './entry.ts'
 import { createFeed, isForgotten, needsTick, stepFeed } from './feed.ts'
 import type { FeedEffect, FeedInput, FeedRecord, Since } from './feed-state.ts'
 import { formatEpoch, parseEpoch } from './position.ts'
@@ -322,6 +322,5 @@ it('the model says what it must: a record is of the room', () => {
   world.join(pick(world, 0), null)
   world.answer()
   world.publish(2)
-  const records: OutRecord[] = [...world.outbox]
-  expect(records.map((record) => record.type)).toEqual(['interest', 'events'])
+  expect(world.outbox.map((record) => record.type)).toEqual(['interest', 'events'])
 })

@@ -121,7 +121,8 @@ async function fetchKeys(url: URL, timeoutMs: number, signal: AbortSignal | unde
 async function readBounded(response: Response): Promise<string> {
   const chunks: Uint8Array[] = []
   let bytes = 0
-  for await (const chunk of response.body ?? []) {
+  const body: AsyncIterable<Uint8Array> | Iterable<Uint8Array> = response.body ?? []
+  for await (const chunk of body) {
     bytes += chunk.byteLength
     if (bytes > maxSetBytes) throw new Error(`the JWK set is larger than ${maxSetBytes} bytes`)
     chunks.push(chunk)

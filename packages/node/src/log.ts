@@ -142,7 +142,7 @@ function cleanValue(value: unknown, depth: number, budget: Budget): unknown {
 
 function cleanNested(value: object, depth: number, budget: Budget): unknown {
   if (value instanceof Error) return cleanError(value, depth, budget)
-  if (value instanceof Map) return cleanObject(Object.fromEntries(value), depth, budget)
+  if (value instanceof Map) return cleanObject(Object.fromEntries<unknown>(value), depth, budget)
   if (value instanceof Set || Array.isArray(value)) {
     const clean: unknown[] = []
     for (const item of value) {

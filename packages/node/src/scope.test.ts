@@ -192,7 +192,7 @@ describe('scope', () => {
     scope.loop('busy', async () => {})
     const fired = gate()
     scope.after(1, () => fired.open())
-    await fired.opened
+    expect(await fired.opened).toBeUndefined()
     await scope.close()
   })
 

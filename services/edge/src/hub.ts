@@ -164,7 +164,7 @@ export function createHub(deps: HubDeps): Hub {
     const subscriber: Subscriber = { id, connection, filter: effect.filter, live: false, gate: [], lagging: false }
     room.subscribers.set(id, subscriber)
     let own = byConnection.get(connection)
-    if (own === undefined) byConnection.set(connection, (own = new Map()))
+    if (own === undefined) byConnection.set(connection, (own = new Map<string, { room: Room; subscriber: Subscriber }>()))
     own.set(effect.room, { room, subscriber })
     // In a turn of its own: the session is still in the step that asked for this.
     queueMicrotask(() => {

@@ -1,6 +1,17 @@
 import { expect, it } from 'vitest'
 import { parseSlotValue, slotPrefix } from '@flotilla/core/commit'
-import { claim, claimed, commitOk, following, keysIn, logEntry, logOf, roomIn, storedValue, told } from './contract-kit.ts'
+import {
+  claim,
+  claimed,
+  commitOk,
+  following,
+  keysIn,
+  logEntry,
+  logOf,
+  roomIn,
+  storedValue,
+  told,
+} from './contract-kit.ts'
 import type { ContractSubject } from './contract-kit.ts'
 
 const lane = 0
@@ -44,7 +55,14 @@ function claimRules(subject: () => ContractSubject): void {
     expect(reply.ok).toBe(true)
     expect(reply).not.toHaveProperty('before')
     expect(await storedValue(store, slotA)).toEqual({
-      epoch: 5, owner: 'w1#a', n: 1, token: 'c5', inc: 5, run: reply.run, cursor: '0-0', marks: new Map(),
+      epoch: 5,
+      owner: 'w1#a',
+      n: 1,
+      token: 'c5',
+      inc: 5,
+      run: reply.run,
+      cursor: '0-0',
+      marks: new Map(),
     })
   })
 
@@ -62,13 +80,25 @@ function claimRules(subject: () => ContractSubject): void {
 
   it('[CL3] a claim keeps cursor and marks and advances n, so that no commit in flight matches any more', async () => {
     const { store } = subject()
-    const marks = new Map([['e1#a', { generation: 1, k: 9 }], ['e2#b', { generation: 3, k: 1 }]])
+    const marks = new Map([
+      ['e1#a', { generation: 1, k: 9 }],
+      ['e2#b', { generation: 3, k: 1 }],
+    ])
     const one = following(slotA, await claimed(store, slotA, 1), { cursor: '17-3', marks })
     await commitOk(store, lane, one.commit)
     const reply = await claim(store, slotA, 2, { owner: 'w2#b', confirmed: 1 })
     expect(reply).toMatchObject({ ok: true, before: slotPrefix(one.value) })
-    expect(await storedValue(store, slotA)).toMatchObject({ owner: 'w2#b', n: one.value.n + 1, token: 'c2', inc: 1, cursor: '17-3', marks })
-    const late = await store.slots.commit(lane, [following(slotA, one.value, { logs: [logOf(roomA, 1, ['k1'])] }).commit])
+    expect(await storedValue(store, slotA)).toMatchObject({
+      owner: 'w2#b',
+      n: one.value.n + 1,
+      token: 'c2',
+      inc: 1,
+      cursor: '17-3',
+      marks,
+    })
+    const late = await store.slots.commit(lane, [
+      following(slotA, one.value, { logs: [logOf(roomA, 1, ['k1'])] }).commit,
+    ])
     expect(late.statuses).toEqual(['fenced'])
     expect(await keysIn(store, roomA)).toEqual([])
   })
@@ -124,8 +154,13 @@ function claimRules(subject: () => ContractSubject): void {
     await claim(store, slotA, 2, { boots, confirmed: 1 })
     for (const boot of boots.slice(0, 2)) expect(await told(store, lane, boot)).toEqual([])
     await claim(store, slotA, 5, { boots, confirmed: 3 })
-    for (const boot of boots.slice(0, 2)) expect(await told(store, lane, boot)).toEqual([{ type: 'reset', slot: slotA, inc: 5 }])
-    const gone = await store.outboxes.read(lane, 'gone#c', '0-0', { blockMs: 1, count: 1, signal: new AbortController().signal })
+    for (const boot of boots.slice(0, 2))
+      expect(await told(store, lane, boot)).toEqual([{ type: 'reset', slot: slotA, inc: 5 }])
+    const gone = await store.outboxes.read(lane, 'gone#c', '0-0', {
+      blockMs: 1,
+      count: 1,
+      signal: new AbortController().signal,
+    })
     expect(gone.exists).toBe(false)
   })
 }
@@ -135,9 +170,26 @@ function vouchRules(subject: () => ContractSubject): void {
     const { store } = subject()
     const a = await claimed(store, slotA, 1)
     const b = await claimed(store, slotB, 1)
-    expect((await store.slots.vouch(lane, new Map([[slotA, slotPrefix(a)], [slotB, slotPrefix(b)]]))).statuses).toEqual(['ok', 'ok'])
+    expect(
+      (
+        await store.slots.vouch(
+          lane,
+          new Map([
+            [slotA, slotPrefix(a)],
+            [slotB, slotPrefix(b)],
+          ]),
+        )
+      ).statuses,
+    ).toEqual(['ok', 'ok'])
     await claimed(store, slotB, 2, { owner: 'w2#b' })
-    const mixed = await store.slots.vouch(lane, new Map([[slotA, slotPrefix(a)], [slotB, slotPrefix(b)], [6, slotPrefix(a)]]))
+    const mixed = await store.slots.vouch(
+      lane,
+      new Map([
+        [slotA, slotPrefix(a)],
+        [slotB, slotPrefix(b)],
+        [6, slotPrefix(a)],
+      ]),
+    )
     expect(mixed.statuses).toEqual(['ok', 'fenced', 'unclaimed'])
     expect(await storedValue(store, slotA)).toEqual(a)
   })

@@ -10,7 +10,13 @@ const [slotA, slotB] = [0, 3]
 const roomA = roomIn(slotA)
 const roomB = roomIn(slotB)
 const out = (epoch: string, first: number, key: string): string =>
-  encodeOut({ type: 'events', room: roomA, epoch, first, events: [{ options: '', tail: `"event":"e","data":"${key}"` }] })
+  encodeOut({
+    type: 'events',
+    room: roomA,
+    epoch,
+    first,
+    events: [{ options: '', tail: `"event":"e","data":"${key}"` }],
+  })
 
 export function commitContract(subject: () => ContractSubject): void {
   it('[CO1] a commit writes logs, outboxes, interest and the value as one', async () => {
@@ -56,12 +62,16 @@ export function commitContract(subject: () => ContractSubject): void {
     const { store } = subject()
     await store.outboxes.open(lane, edge)
     const value = await claimed(store, slotA, 1)
-    const { commit, value: next } = following(slotA, value, { logs: [logOf(roomA, 1, ['k1'])], outs: new Map([[edge, out('1.1', 1, 'k1')]]) })
+    const { commit, value: next } = following(slotA, value, {
+      logs: [logOf(roomA, 1, ['k1'])],
+      outs: new Map([[edge, out('1.1', 1, 'k1')]]),
+    })
     await commitOk(store, lane, commit)
     await commitOk(store, lane, commit)
     expect(await keysIn(store, roomA)).toEqual(['k1'])
     expect(await storedValue(store, slotA)).toEqual(next)
-    for (const record of await told(store, lane, edge)) expect(record).toMatchObject({ type: 'events', epoch: '1.1', first: 1 })
+    for (const record of await told(store, lane, edge))
+      expect(record).toMatchObject({ type: 'events', epoch: '1.1', first: 1 })
   })
 
   it('[CO3] a commit is recognised after a later one of its owner too', async () => {
@@ -106,7 +116,10 @@ export function commitContract(subject: () => ContractSubject): void {
     const value = await claimed(store, slotA, 1)
     const log = logOf(roomA, 1, ['k1', 'k2'])
     const text = out('1.1', 1, 'k1')
-    const { commit, value: next } = following(slotA, value, { logs: [log, logOf(roomIn(slotA, 1), 1, ['x'])], outs: new Map([[edge, text]]) })
+    const { commit, value: next } = following(slotA, value, {
+      logs: [log, logOf(roomIn(slotA, 1), 1, ['x'])],
+      outs: new Map([[edge, text]]),
+    })
     await writeHalf(roomA, log.lastSeq, log.body, { lane, boot: edge, text })
     expect(await storedValue(store, slotA)).toEqual(value)
     await commitOk(store, lane, commit)
@@ -163,17 +176,24 @@ export function commitContract(subject: () => ContractSubject): void {
   it('[CO7] a slot without a value, or under a lower epoch, is unclaimed', async () => {
     const { store } = subject()
     const a = await claimed(store, slotA, 1)
-    const reply = await store.slots.commit(lane, [following(slotA, { ...a, epoch: 2 }).commit, following(slotB, a).commit])
+    const reply = await store.slots.commit(lane, [
+      following(slotA, { ...a, epoch: 2 }).commit,
+      following(slotB, a).commit,
+    ])
     expect(reply.statuses).toEqual(['unclaimed', 'unclaimed'])
   })
 
   it('[CO7] a prefix is compared to its end: owner and token of which one begins with the other differ', async () => {
     const { store } = subject()
     const value = await claimed(store, slotA, 1, { owner: 'w1#ab' })
-    expect((await store.slots.commit(lane, [following(slotA, { ...value, owner: 'w1#a' }).commit])).statuses).toEqual(['fenced'])
+    expect((await store.slots.commit(lane, [following(slotA, { ...value, owner: 'w1#a' }).commit])).statuses).toEqual([
+      'fenced',
+    ])
     const one = following(slotA, value, { token: 't12' })
     await commitOk(store, lane, one.commit)
-    expect((await store.slots.commit(lane, [following(slotA, { ...one.value, token: 't1' }).commit])).statuses).toEqual(['conflict'])
+    expect((await store.slots.commit(lane, [following(slotA, { ...one.value, token: 't1' }).commit])).statuses).toEqual(
+      ['conflict'],
+    )
   })
 
   it('[CO8] an outbox that does not exist is reported, not created; the commit is written', async () => {
@@ -186,7 +206,9 @@ export function commitContract(subject: () => ContractSubject): void {
     ])
     const reply = await commitOk(store, lane, following(slotA, value, { logs: [logOf(roomA, 1, ['k1'])], outs }).commit)
     expect(reply.missing).toEqual(['gone#a'])
-    expect(await store.outboxes.read(lane, 'gone#a', '0-0', { blockMs: 1, count: 1, signal: new AbortController().signal })).toMatchObject({ exists: false })
+    expect(
+      await store.outboxes.read(lane, 'gone#a', '0-0', { blockMs: 1, count: 1, signal: new AbortController().signal }),
+    ).toMatchObject({ exists: false })
     expect(await told(store, lane, edge)).toHaveLength(1)
     expect(await keysIn(store, roomA)).toEqual(['k1'])
   })
@@ -194,8 +216,12 @@ export function commitContract(subject: () => ContractSubject): void {
   it('[CO9] what several slots of a commit tell one boot arrives whole', async () => {
     const { store } = subject()
     await store.outboxes.open(lane, edge)
-    const a = following(slotA, await claimed(store, slotA, 1), { outs: new Map([[edge, encodeOut({ type: 'rewind', slot: slotA, generation: 1, from: 1 })]]) })
-    const b = following(slotB, await claimed(store, slotB, 1), { outs: new Map([[edge, encodeOut({ type: 'rewind', slot: slotB, generation: 1, from: 1 })]]) })
+    const a = following(slotA, await claimed(store, slotA, 1), {
+      outs: new Map([[edge, encodeOut({ type: 'rewind', slot: slotA, generation: 1, from: 1 })]]),
+    })
+    const b = following(slotB, await claimed(store, slotB, 1), {
+      outs: new Map([[edge, encodeOut({ type: 'rewind', slot: slotB, generation: 1, from: 1 })]]),
+    })
     await commitOk(store, lane, a.commit, b.commit)
     expect(await told(store, lane, edge)).toMatchObject([{ slot: slotA }, { slot: slotB }])
   })
@@ -203,14 +229,24 @@ export function commitContract(subject: () => ContractSubject): void {
   it('[CO10] interest is switched on and off per room and boot, and listed per slot', async () => {
     const { store } = subject()
     const on = (room: string, boot: string) => ({ room, boot, on: true })
-    const one = following(slotA, await claimed(store, slotA, 1), { interest: [on(roomA, 'e1#a'), on(roomA, 'e2#a'), on(roomIn(slotA, 1), 'e1#a')] })
+    const one = following(slotA, await claimed(store, slotA, 1), {
+      interest: [on(roomA, 'e1#a'), on(roomA, 'e2#a'), on(roomIn(slotA, 1), 'e1#a')],
+    })
     const b = following(slotB, await claimed(store, slotB, 1), { interest: [on(roomB, 'e1#a')] })
     await commitOk(store, lane, one.commit, b.commit)
-    const off = [{ room: roomA, boot: 'e1#a', on: false }, { room: roomIn(slotA, 2), boot: 'e1#a', on: false }]
+    const off = [
+      { room: roomA, boot: 'e1#a', on: false },
+      { room: roomIn(slotA, 2), boot: 'e1#a', on: false },
+    ]
     await commitOk(store, lane, following(slotA, one.value, { interest: off }).commit)
     const listed = await store.rooms.interest(slotA)
     expect(listed).toHaveLength(2)
-    expect(listed).toEqual(expect.arrayContaining([{ room: roomA, boot: 'e2#a' }, { room: roomIn(slotA, 1), boot: 'e1#a' }]))
+    expect(listed).toEqual(
+      expect.arrayContaining([
+        { room: roomA, boot: 'e2#a' },
+        { room: roomIn(slotA, 1), boot: 'e1#a' },
+      ]),
+    )
     expect(await store.rooms.interest(slotB)).toEqual([{ room: roomB, boot: 'e1#a' }])
   })
 

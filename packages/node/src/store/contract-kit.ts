@@ -1,6 +1,14 @@
 import { expect } from 'vitest'
 import { formatSlotValue, parseSlotValue, slotPrefix } from '@flotilla/core/commit'
-import type { ClaimReply, CommitReply, InterestChange, LogAppend, Mark, SlotCommit, SlotValue } from '@flotilla/core/commit'
+import type {
+  ClaimReply,
+  CommitReply,
+  InterestChange,
+  LogAppend,
+  Mark,
+  SlotCommit,
+  SlotValue,
+} from '@flotilla/core/commit'
 import { decodeOut, encodeLog } from '@flotilla/core/entry'
 import type { LogEntry, OutRecord } from '@flotilla/core/entry'
 import type { Member, Plan } from '@flotilla/core/plan'
@@ -14,7 +22,12 @@ export const contractShape = { slots: 16, lanes: 3 } as const
 export interface ContractSubject {
   readonly store: Store
   /** Writes what a commit that was cut short would have left behind: an entry of a log, and one of an outbox. */
-  writeHalf(room: string, lastSeq: number, body: string, out: { readonly lane: number; readonly boot: string; readonly text: string }): Promise<void>
+  writeHalf(
+    room: string,
+    lastSeq: number,
+    body: string,
+    out: { readonly lane: number; readonly boot: string; readonly text: string },
+  ): Promise<void>
   deadLetters(lane: number): Promise<readonly { readonly body: string; readonly reason: string }[]>
   /**
    * Remembers what lane 0 has now. Resolves with what brings a store back to it, under another run, as a fail-over to a
@@ -54,7 +67,11 @@ export interface Change {
 }
 
 /** The commit that follows `from`, and the value it leaves. */
-export function following(slot: number, from: SlotValue, change: Change = {}): { commit: SlotCommit; value: SlotValue } {
+export function following(
+  slot: number,
+  from: SlotValue,
+  change: Change = {},
+): { commit: SlotCommit; value: SlotValue } {
   const n = from.n + 1
   const value: SlotValue = {
     ...from,
@@ -89,7 +106,12 @@ export function logOf(room: string, first: number, keys: readonly string[], keep
   return { room, lastSeq: first + keys.length - 1, body: encodeLog(logEntry(first, keys)), keepFromSeq }
 }
 
-export async function claimed(store: Store, slot: number, epoch: number, more: { owner?: string; confirmed?: number } = {}): Promise<SlotValue> {
+export async function claimed(
+  store: Store,
+  slot: number,
+  epoch: number,
+  more: { owner?: string; confirmed?: number } = {},
+): Promise<SlotValue> {
   const reply = await claim(store, slot, epoch, more)
   if (!reply.ok) throw new Error(`slot ${slot} is not claimed: ${reply.value}`)
   return parseSlotValue(reply.value)
@@ -104,7 +126,14 @@ export interface ClaimOptions {
 
 export function claim(store: Store, slot: number, epoch: number, options: ClaimOptions = {}): Promise<ClaimReply> {
   const { owner = 'w1#a', confirmed = 0, holdsAfter, boots = [] } = options
-  return store.slots.claim({ slot, epoch, owner, confirmed, boots, ...(holdsAfter === undefined ? {} : { holdsAfter }) })
+  return store.slots.claim({
+    slot,
+    epoch,
+    owner,
+    confirmed,
+    boots,
+    ...(holdsAfter === undefined ? {} : { holdsAfter }),
+  })
 }
 
 /** Commits and expects that it is written. */
@@ -150,5 +179,9 @@ export function member(boot: string, beat = 1, role: Member['role'] = 'edge'): M
 }
 
 export function planOf(version: number, worker = 'w1#a'): Plan {
-  return { version, runs: ['r'], slots: Array.from({ length: contractShape.slots }, () => ({ worker, epoch: version, confirmed: 0 })) }
+  return {
+    version,
+    runs: ['r'],
+    slots: Array.from({ length: contractShape.slots }, () => ({ worker, epoch: version, confirmed: 0 })),
+  }
 }

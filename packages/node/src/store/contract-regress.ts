@@ -9,7 +9,9 @@ const roomA = roomIn(slotA)
 
 /** Tests that need a server which went back in time are left out where it cannot be had (contract-kit.ts). */
 export function regressContract(subject: () => ContractSubject): void {
-  it('[CO12] after the server went back in time commits are refused, re-applied in order and vouched for', async ({ skip }) => {
+  it('[CO12] after the server went back in time commits are refused, re-applied in order and vouched for', async ({
+    skip,
+  }) => {
     const { store, remember } = subject()
     if (remember === undefined) return skip('this store cannot be taken back in time')
     const base = following(slotA, await claimed(store, slotA, 1), { logs: [logOf(roomA, 1, ['k1'])] })
@@ -63,7 +65,9 @@ export function regressContract(subject: () => ContractSubject): void {
     expect(reply.statuses).toEqual(['unclaimed', 'unclaimed'])
   })
 
-  it('[CL5] a claim under another run changes inc; not of a claimer that holds every commit after the stored one', async ({ skip }) => {
+  it('[CL5] a claim under another run changes inc; not of a claimer that holds every commit after the stored one', async ({
+    skip,
+  }) => {
     const { store, remember } = subject()
     if (remember === undefined) return skip('this store cannot be taken back in time')
     const a = await claimed(store, slotA, 1)

@@ -25,7 +25,14 @@ function inputRules(subject: () => ContractSubject): void {
     await inputs.append(slotB, 'x')
     const all = await inputOf(subject().store, slotA)
     expect(all.map((entry) => entry.body)).toEqual([...'abcde'])
-    const rest = await inputs.read(lane, new Map([[slotA, all[2]?.id ?? ''], [slotB, '0-0']]), now)
+    const rest = await inputs.read(
+      lane,
+      new Map([
+        [slotA, all[2]?.id ?? ''],
+        [slotB, '0-0'],
+      ]),
+      now,
+    )
     expect(rest.get(slotA)?.map((entry) => entry.body)).toEqual(['d', 'e'])
     expect(rest.get(slotB)?.map((entry) => entry.body)).toEqual(['x'])
   })
@@ -33,8 +40,18 @@ function inputRules(subject: () => ContractSubject): void {
   it('[ST2] a read brings so many entries of each slot at the most', async () => {
     const { inputs } = subject().store
     for (const slot of [slotA, slotB]) for (const body of 'abc') await inputs.append(slot, body)
-    const found = await inputs.read(lane, new Map([[slotA, '0-0'], [slotB, '0-0']]), { ...now, count: 2 })
-    expect([...found.values()].map((entries) => entries.map((entry) => entry.body))).toEqual([['a', 'b'], ['a', 'b']])
+    const found = await inputs.read(
+      lane,
+      new Map([
+        [slotA, '0-0'],
+        [slotB, '0-0'],
+      ]),
+      { ...now, count: 2 },
+    )
+    expect([...found.values()].map((entries) => entries.map((entry) => entry.body))).toEqual([
+      ['a', 'b'],
+      ['a', 'b'],
+    ])
   })
 
   it('[ST3] maintenance trims input through the stored cursor, and only for the owner', async () => {
@@ -43,9 +60,15 @@ function inputRules(subject: () => ContractSubject): void {
     const [, second] = await inputOf(store, slotA)
     const one = following(slotA, await claimed(store, slotA, 1), { cursor: second?.id ?? '' })
     await commitOk(store, lane, one.commit)
-    await store.slots.maintain(lane, [{ slot: slotA, prefix: '1|w2#b|', rooms: [] }, { slot: slotB, prefix: '1|w1#a|', rooms: [] }])
+    await store.slots.maintain(lane, [
+      { slot: slotA, prefix: '1|w2#b|', rooms: [] },
+      { slot: slotB, prefix: '1|w1#a|', rooms: [] },
+    ])
     expect(await inputOf(store, slotA)).toHaveLength(4)
-    await store.slots.maintain(lane, [{ slot: slotB, prefix: '1|w1#a|', rooms: [roomIn(slotB)] }, { slot: slotA, prefix: '1|w1#a|', rooms: [roomA] }])
+    await store.slots.maintain(lane, [
+      { slot: slotB, prefix: '1|w1#a|', rooms: [roomIn(slotB)] },
+      { slot: slotA, prefix: '1|w1#a|', rooms: [roomA] },
+    ])
     expect((await inputOf(store, slotA)).map((entry) => entry.body)).toEqual(['c', 'd'])
   })
 
@@ -53,7 +76,10 @@ function inputRules(subject: () => ContractSubject): void {
     const { store, deadLetters } = subject()
     await store.inputs.deadLetter(slotA, { id: '5-1', body: 'poison' }, 'undecodable')
     await store.inputs.deadLetter(slotB, { id: '5-2', body: 'more' }, 'other')
-    expect(await deadLetters(lane)).toEqual([{ body: 'poison', reason: 'undecodable' }, { body: 'more', reason: 'other' }])
+    expect(await deadLetters(lane)).toEqual([
+      { body: 'poison', reason: 'undecodable' },
+      { body: 'more', reason: 'other' },
+    ])
     expect(await deadLetters(1)).toEqual([])
   })
 }
@@ -61,7 +87,14 @@ function inputRules(subject: () => ContractSubject): void {
 function blockingRules(subject: () => ContractSubject): void {
   it('[ST5] a read that waits is ended by an append', async () => {
     const { inputs } = subject().store
-    const reading = inputs.read(lane, new Map([[slotA, '0-0'], [slotB, '0-0']]), { ...now, blockMs: longMs })
+    const reading = inputs.read(
+      lane,
+      new Map([
+        [slotA, '0-0'],
+        [slotB, '0-0'],
+      ]),
+      { ...now, blockMs: longMs },
+    )
     await inputs.append(slotB, 'x')
     expect((await reading).get(slotB)?.map((entry) => entry.body)).toEqual(['x'])
   })
@@ -110,10 +143,14 @@ function blockingRules(subject: () => ContractSubject): void {
     const { store } = subject()
     const boots = ['e1#a', 'e2#b']
     for (const boot of boots) await store.outboxes.open(lane, boot)
-    const inputs = [0, 1, 2].map((slot) => store.inputs.read(slot, new Map([[slot, '0-0']]), { ...now, blockMs: longMs }))
+    const inputs = [0, 1, 2].map((slot) =>
+      store.inputs.read(slot, new Map([[slot, '0-0']]), { ...now, blockMs: longMs }),
+    )
     const outboxes = boots.map((boot) => store.outboxes.read(lane, boot, '1-0', { ...now, blockMs: longMs }))
     for (const slot of [2, 1, 0]) await store.inputs.append(slot, `s${slot}`)
-    const outs = new Map(boots.map((boot) => [boot, encodeOut({ type: 'rewind', slot: slotA, generation: 1, from: 1 })]))
+    const outs = new Map(
+      boots.map((boot) => [boot, encodeOut({ type: 'rewind', slot: slotA, generation: 1, from: 1 })]),
+    )
     await commitOk(store, lane, following(slotA, await claimed(store, slotA, 1), { outs }).commit)
     const found = await Promise.all(inputs)
     expect(found.map((each, slot) => each.get(slot)?.[0]?.body)).toEqual(['s0', 's1', 's2'])
@@ -125,7 +162,9 @@ async function deliver(subject: () => ContractSubject, times: number): Promise<v
   const { store } = subject()
   let value = await claimed(store, slotA, 1)
   for (let i = 0; i < times; i += 1) {
-    const next = following(slotA, value, { outs: new Map([[edge, encodeOut({ type: 'rewind', slot: slotA, generation: 1, from: i })]]) })
+    const next = following(slotA, value, {
+      outs: new Map([[edge, encodeOut({ type: 'rewind', slot: slotA, generation: 1, from: i })]]),
+    })
     await commitOk(store, lane, next.commit)
     value = next.value
   }

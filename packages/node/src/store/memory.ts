@@ -12,7 +12,11 @@ export interface MemoryStoreOptions {
  * The store in this process's memory: the model of packages/core behind the port, for `make run` and for tests. Nothing
  * survives the process. `model` is there so that a test can look at it and take it back in time.
  */
-export function createMemoryStore({ slots, lanes, now = Date.now }: MemoryStoreOptions): Store & { readonly model: StoreModel } {
+export function createMemoryStore({
+  slots,
+  lanes,
+  now = Date.now,
+}: MemoryStoreOptions): Store & { readonly model: StoreModel } {
   const model = new StoreModel({ slots, lanes }, `memory-${process.pid}-${Math.floor(performance.timeOrigin)}`)
   const waiting = new Map<string, Set<() => void>>()
   const listeners = new Set<(primary: number, run: string) => void>()
@@ -112,7 +116,8 @@ export function createMemoryStore({ slots, lanes, now = Date.now }: MemoryStoreO
     outboxes: {
       open: (lane, boot) => answer(() => model.openOutbox(lane, boot)),
       read: async (lane, boot, after, options) => {
-        const read = (): { exists: boolean; entries: StreamEntry[] } => model.readOutbox(lane, boot, after, options.count)
+        const read = (): { exists: boolean; entries: StreamEntry[] } =>
+          model.readOutbox(lane, boot, after, options.count)
         const change = written(`out ${lane} ${boot}`, options)
         const found = await answer(read)
         if (!found.exists || found.entries.length > 0 || options.signal.aborted) {

@@ -50,7 +50,11 @@ export interface InputStreams {
    * Entries after each slot's cursor, in order, `count` per slot at the most; empty after `blockMs`. All slots are of
    * one lane. A call under way is woken by `wake(lane)`, so that a changed set of slots is read at once.
    */
-  read(lane: number, cursors: ReadonlyMap<number, string>, options: ReadOptions): Promise<ReadonlyMap<number, readonly StreamEntry[]>>
+  read(
+    lane: number,
+    cursors: ReadonlyMap<number, string>,
+    options: ReadOptions,
+  ): Promise<ReadonlyMap<number, readonly StreamEntry[]>>
   wake(lane: number): void
   /** Puts an entry that cannot be processed aside, with the reason; keeps the newest 10,000 per lane. */
   deadLetter(slot: number, entry: StreamEntry, reason: string): Promise<void>
@@ -77,7 +81,12 @@ export interface Outboxes {
    * Entries after `after` (`'0-0'`: from the oldest), ids contiguous `1-0, 1-1, …` as long as none was trimmed or lost.
    * `exists: false` when the outbox is gone: the boot was declared dead, or the server lost it.
    */
-  read(lane: number, boot: string, after: string, options: ReadOptions): Promise<{ readonly exists: boolean; readonly entries: readonly StreamEntry[] }>
+  read(
+    lane: number,
+    boot: string,
+    after: string,
+    options: ReadOptions,
+  ): Promise<{ readonly exists: boolean; readonly entries: readonly StreamEntry[] }>
   /** Drops entries up to and including `through`. */
   trim(lane: number, boot: string, through: string): Promise<void>
   /** Removes the boot's outboxes of all lanes. */

@@ -9,7 +9,12 @@ import type { Node } from './node.ts'
 const leastMajor = 7
 
 /** A mistake in the configuration, not in a server. Throws with what to change. */
-export function checkSettings(settings: { slots: number; lanes: number; urls: readonly string[]; cluster: boolean }): void {
+export function checkSettings(settings: {
+  slots: number
+  lanes: number
+  urls: readonly string[]
+  cluster: boolean
+}): void {
   const { slots, lanes, urls, cluster } = settings
   if (!Number.isInteger(slots) || slots < 1 || slots > maxSlots || (slots & (slots - 1)) !== 0) {
     throw new Error(`slots must be a power of two from 1 to ${maxSlots}, not ${slots}`)
@@ -19,7 +24,8 @@ export function checkSettings(settings: { slots: number; lanes: number; urls: re
   }
   if (urls.length === 0) throw new Error('no Redis URL was given')
   if (new Set(urls).size < urls.length) throw new Error('a Redis URL was given twice')
-  if (!cluster && lanes < urls.length) throw new Error(`${urls.length} primaries need at least as many lanes, not ${lanes}`)
+  if (!cluster && lanes < urls.length)
+    throw new Error(`${urls.length} primaries need at least as many lanes, not ${lanes}`)
 }
 
 /** The start is refused by a server on which the promises cannot be kept. Throws with what to change. */
@@ -41,9 +47,12 @@ export async function checkServer(node: Node, log: Log): Promise<void> {
   }
   const { run } = await node.script(serverRun, [], [])
   if (run === '') {
-    log.warn('scripts may not read INFO on this server: every claim of a slot will tell its clients a loss of continuity', {
-      redis: server,
-    })
+    log.warn(
+      'scripts may not read INFO on this server: every claim of a slot will tell its clients a loss of continuity',
+      {
+        redis: server,
+      },
+    )
   }
 }
 
@@ -74,7 +83,7 @@ export async function checkPlaces(nodes: readonly Node[], keys: Keys): Promise<v
 /** Reads first, so that a full server does not refuse a start. */
 async function once(node: Node, key: string, value: string): Promise<string> {
   const before = await node.command('GET', [key])
-  if (before !== null) return String(before)
+  if (typeof before === 'string') return before
   await node.command('SET', [key, value, 'NX'])
   return String(await node.command('GET', [key]))
 }

@@ -83,7 +83,8 @@ export function connect(options: ConnectionOptions): Connection {
     },
     whenReady: (ms) => whenReady(redis, ms),
     renew: () => {
-      if (!closed && redis.status === 'ready') redis.disconnect(true)
+      // Without a farewell: a server that does not answer does not answer that either, and ioredis waits for it.
+      if (!closed && redis.status === 'ready') redis.stream.destroy()
     },
     close: () => {
       closed = true
@@ -218,7 +219,9 @@ function whenReady(redis: Redis, ms: number): Promise<void> {
 }
 
 /** ioredis knows redis:// and rediss:// URLs; a socket's URL may carry credentials and a database as theirs do. */
-export function endpoint(url: string): Pick<RedisOptions, 'path' | 'host' | 'port' | 'username' | 'password' | 'db' | 'tls'> {
+export function endpoint(
+  url: string,
+): Pick<RedisOptions, 'path' | 'host' | 'port' | 'username' | 'password' | 'db' | 'tls'> {
   if (url.startsWith('/')) return { path: url }
   const parsed = new URL(url)
   const credentials = {

@@ -32,7 +32,11 @@ export interface Node {
   script(script: Script, keys: readonly string[], args: readonly Arg[]): Promise<ScriptReply>
   command(name: string, args: readonly Arg[]): Promise<unknown>
   /** XREAD, see readers.ts. */
-  read(name: string, args: readonly Arg[], wait: { readonly blockMs: number; readonly signal: AbortSignal }): Promise<unknown>
+  read(
+    name: string,
+    args: readonly Arg[],
+    wait: { readonly blockMs: number; readonly signal: AbortSignal },
+  ): Promise<unknown>
   wake(name: string): void
   whenReady(ms: number): Promise<void>
   close(): void

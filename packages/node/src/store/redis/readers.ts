@@ -10,7 +10,11 @@ export interface Readers {
    * An XREAD that waits for `blockMs` at the most. Null when nothing came, when `wake(name)` was called meanwhile, and at
    * once when the signal aborts.
    */
-  read(name: string, args: readonly Arg[], wait: { readonly blockMs: number; readonly signal: AbortSignal }): Promise<unknown>
+  read(
+    name: string,
+    args: readonly Arg[],
+    wait: { readonly blockMs: number; readonly signal: AbortSignal },
+  ): Promise<unknown>
   wake(name: string): void
   close(): void
 }
@@ -73,7 +77,11 @@ export function createReaders(options: ReadersOptions): Readers {
     }
   }
 
-  async function read(name: string, args: readonly Arg[], wait: { blockMs: number; signal: AbortSignal }): Promise<unknown> {
+  async function read(
+    name: string,
+    args: readonly Arg[],
+    wait: { blockMs: number; signal: AbortSignal },
+  ): Promise<unknown> {
     const { blockMs, signal } = wait
     if (signal.aborted) return null
     if (closed) throw new StoreError('refused', 'the store was closed')

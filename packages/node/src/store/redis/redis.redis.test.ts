@@ -41,11 +41,16 @@ async function makeSubject(servers: Servers): Promise<ContractSubject> {
       const entries = (await callOwner(servers, lane, ['XRANGE', keys.dead(lane), '-', '+'])) as [string, string[]][]
       return entries.map(([, fields]) => ({ reason: field(fields, 'reason'), body: field(fields, 'b') }))
     },
-    ...(replica === undefined ? {} : { remember: () => rememberBy(replica, nodes, async (of) => {
-      const past = await open(of)
-      stores.push(past)
-      return past
-    }) }),
+    ...(replica === undefined
+      ? {}
+      : {
+          remember: () =>
+            rememberBy(replica, nodes, async (of) => {
+              const past = await open(of)
+              stores.push(past)
+              return past
+            }),
+        }),
     close: async () => {
       for (const each of stores) await each.close()
     },
@@ -53,7 +58,11 @@ async function makeSubject(servers: Servers): Promise<ContractSubject> {
 }
 
 /** The first node is copied as it is now; the copy is promoted, and takes its place in the store that is opened later. */
-async function rememberBy<T>(replica: RedisServer, [primary, ...others]: readonly RedisServer[], open: (urls: readonly string[]) => Promise<T>) {
+async function rememberBy<T>(
+  replica: RedisServer,
+  [primary, ...others]: readonly RedisServer[],
+  open: (urls: readonly string[]) => Promise<T>,
+) {
   if (primary === undefined) throw new Error('no primary')
   await replica.call('REPLICAOF', '127.0.0.1', primary.port)
   await eventually('the replica has everything', async () => {
@@ -70,7 +79,11 @@ function field(fields: readonly string[], name: string): string {
 }
 
 /** One command on the node that has the lane: of a cluster the one that does not say that it is another. */
-async function callOwner({ nodes, cluster }: Servers, lane: number, command: readonly [string, ...(string | number)[]]): Promise<unknown> {
+async function callOwner(
+  { nodes, cluster }: Servers,
+  lane: number,
+  command: readonly [string, ...(string | number)[]],
+): Promise<unknown> {
   const [name, ...args] = command
   const asked = cluster === true ? nodes : nodes.slice(lane % nodes.length, (lane % nodes.length) + 1)
   for (const node of asked) {

@@ -57,7 +57,10 @@ async function writeCommit(
   if (!mixed) return { run, statuses, missing: (rest[1] as number[]).map((i) => call.boots[i] ?? '') }
   const second = await writeCommit(topology, keys, { lane, commits: unwritten })
   const rechecked = second.statuses.values()
-  return { ...second, statuses: found.map((verdict) => (verdict === 'match' ? (rechecked.next().value ?? 'conflict') : 'ok')) }
+  return {
+    ...second,
+    statuses: found.map((verdict) => (verdict === 'match' ? (rechecked.next().value ?? 'conflict') : 'ok')),
+  }
 }
 
 interface CommitCall {

@@ -1,0 +1,39 @@
+import { simulate } from './run.ts'
+import type { Bug } from './bugs.ts'
+
+/** `SEED=123 npx vitest run --project sim` runs that seed alone, with a log. */
+export const chosenSeed = process.env['SEED']
+
+export interface Report {
+  readonly failed: readonly { readonly seed: number; readonly violations: readonly string[] }[]
+  readonly line: string
+}
+
+/** Runs the seeds in order, tells of progress, and stops at the third that fails. */
+export function runSeeds(from: number, to: number): Report {
+  const failed: { seed: number; violations: readonly string[] }[] = []
+  const started = performance.now()
+  let [seeds, published, acknowledged] = [0, 0, 0]
+  const line = (): string => `seeds ${from} to ${from + seeds - 1}: ${published} messages, ${acknowledged} acknowledged, ${((performance.now() - started) / Math.max(1, seeds)).toFixed(1)} ms per seed`
+  for (let seed = from; seed <= to && failed.length < 3; seed += 1) {
+    const outcome = simulate(seed)
+    seeds += 1
+    published += outcome.published
+    acknowledged += outcome.acknowledged
+    if (outcome.violations.length > 0) {
+      failed.push({ seed, violations: outcome.violations })
+      console.log(`seed ${seed} (${outcome.faults.join(', ')}) fails; run it with: SEED=${seed} npx vitest run --project sim`)
+    }
+    if (seeds % 100 === 0) console.log(line())
+  }
+  return { failed, line: line() }
+}
+
+/** The first seed up to `limit` that finds the bug. */
+export function firstToFind(bug: Bug, limit: number): { seed: number; violations: readonly string[] } | undefined {
+  for (let seed = 1; seed <= limit; seed += 1) {
+    const { violations } = simulate(seed, { bug })
+    if (violations.length > 0) return { seed, violations }
+  }
+  return undefined
+}
