@@ -142,7 +142,7 @@ async function publish({ ingestPort, key, room, rate, seconds }) {
   const total = Math.floor(rate * seconds)
   const posts = new Set()
   let [late, failed] = [0, 0]
-  for (let sent = 0; sent < total; ) {
+  for (let sent = 0; sent < total;) {
     const due = Math.min(total, Math.floor(((clock() - startedAt) / 1_000) * rate))
     if (due > sent && posts.size < 64) {
       const batch = []

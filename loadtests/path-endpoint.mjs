@@ -67,9 +67,10 @@ async function paced({ rate, seconds, rooms }) {
   const startedAt = clock()
   const total = Math.floor(rate * seconds)
   const outcomes = []
-  for (let sent = 0; sent < total; ) {
+  for (let sent = 0; sent < total;) {
     const due = Math.min(total, Math.floor(((clock() - startedAt) / 1_000) * rate))
-    for (; sent < due; sent += 1) outcomes.push(publish(roomAt(sent, rooms), startedAt + (sent / rate) * 1_000).then(settle))
+    for (; sent < due; sent += 1)
+      outcomes.push(publish(roomAt(sent, rooms), startedAt + (sent / rate) * 1_000).then(settle))
     await new Promise((resolve) => setTimeout(resolve, 1))
   }
   await Promise.all(outcomes)

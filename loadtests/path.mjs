@@ -33,7 +33,11 @@ export async function path(redis, { seconds, pathRates }) {
 async function measure({ redis, worker, producer, endpoints }, { rate, seconds }) {
   const all = [producer, ...endpoints]
   const before = await Promise.all(all.map((each) => each.ask({ call: 'reset' })))
-  const cpu = { redis: await redisCpu(redis), worker: await worker.cpu(), commits: await worker.metric('flotilla_shard_commits_total') }
+  const cpu = {
+    redis: await redisCpu(redis),
+    worker: await worker.cpu(),
+    commits: await worker.metric('flotilla_shard_commits_total'),
+  }
   const call = rate === null ? { call: 'saturated', inFlight } : { call: 'paced', rate }
   const run = await producer.ask({ ...call, seconds, rooms })
   let reports = []

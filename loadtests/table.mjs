@@ -8,7 +8,8 @@ const prototype = {
   hotRoom: { 200: 3.9, 1000: 0.84 },
 }
 
-const number = (value, digits = 1) => (value === null || value === undefined || Number.isNaN(value) ? '–' : value.toFixed(digits))
+const number = (value, digits = 1) =>
+  value === null || value === undefined || Number.isNaN(value) ? '–' : value.toFixed(digits)
 const thousands = (value) => Math.round(value).toLocaleString('en-US')
 const ratio = (value, base) => (base === undefined ? '–' : `${(value / base).toFixed(1)} ×`)
 
@@ -26,7 +27,20 @@ export function table({ machine, path, hotRoom }) {
     '',
     'Path: producer → worker → commit with history → 3 endpoints; 1,024 rooms over all 128 slots.',
     grid(
-      ['messages/s', 'p50 ms', 'p99 ms', 'per commit', 'Redis µs', 'worker µs', 'producer µs', 'reader µs', 'Redis : 4.65', 'Node : 4.1', 'Redis : 6.7', 'worker : 3.2'],
+      [
+        'messages/s',
+        'p50 ms',
+        'p99 ms',
+        'per commit',
+        'Redis µs',
+        'worker µs',
+        'producer µs',
+        'reader µs',
+        'Redis : 4.65',
+        'Node : 4.1',
+        'Redis : 6.7',
+        'worker : 3.2',
+      ],
       path.map((row) => {
         const { redis, worker, producer, reader } = row.microsecondsPerMessage
         return [
@@ -49,7 +63,20 @@ export function table({ machine, path, hotRoom }) {
     '',
     'Hot room: 1,000 subscribers on one edge, published through ingest in batches.',
     grid(
-      ['events/s', 'deliveries/s', 'p50 ms', 'p99 ms', 'per write', 'edge µs', 'Redis µs', 'worker µs', 'ingest µs', 'edge cores', 'load cores', 'edge : prototype'],
+      [
+        'events/s',
+        'deliveries/s',
+        'p50 ms',
+        'p99 ms',
+        'per write',
+        'edge µs',
+        'Redis µs',
+        'worker µs',
+        'ingest µs',
+        'edge cores',
+        'load cores',
+        'edge : prototype',
+      ],
       hotRoom.map((row) => {
         const { edge, redis, worker, ingest } = row.microsecondsPerDelivery
         return [

@@ -91,7 +91,12 @@ interface FleetView {
     readonly inFlight: readonly number[]
     readonly orphans: readonly number[]
   }
-  readonly members: readonly { readonly boot: string; readonly role: string; readonly state: string; readonly ageMs: number }[]
+  readonly members: readonly {
+    readonly boot: string
+    readonly role: string
+    readonly state: string
+    readonly ageMs: number
+  }[]
 }
 
 /** What a running control process says of the fleet; undefined while it cannot say. */

@@ -33,7 +33,11 @@ describe('starting', () => {
   })
 
   test.each(services)('[E2E4] %s refuses wrong settings, all of them at once and precisely', async (service) => {
-    const env = { FLOTILLA_LANES: 'many', FLOTILLA_MEMBER_ID: 'a b', FLOTILLA_REDIS_URL: 'redis://:pass-word@127.0.0.1:1' }
+    const env = {
+      FLOTILLA_LANES: 'many',
+      FLOTILLA_MEMBER_ID: 'a b',
+      FLOTILLA_REDIS_URL: 'redis://:pass-word@127.0.0.1:1',
+    }
     const { code, out, err } = await outcome(spawnNode([mainOf(service)], env))
     expect({ code, out }).toEqual({ code: 1, out: '' })
     expect(err).toBe(

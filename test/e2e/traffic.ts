@@ -97,7 +97,9 @@ class RunningTraffic implements Traffic {
   }
 
   async subscribe(): Promise<void> {
-    await Promise.all(this.clients.flatMap((client, i) => roomsOf(i).map((room) => this.#watch(client, userOf(i), room))))
+    await Promise.all(
+      this.clients.flatMap((client, i) => roomsOf(i).map((room) => this.#watch(client, userOf(i), room))),
+    )
   }
 
   async #watch(client: Client, name: string, room: string): Promise<void> {
@@ -123,7 +125,9 @@ class RunningTraffic implements Traffic {
     this.#issued = total
     const [ofClients, ofIngest] = [messages.filter((_, i) => i % 2 === 0), messages.filter((_, i) => i % 2 === 1)]
     const work = [
-      ...this.clients.flatMap((client) => Array.from({ length: perClient }, () => this.#publishFrom(client, ofClients))),
+      ...this.clients.flatMap((client) =>
+        Array.from({ length: perClient }, () => this.#publishFrom(client, ofClients)),
+      ),
       ...Array.from({ length: batches }, () => this.#post(ofIngest)),
     ]
     await Promise.all(work)
@@ -138,7 +142,12 @@ class RunningTraffic implements Traffic {
   async #post(queue: Message[]): Promise<void> {
     while (queue.length > 0) {
       const batch = queue.splice(0, batchSize)
-      await postBatch(this.#options.ingestPort, batch, (message, position) => this.#told(message, position), this.refusals)
+      await postBatch(
+        this.#options.ingestPort,
+        batch,
+        (message, position) => this.#told(message, position),
+        this.refusals,
+      )
     }
   }
 

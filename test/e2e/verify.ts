@@ -6,7 +6,7 @@ import type { Store } from '@flotilla/node/store/port'
 import { check } from '../../packages/core/sim/checks.ts'
 import type { RoomLog } from '../../packages/core/sim/checks.ts'
 import { rooms } from './rooms.ts'
-import type { Traffic } from './traffic.ts'
+import type { Traffic, Watch } from './traffic.ts'
 
 /** Log entries per read. */
 const entriesPerRead = 500
@@ -22,7 +22,13 @@ export async function verify(traffic: Traffic, redisUrl: string): Promise<string
   return [...violations.map((each) => `${each.check}: ${each.detail}`), ...incomplete(traffic, logs)]
 }
 
-function incomplete({ acknowledged, watches }: Traffic, logs: ReadonlyMap<string, RoomLog>): string[] {
+export interface Seen {
+  readonly acknowledged: Traffic['acknowledged']
+  readonly watches: readonly Pick<Watch, 'client' | 'room' | 'steps'>[]
+}
+
+/** What is missing, too much, or in another order than in the log. */
+export function incomplete({ acknowledged, watches }: Seen, logs: ReadonlyMap<string, RoomLog>): string[] {
   const found: string[] = []
   const names = new Set(acknowledged.map((each) => each.message))
   if (names.size !== acknowledged.length) found.push('a message was acknowledged twice')
@@ -38,7 +44,8 @@ function incomplete({ acknowledged, watches }: Traffic, logs: ReadonlyMap<string
   for (const { client, room, steps } of watches) {
     const seen = steps.flatMap((step) => (step.type === 'event' ? [step.message] : []))
     const expected = logs.get(room)?.messages.map((each) => each.message) ?? []
-    if (seen.join() !== expected.join()) found.push(`${client} saw ${seen.length} of ${expected.length} events of ${room}, or another order`)
+    if (seen.join() !== expected.join())
+      found.push(`${client} saw ${seen.length} of ${expected.length} events of ${room}, or another order`)
   }
   return found
 }
@@ -59,7 +66,7 @@ async function readLogs(redisUrl: string): Promise<Map<string, RoomLog>> {
 async function readRoom(store: Store, room: string): Promise<RoomLog> {
   const messages: { seq: number; message: string }[] = []
   let epoch = ''
-  for (let after = 0; ; ) {
+  for (let after = 0; ;) {
     const entries = await store.rooms.range(room, after, entriesPerRead)
     for (const entry of entries) {
       epoch = formatEpoch(entry)

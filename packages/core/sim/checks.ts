@@ -20,8 +20,8 @@ export interface Acknowledged {
   readonly message: string
   readonly epoch: string
   readonly seq: number
-  /** Whether, at that moment, a commit had put it there. */
-  readonly committed: boolean
+  /** Whether, at that moment, a commit had put it there; absent where nobody could look. */
+  readonly committed?: boolean
 }
 /** A room's log at the end: `epoch` with the slot's inc at the end. */
 export interface RoomLog {
@@ -53,7 +53,7 @@ const inc = (epoch: string): number => parseEpoch(epoch)?.inc ?? -1
 /** P1: a publish is acknowledged only after its commit. */
 function early({ acknowledged }: History): Violation[] {
   return acknowledged
-    .filter(({ committed }) => !committed)
+    .filter(({ committed }) => committed === false)
     .map(({ room, message, epoch, seq }) => ({ check: 'early', detail: `${room}: ${message} was acknowledged at ${epoch}:${seq} before a commit had put it there` }))
 }
 

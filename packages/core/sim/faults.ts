@@ -73,6 +73,25 @@ const faults: Readonly<Record<string, Fault>> = {
     once()
     if (network.random.chance(0.4)) after(world, network.random.int(1_600, 4_000), once)
   },
+  'worker joins': (_, fleet) => fleet.addWorker(),
+  'worker drains': (world, fleet) => {
+    const worker = fleet.aWorker()
+    world.log(`${worker.boot} drains`)
+    worker.process.run(() => worker.drain())
+    fleet.addWorker()
+  },
+  /** The worst moment: the server that comes does not know of a claim, or of what was committed since. */
+  'worker joins, fail-over': (world, fleet) => {
+    fleet.addWorker()
+    if (world.network.random.chance(0.3)) fleet.aWorker().process.crash()
+    world.onClaim = () => {
+      delete world.onClaim
+      after(world, world.network.random.int(0, 2_000), () => {
+        world.network.cut()
+        world.failOver()
+      })
+    }
+  },
   FLUSHALL: (world) => world.flushAll(),
   cut: (world) => {
     world.log('all connections are cut')

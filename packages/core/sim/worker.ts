@@ -17,6 +17,8 @@ export interface Worker {
   readonly boot: string
   readonly process: Process
   readonly lanes: readonly LaneState[]
+  /** Tells control that it wants to go, and goes when its slots have moved. */
+  drain(): void
 }
 
 interface Reader {
@@ -35,6 +37,7 @@ export function startWorker(world: World, boot: string): Worker {
   const commands = lanes.map(() => world.network.connection(process))
   const fleet = world.network.connection(process)
   let beat = 0
+  let draining = false
   let held: Plan | null = null
   let runs: readonly string[] = []
   let knows: Knowledge = { plan: 0, epoch: 0 }
@@ -162,7 +165,7 @@ export function startWorker(world: World, boot: string): Worker {
   function member(): Member {
     const owned: Record<string, number> = {}
     for (const lane of lanes) for (const [slot, epoch] of ownedEpochs(lane)) owned[slot] = epoch
-    return { boot, role: 'shard', state: 'live', beat, owned, knows, startedAtMs: 0, version: 'sim' }
+    return { boot, role: 'shard', state: draining ? 'draining' : 'live', beat, owned, knows, startedAtMs: 0, version: 'sim' }
   }
 
   function heartbeat(): void {
@@ -207,7 +210,14 @@ export function startWorker(world: World, boot: string): Worker {
   process.every(workerHeartbeatMs, heartbeat)
   process.every(2_000, readMembers)
   process.every(100, () => lanes.forEach((lane) => step(lane, { type: 'tick' })))
-  return { boot, process, lanes }
+  function drain(): void {
+    draining = true
+    heartbeat()
+    process.every(50, () => {
+      if (lanes.every((lane) => lane.slots.size === 0 && lane.claiming.size === 0)) fleet(() => store.remove(boot), () => process.crash(), () => undefined)
+    })
+  }
+  return { boot, process, lanes, drain }
 }
 
 function has(world: World, bug: Bug): boolean {

@@ -39,6 +39,8 @@ export interface World {
   firstClaimLost: boolean
   /** Claims that gave a slot a new inc although it had one. */
   readonly breaks: string[]
+  /** Told of every claim that was taken. */
+  onClaim?: () => void
   restart(): void
   /** To a replica that has everything up to some moment in the last seconds. */
   failOver(): void
@@ -122,6 +124,7 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
       if (reply.ok && reply.value !== before) {
         const value = parseSlotValue(reply.value)
         record.applied.push({ slot: claim.slot, ...value })
+        world.onClaim?.()
         if (value.inc === claim.epoch && typeof before === 'string') world.breaks.push(`slot ${claim.slot} at ${claim.epoch}`)
       }
       return reply

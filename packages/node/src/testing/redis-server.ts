@@ -100,7 +100,9 @@ async function join16384(nodes: readonly RedisServer[]): Promise<void> {
   for (const node of nodes.slice(1)) await node.call('CLUSTER', 'MEET', '127.0.0.1', first.port, bus)
   await until('the cluster is whole', async () => {
     const infos = await Promise.all(nodes.map(async (node) => String(await node.call('CLUSTER', 'INFO'))))
-    return infos.every((info) => info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${nodes.length}`))
+    return infos.every(
+      (info) => info.includes('cluster_state:ok') && info.includes(`cluster_known_nodes:${nodes.length}`),
+    )
   })
 }
 
