@@ -22,11 +22,18 @@ async function withRedis(run) {
 }
 
 const startedAt = new Date()
+const load = { before: loadavg()[0] }
 const rows = {
   path: await withRedis((redis) => path(redis, settings)),
   hotRoom: await withRedis((redis) => hotRoom(redis, settings)),
 }
-const machine = { cpu: cpus()[0]?.model ?? '', cores: cpus().length, node: process.version, pinned, load: loadavg()[0] }
+const machine = {
+  cpu: cpus()[0]?.model ?? '',
+  cores: cpus().length,
+  node: process.version,
+  pinned,
+  load: { ...load, after: loadavg()[0] },
+}
 const report = { startedAt: startedAt.toISOString(), quick, machine, ...rows }
 mkdirSync('out', { recursive: true })
 writeFileSync('out/bench.json', `${JSON.stringify(report, null, 2)}\n`)

@@ -19,82 +19,83 @@ function grid(head, rows) {
   return [line(head), `|${widths.map((width) => '-'.repeat(width + 2)).join('|')}|`, ...rows.map(line)].join('\n')
 }
 
+const pathHead = [
+  'messages/s',
+  'p50 ms',
+  'p99 ms',
+  'per commit',
+  'Redis µs',
+  'worker µs',
+  'producer µs',
+  'reader µs',
+  'Redis : 4.65',
+  'Node : 4.1',
+  'Redis : 6.7',
+  'worker : 3.2',
+]
+function pathRow(row) {
+  const { redis, worker, producer, reader } = row.microsecondsPerMessage
+  return [
+    `${thousands(row.messagesPerSecond)}${row.rate === 'most' ? ' (most)' : ''}`,
+    number(row.p50Ms),
+    number(row.p99Ms),
+    number(row.messagesPerCommit),
+    number(redis),
+    number(worker),
+    number(producer),
+    number(reader),
+    ratio(redis, prototype.path.redis),
+    ratio(worker + producer + reader, prototype.path.node),
+    ratio(redis, prototype.commit.redis),
+    ratio(worker, prototype.commit.node),
+  ]
+}
+
+const hotHead = [
+  'events/s',
+  'deliveries/s',
+  'p50 ms',
+  'p99 ms',
+  'per write',
+  'edge µs',
+  'Redis µs',
+  'worker µs',
+  'ingest µs',
+  'edge cores',
+  'load cores',
+  'edge : prototype',
+]
+function hotRow(row) {
+  const { edge, redis, worker, ingest } = row.microsecondsPerDelivery
+  return [
+    String(row.eventsPerSecond),
+    thousands(row.deliveriesPerSecond),
+    number(row.p50Ms),
+    number(row.p99Ms),
+    number(row.deliveriesPerWrite),
+    number(edge, 2),
+    number(redis, 2),
+    number(worker, 2),
+    number(ingest, 2),
+    number(row.coresOfEdge, 2),
+    number(row.coresOfLoad, 2),
+    ratio(edge, prototype.hotRoom[row.eventsPerSecond]),
+  ]
+}
+
 export function table({ machine, path, hotRoom }) {
   const { cpu, cores, node, pinned, load } = machine
   const place = pinned ? 'servers on core 0, load on core 1' : 'not pinned'
+  const busy = `load average ${number(load.before, 2)} before, ${number(load.after, 2)} after`
   return [
-    `${cpu}, ${cores} cores, Node ${node}, ${place}; load average at the end ${number(load, 2)}.`,
+    `${cpu}, ${cores} cores, Node ${node}, ${place}; ${busy}.`,
     '',
     'Path: producer → worker → commit with history → 3 endpoints; 1,024 rooms over all 128 slots.',
-    grid(
-      [
-        'messages/s',
-        'p50 ms',
-        'p99 ms',
-        'per commit',
-        'Redis µs',
-        'worker µs',
-        'producer µs',
-        'reader µs',
-        'Redis : 4.65',
-        'Node : 4.1',
-        'Redis : 6.7',
-        'worker : 3.2',
-      ],
-      path.map((row) => {
-        const { redis, worker, producer, reader } = row.microsecondsPerMessage
-        return [
-          `${thousands(row.messagesPerSecond)}${row.rate === 'most' ? ' (most)' : ''}`,
-          number(row.p50Ms),
-          number(row.p99Ms),
-          number(row.messagesPerCommit),
-          number(redis),
-          number(worker),
-          number(producer),
-          number(reader),
-          ratio(redis, prototype.path.redis),
-          ratio(worker + producer + reader, prototype.path.node),
-          ratio(redis, prototype.commit.redis),
-          ratio(worker, prototype.commit.node),
-        ]
-      }),
-    ),
-    'µs of CPU per message, reader: one of the three. Prototype: whole path Redis 4.65, Node 4.1; commit of 64 Redis 6.7, Node 3.2.',
+    grid(pathHead, path.map(pathRow)),
+    'µs of CPU per message; reader: one of the three. Prototype: whole path Redis 4.65, Node 4.1; commit of 64 Redis 6.7, Node 3.2.',
     '',
     'Hot room: 1,000 subscribers on one edge, published through ingest in batches.',
-    grid(
-      [
-        'events/s',
-        'deliveries/s',
-        'p50 ms',
-        'p99 ms',
-        'per write',
-        'edge µs',
-        'Redis µs',
-        'worker µs',
-        'ingest µs',
-        'edge cores',
-        'load cores',
-        'edge : prototype',
-      ],
-      hotRoom.map((row) => {
-        const { edge, redis, worker, ingest } = row.microsecondsPerDelivery
-        return [
-          String(row.eventsPerSecond),
-          thousands(row.deliveriesPerSecond),
-          number(row.p50Ms),
-          number(row.p99Ms),
-          number(row.deliveriesPerWrite),
-          number(edge, 2),
-          number(redis, 2),
-          number(worker, 2),
-          number(ingest, 2),
-          number(row.coresOfEdge, 2),
-          number(row.coresOfLoad, 2),
-          ratio(edge, prototype.hotRoom[row.eventsPerSecond]),
-        ]
-      }),
-    ),
+    grid(hotHead, hotRoom.map(hotRow)),
     'µs of CPU per delivery. Prototype of the edge alone: 3.9 µs at 200 events/s, 0.84 µs at 1,000 (10 ms tick).',
     '',
   ].join('\n')

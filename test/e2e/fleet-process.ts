@@ -11,7 +11,7 @@ const maxOutput = 200_000
 const maxShown = 400
 
 export type ServiceName = 'edge' | 'shard' | 'control' | 'ingest'
-export type Exit = { readonly code: number | null; readonly signal: NodeJS.Signals | null }
+type Exit = { readonly code: number | null; readonly signal: NodeJS.Signals | null }
 
 export interface FleetProcess {
   readonly name: string

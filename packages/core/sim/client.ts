@@ -19,7 +19,7 @@ export interface Client {
   /** From now on the connection is kept. */
   calm: boolean
 }
-export interface Subscription {
+interface Subscription {
   readonly room: string
   readonly cursor: Cursor
   /** Number of the subscription that waits for its answer; null: it is live. */

@@ -39,7 +39,7 @@ export interface Network {
   loss: number
 }
 /** One read that waits until `ready`, for `blockMs` at the most. */
-export interface Reading<T> {
+interface Reading<T> {
   readonly topic: string
   readonly blockMs: number
   call(): T

@@ -19,6 +19,7 @@ export interface Worker {
   readonly lanes: readonly LaneState[]
   /** Tells control that it wants to go, and goes when its slots have moved. */
   drain(): void
+  readonly draining: boolean
 }
 
 interface Reader {
@@ -217,7 +218,15 @@ export function startWorker(world: World, boot: string): Worker {
       if (lanes.every((lane) => lane.slots.size === 0 && lane.claiming.size === 0)) fleet(() => store.remove(boot), () => process.crash(), () => undefined)
     })
   }
-  return { boot, process, lanes, drain }
+  return {
+    boot,
+    process,
+    lanes,
+    drain,
+    get draining() {
+      return draining
+    },
+  }
 }
 
 function has(world: World, bug: Bug): boolean {

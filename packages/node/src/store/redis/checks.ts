@@ -29,12 +29,15 @@ export function checkSettings(settings: {
 }
 
 /** The start is refused by a server on which the promises cannot be kept. Throws with what to change. */
-export async function checkServer(node: Node, log: Log): Promise<void> {
+export async function checkServer(node: Node, log: Log, cluster: boolean): Promise<void> {
   const server = redactUrl(node.url)
   const info = String(await node.command('INFO', ['server']))
   const version = /(?:valkey_version|redis_version):(\S+)/.exec(info)?.[1] ?? ''
   if (!(Number.parseInt(version, 10) >= leastMajor)) {
     throw new Error(`${server} runs Redis ${version}; Flotilla needs Redis 7.0 or newer, or Valkey`)
+  }
+  if (!cluster && String(await node.command('INFO', ['cluster'])).includes('cluster_enabled:1')) {
+    throw new Error(`${server} is a node of a Redis Cluster: set FLOTILLA_REDIS_CLUSTER=true`)
   }
   // INFO has it where CONFIG is not permitted too.
   const memory = String(await node.command('INFO', ['memory']))

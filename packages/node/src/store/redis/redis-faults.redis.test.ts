@@ -227,3 +227,11 @@ it('[ST48] in a cluster a lane whose slots moved to another master is found agai
   expect(await first.call('DBSIZE')).toBe(0)
   expect((await store.slots.values(lane, [slot])).values.get(slot)).toMatch(/^2\|/)
 })
+
+it('[ST49] the start says when a server is a cluster and was not said to be one, and the other way round', async () => {
+  const cluster = await startCluster(3)
+  open.push(cluster)
+  await expect(storeOn([cluster.nodes[0]?.url ?? ''])).rejects.toThrow('FLOTILLA_REDIS_CLUSTER=true')
+  const single = await server()
+  await expect(storeOn([single.url], { cluster: true })).rejects.toThrow('leave FLOTILLA_REDIS_CLUSTER unset')
+})

@@ -45,7 +45,7 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
   try {
     for (const node of topology.nodes()) {
       await node.whenReady(commandTimeoutMs)
-      await checkServer(node, log)
+      await checkServer(node, log, cluster)
     }
     if (!cluster) await checkPlaces(topology.nodes(), keys)
     await checkShape(topology.fleet(), keys, { slots, lanes })

@@ -74,7 +74,7 @@ export async function clusterTopology(options: TopologyOptions): Promise<Topolog
     for (const lane of lanes) if (ownerOf(keys.tag(lane)) === url) options.onRun(lane, run)
   }
   const create = (url: string): Node =>
-    connectNode({ url, log, commandTimeoutMs, onRun: (run) => tellRun(url, run), onMoved: () => void refresh() })
+    connectNode({ url, log, commandTimeoutMs, onRun: (run) => tellRun(url, run), onMoved: refreshLater })
 
   /** Connects to the masters that have lanes or the fleet's keys, and lets go of the others. */
   function take(found: readonly string[]): void {
@@ -107,6 +107,9 @@ export async function clusterTopology(options: TopologyOptions): Promise<Topolog
         await seed.whenReady(commandTimeoutMs)
         return take(await masters(seed))
       } catch (error) {
+        if (String(error).includes('cluster support disabled')) {
+          throw new Error(`${redactUrl(url)} is no node of a Redis Cluster: leave FLOTILLA_REDIS_CLUSTER unset`, { cause: error })
+        }
         log.debug('cluster slots not read', { redis: redactUrl(url), error: String(error) })
       } finally {
         seed.close()
@@ -121,10 +124,15 @@ export async function clusterTopology(options: TopologyOptions): Promise<Topolog
     return refreshing
   }
 
+  /** Once it runs, a server that is no cluster any more is as good as away. */
+  function refreshLater(): void {
+    refresh().catch((error: unknown) => log.warn('cluster slots not read', { error: String(error) }))
+  }
+
   await refresh()
   if (owners.length === 0) throw new StoreError('refused', 'no node of the Redis Cluster answers CLUSTER SLOTS')
   const timer = setInterval(() => {
-    if ([...nodes.values()].some((node) => !node.ready)) void refresh()
+    if ([...nodes.values()].some((node) => !node.ready)) refreshLater()
   }, refreshEveryMs)
   timer.unref()
   return {
@@ -147,7 +155,7 @@ async function masters(node: Node): Promise<readonly string[]> {
   const owners: string[] = []
   for (const [first, last, [host, port]] of reply) {
     const master = new URL(node.url)
-    if (host !== null && host !== '') master.hostname = host
+    if (host !== null && host !== '') master.hostname = host.includes(':') ? `[${host}]` : host
     master.port = String(port)
     const url = master.toString().replace(/\/$/, '')
     for (let slot = first; slot <= last; slot++) owners[slot] = url
