@@ -152,8 +152,7 @@ class RunningTraffic implements Traffic {
   }
 
   #told({ name, room }: Message, position: Position): void {
-    // Nobody outside can look into the store at this moment; what the logs have at the end is checked all the same.
-    this.acknowledged.push({ room, message: name, ...position, committed: true })
+    this.acknowledged.push({ room, message: name, ...position })
     this.#perRoom.set(room, (this.#perRoom.get(room) ?? 0) + 1)
     for (const each of this.#waiting) if (this.acknowledged.length >= each.total) each.resolve()
   }

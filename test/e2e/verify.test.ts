@@ -6,7 +6,7 @@ import type { Seen } from './verify.ts'
 const epoch = '1.1'
 const event = (seq: number, message: string): ViewStep => ({ type: 'event', epoch, seq, message })
 const seen = (...steps: ViewStep[]): Seen => ({
-  acknowledged: ['a', 'b'].map((message, i) => ({ room: 'r', message, epoch, seq: i + 1, committed: true })),
+  acknowledged: ['a', 'b'].map((message, i) => ({ room: 'r', message, epoch, seq: i + 1 })),
   watches: [{ client: 'c', room: 'r', steps }],
 })
 const log = (...messages: string[]): Map<string, RoomLog> =>

@@ -33,19 +33,24 @@ export function withoutMarks(): { (lane: LaneState, found: Found): Found; readon
       const own = lane.slots.get(slot)
       const last = new Map(own?.marks)
       for (const { entry } of own?.pending ?? []) if (entry !== undefined) last.set(entry.boot, entry)
-      rewritten.set(slot, entries.map(({ id, body }) => {
-        const entry = decodeInput(body)
-        const mark = entry === undefined ? undefined : last.get(entry.boot)
-        if (entry === undefined || entry.k === 0) return { id, body }
-        if (mark === undefined || mark.generation !== entry.generation || entry.k > mark.k) {
-          last.set(entry.boot, entry)
-          return { id, body }
-        }
-        const boot = `${entry.boot}x${boots.size}`
-        boots.add(boot)
-        const again = entry.messages.map((message) => (message.type === 'publish' ? { ...message, key: `${message.key} of ${boot}` } : message))
-        return { id, body: encodeInput({ boot, generation: 0, k: 1 }, again.map(encodeMessage)) }
-      }))
+      rewritten.set(
+        slot,
+        entries.map(({ id, body }) => {
+          const entry = decodeInput(body)
+          const mark = entry === undefined ? undefined : last.get(entry.boot)
+          if (entry === undefined || entry.k === 0) return { id, body }
+          if (mark === undefined || mark.generation !== entry.generation || entry.k > mark.k) {
+            last.set(entry.boot, entry)
+            return { id, body }
+          }
+          const boot = `${entry.boot}x${boots.size}`
+          boots.add(boot)
+          const again = entry.messages.map((message) =>
+            message.type === 'publish' ? { ...message, key: `${message.key} of ${boot}` } : message,
+          )
+          return { id, body: encodeInput({ boot, generation: 0, k: 1 }, again.map(encodeMessage)) }
+        }),
+      )
     }
     return rewritten
   }

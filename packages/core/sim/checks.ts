@@ -45,7 +45,15 @@ export interface Violation {
 }
 
 export function check(history: History): Violation[] {
-  return [...early(history), ...lost(history), ...phantoms(history), ...agreement(history), ...contiguity(history), ...duplicates(history), ...writers(history)]
+  return [
+    ...early(history),
+    ...lost(history),
+    ...phantoms(history),
+    ...agreement(history),
+    ...contiguity(history),
+    ...duplicates(history),
+    ...writers(history),
+  ]
 }
 
 const inc = (epoch: string): number => parseEpoch(epoch)?.inc ?? -1
@@ -54,7 +62,10 @@ const inc = (epoch: string): number => parseEpoch(epoch)?.inc ?? -1
 function early({ acknowledged }: History): Violation[] {
   return acknowledged
     .filter(({ committed }) => committed === false)
-    .map(({ room, message, epoch, seq }) => ({ check: 'early', detail: `${room}: ${message} was acknowledged at ${epoch}:${seq} before a commit had put it there` }))
+    .map(({ room, message, epoch, seq }) => ({
+      check: 'early',
+      detail: `${room}: ${message} was acknowledged at ${epoch}:${seq} before a commit had put it there`,
+    }))
 }
 
 /** P1: an acknowledged message is in the log, unless its continuity was lost, which the new inc tells. */
@@ -64,7 +75,11 @@ function lost({ acknowledged, logs }: History): Violation[] {
     const log = logs.get(room)
     if (log !== undefined && inc(log.epoch) > inc(epoch)) continue
     const at = log?.messages.find((each) => each.seq === seq)
-    if (at?.message !== message) found.push({ check: 'lost', detail: `${room} ${epoch}:${seq} acknowledged ${message}, the log has ${at?.message ?? 'nothing'}` })
+    if (at?.message !== message)
+      found.push({
+        check: 'lost',
+        detail: `${room} ${epoch}:${seq} acknowledged ${message}, the log has ${at?.message ?? 'nothing'}`,
+      })
   }
   return found
 }
@@ -73,7 +88,8 @@ function lost({ acknowledged, logs }: History): Violation[] {
 function phantoms({ refused, logs, views }: History): Violation[] {
   const found: Violation[] = []
   for (const { room, message } of refused) {
-    if (logs.get(room)?.messages.some((each) => each.message === message)) found.push({ check: 'phantom', detail: `${room}: ${message} was refused and is in the log` })
+    if (logs.get(room)?.messages.some((each) => each.message === message))
+      found.push({ check: 'phantom', detail: `${room}: ${message} was refused and is in the log` })
     for (const view of views) {
       if (view.room === room && view.steps.some((step) => step.type === 'event' && step.message === message)) {
         found.push({ check: 'phantom', detail: `${room}: ${message} was refused and ${view.client} saw it` })
@@ -92,9 +108,14 @@ function agreement({ acknowledged, views, logs }: History): Violation[] {
     const key = `${room} ${life?.inc}.${life?.tag}:${seq}`
     const before = at.get(key)
     if (before === undefined) at.set(key, { message, who })
-    else if (before.message !== message) found.push({ check: 'agreement', detail: `${key} is ${before.message} for ${before.who} and ${message} for ${who}` })
+    else if (before.message !== message)
+      found.push({
+        check: 'agreement',
+        detail: `${key} is ${before.message} for ${before.who} and ${message} for ${who}`,
+      })
   }
-  for (const [room, log] of logs) for (const { seq, message } of log.messages) claim({ room, epoch: log.epoch, seq, message }, 'the log')
+  for (const [room, log] of logs)
+    for (const { seq, message } of log.messages) claim({ room, epoch: log.epoch, seq, message }, 'the log')
   for (const each of acknowledged) claim(each, 'its publisher')
   for (const view of views) {
     for (const step of view.steps) if (step.type === 'event') claim({ ...step, room: view.room }, view.client)
@@ -109,10 +130,18 @@ function contiguity({ views }: History): Violation[] {
     let at: { epoch: string; seq: number } | undefined
     for (const step of steps) {
       if (step.type === 'event') {
-        if (at === undefined || step.seq !== at.seq + 1) found.push({ check: 'contiguity', detail: `${client} ${room}: event ${step.epoch}:${step.seq} after ${at?.epoch}:${at?.seq}` })
+        if (at === undefined || step.seq !== at.seq + 1)
+          found.push({
+            check: 'contiguity',
+            detail: `${client} ${room}: event ${step.epoch}:${step.seq} after ${at?.epoch}:${at?.seq}`,
+          })
         at = { epoch: step.epoch, seq: step.seq }
       } else {
-        if (at !== undefined && step.recovered && !movesAlong(at, step)) found.push({ check: 'contiguity', detail: `${client} ${room}: moved from ${at.epoch}:${at.seq} to ${step.epoch}:${step.seq} as recovered` })
+        if (at !== undefined && step.recovered && !movesAlong(at, step))
+          found.push({
+            check: 'contiguity',
+            detail: `${client} ${room}: moved from ${at.epoch}:${at.seq} to ${step.epoch}:${step.seq} as recovered`,
+          })
         at = { epoch: step.epoch, seq: step.seq }
       }
     }
@@ -133,7 +162,8 @@ function duplicates({ views, logs }: History): Violation[] {
     const seen = new Map<string, number>()
     for (const { seq, message } of log.messages) {
       const before = seen.get(message)
-      if (before !== undefined) found.push({ check: 'duplicate', detail: `${room}: ${message} is in the log at ${before} and ${seq}` })
+      if (before !== undefined)
+        found.push({ check: 'duplicate', detail: `${room}: ${message} is in the log at ${before} and ${seq}` })
       seen.set(message, seq)
     }
   }
@@ -142,7 +172,8 @@ function duplicates({ views, logs }: History): Violation[] {
     for (const step of steps) {
       if (step.type !== 'event') continue
       const key = `${inc(step.epoch)} ${step.message}`
-      if (seen.has(key)) found.push({ check: 'duplicate', detail: `${client} ${room} saw ${step.message} twice in ${step.epoch}` })
+      if (seen.has(key))
+        found.push({ check: 'duplicate', detail: `${client} ${room} saw ${step.message} twice in ${step.epoch}` })
       seen.add(key)
     }
   }
@@ -159,8 +190,13 @@ function writers({ applied }: History): Violation[] {
       continue
     }
     const before = last.get(write.slot)
-    const back = before !== undefined && (write.epoch < before.epoch || (write.epoch === before.epoch && write.n !== before.n + 1))
-    if (back) found.push({ check: 'single writer', detail: `slot ${write.slot}: ${write.epoch}/${write.n} written after ${before.epoch}/${before.n}` })
+    const back =
+      before !== undefined && (write.epoch < before.epoch || (write.epoch === before.epoch && write.n !== before.n + 1))
+    if (back)
+      found.push({
+        check: 'single writer',
+        detail: `slot ${write.slot}: ${write.epoch}/${write.n} written after ${before.epoch}/${before.n}`,
+      })
     last.set(write.slot, { epoch: write.epoch, n: write.n })
   }
   return found

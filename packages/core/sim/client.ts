@@ -43,7 +43,11 @@ interface Link {
 }
 
 /** A client with the cursor of the client library: subscribes, resumes by position, publishes until acknowledged. */
-export function startClient(world: World, name: string, options: { rooms: readonly string[]; edges: () => readonly Edge[] }): Client {
+export function startClient(
+  world: World,
+  name: string,
+  options: { rooms: readonly string[]; edges: () => readonly Edge[] },
+): Client {
   const { network, record } = world
   const { clock, random } = network
   const rooms = new Map<string, Subscription>()
@@ -81,17 +85,23 @@ export function startClient(world: World, name: string, options: { rooms: readon
   }
 
   /** What was told goes into the record as the client understands it. */
-  function take({ room, cursor }: Subscription, apply: () => void, told: Extract<ServerFrame, { type: 'answer' | 'position' }>): void {
+  function take(
+    { room, cursor }: Subscription,
+    apply: () => void,
+    told: Extract<ServerFrame, { type: 'answer' | 'position' }>,
+  ): void {
     const before = cursor.seq
     apply()
-    if (told.recovered) return see(record, name, room, { type: 'position', epoch: cursor.epoch ?? '', seq: cursor.seq, recovered: true })
+    if (told.recovered)
+      return see(record, name, room, { type: 'position', epoch: cursor.epoch ?? '', seq: cursor.seq, recovered: true })
     see(record, name, room, { type: 'position', ...told.position, recovered: false })
     if (world.bug === 'client dedupes without epoch') cursor.seq = Math.max(cursor.seq, before)
   }
 
   function takeEvent(subscription: Subscription, seq: number, message: string): void {
     const verdict = accept(subscription.cursor, seq)
-    if (verdict === 'deliver') see(record, name, subscription.room, { type: 'event', epoch: subscription.cursor.epoch ?? '', seq, message })
+    if (verdict === 'deliver')
+      see(record, name, subscription.room, { type: 'event', epoch: subscription.cursor.epoch ?? '', seq, message })
     else if (verdict === 'gap') {
       world.gaps += 1
       world.log(`${name} ${subscription.room}: gap before ${seq} at ${subscription.cursor.seq}`)
@@ -102,7 +112,12 @@ export function startClient(world: World, name: string, options: { rooms: readon
   function subscribe(subscription: Subscription): void {
     if (link === null) return
     subscription.asking = frames += 1
-    link.send({ type: 'subscribe', id: subscription.asking, room: subscription.room, since: positionOf(subscription.cursor) ?? null })
+    link.send({
+      type: 'subscribe',
+      id: subscription.asking,
+      room: subscription.room,
+      since: positionOf(subscription.cursor) ?? null,
+    })
   }
 
   function settle({ id, outcome }: Extract<ServerFrame, { type: 'published' }>): void {
@@ -157,8 +172,17 @@ export function startClient(world: World, name: string, options: { rooms: readon
   }
 
   function tick(): void {
-    const silent = link !== null && clock.now - link.heardAt > patienceMs && (waiting.size > 0 || [...rooms.values()].some((each) => each.asking !== null))
-    if (link !== null && (!link.edge.process.alive || (silent && link.edge.process.paused) || (!client.calm && random.chance(tickEveryMs / 5_000)))) disconnect()
+    const silent =
+      link !== null &&
+      clock.now - link.heardAt > patienceMs &&
+      (waiting.size > 0 || [...rooms.values()].some((each) => each.asking !== null))
+    if (
+      link !== null &&
+      (!link.edge.process.alive ||
+        (silent && link.edge.process.paused) ||
+        (!client.calm && random.chance(tickEveryMs / 5_000)))
+    )
+      disconnect()
     if (link === null && clock.now >= connectAt) connect()
     sendPublishes()
     clock.at(clock.now + tickEveryMs, tick)

@@ -29,7 +29,7 @@ export function createClock(): Clock {
     const last = heap.pop()
     if (top === undefined || last === undefined) throw new Error('nothing planned')
     if (heap.length > 0) heap[0] = last
-    for (let i = 0; ; ) {
+    for (let i = 0; ;) {
       const [l, r] = [2 * i + 1, 2 * i + 2]
       let least = i
       if (before(l, least)) least = l
@@ -50,7 +50,7 @@ export function createClock(): Clock {
     },
     at: (time, event) => {
       heap.push({ time: Math.max(time, now), order: order++, event })
-      for (let i = heap.length - 1; i > 0; ) {
+      for (let i = heap.length - 1; i > 0;) {
         const parent = (i - 1) >> 1
         if (!before(i, parent)) break
         swap(i, parent)

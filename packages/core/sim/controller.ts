@@ -19,9 +19,17 @@ export function startController(world: World, boot: string): Process {
   function execute(effect: ControlEffect): void {
     switch (effect.type) {
       case 'lead':
-        return call(() => store.lead(boot, effect.ttlMs, world.network.clock.now), (leading) => step({ type: 'led', leading }), () => step({ type: 'leadFailed' }))
+        return call(
+          () => store.lead(boot, effect.ttlMs, world.network.clock.now),
+          (leading) => step({ type: 'led', leading }),
+          () => step({ type: 'leadFailed' }),
+        )
       case 'read':
-        return call(() => store.readFleet(), (read) => step({ type: 'observed', ...read }), () => step({ type: 'readFailed' }))
+        return call(
+          () => store.readFleet(),
+          (read) => step({ type: 'observed', ...read }),
+          () => step({ type: 'readFailed' }),
+        )
       case 'issueEpochs':
         return call(
           () => store.nextEpoch(effect.above, effect.count),
@@ -29,8 +37,14 @@ export function startController(world: World, boot: string): Process {
           () => step({ type: 'epochsFailed' }),
         )
       case 'publish':
-        world.log(`${boot} publishes plan ${effect.plan.version} for ${effect.plan.runs.join()}: ${effect.plan.slots.map((each) => (each === null ? 'nobody' : `${each.worker} ${each.epoch}/${each.confirmed}`)).join(', ')}`)
-        return call(() => store.publishPlan(boot, effect.plan, world.network.clock.now), (ok) => step({ type: 'published', ok }), () => step({ type: 'publishFailed' }))
+        world.log(
+          `${boot} publishes plan ${effect.plan.version} for ${effect.plan.runs.join()}: ${effect.plan.slots.map((each) => (each === null ? 'nobody' : `${each.worker} ${each.epoch}/${each.confirmed}`)).join(', ')}`,
+        )
+        return call(
+          () => store.publishPlan(boot, effect.plan, world.network.clock.now),
+          (ok) => step({ type: 'published', ok }),
+          () => step({ type: 'publishFailed' }),
+        )
       case 'remove':
         return call(
           () => {

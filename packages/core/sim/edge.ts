@@ -21,9 +21,22 @@ const windowBytes = 1_000_000
 export type ClientFrame =
   | { readonly type: 'subscribe'; readonly id: number; readonly room: string; readonly since: Position | null }
   | { readonly type: 'unsubscribe'; readonly room: string }
-  | { readonly type: 'publish'; readonly id: number; readonly room: string; readonly key: string; readonly sender: string }
+  | {
+      readonly type: 'publish'
+      readonly id: number
+      readonly room: string
+      readonly key: string
+      readonly sender: string
+    }
 export type ServerFrame =
-  | { readonly type: 'answer'; readonly id: number; readonly room: string; readonly position: Position; readonly recovered: boolean; readonly missed: number }
+  | {
+      readonly type: 'answer'
+      readonly id: number
+      readonly room: string
+      readonly position: Position
+      readonly recovered: boolean
+      readonly missed: number
+    }
   | { readonly type: 'refused'; readonly id: number; readonly room: string; readonly retryAfterMs: number }
   | { readonly type: 'event'; readonly room: string; readonly seq: number; readonly message: string }
   | { readonly type: 'position'; readonly room: string; readonly position: Position; readonly recovered: boolean }
@@ -78,7 +91,15 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
   let knows: Knowledge = { plan: 0, epoch: 0 }
   let numbers = 0
 
-  const member = (of: string): Member => ({ boot: of, role: 'edge', state: 'live', beat, knows, startedAtMs: 0, version: 'sim' })
+  const member = (of: string): Member => ({
+    boot: of,
+    role: 'edge',
+    state: 'live',
+    beat,
+    knows,
+    startedAtMs: 0,
+    version: 'sim',
+  })
   const later = (ms: number, event: () => void): void => clock.at(clock.now + ms, () => process.run(event))
 
   /** Outboxes first: from the registration on workers write to them. */
@@ -86,10 +107,18 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
     const open = (lane: number): void => {
       const command = commands[lane]
       if (command === undefined) {
-        fleet(() => store.register(member(next)), then, () => later(50, () => enter(next, then)))
+        fleet(
+          () => store.register(member(next)),
+          then,
+          () => later(50, () => enter(next, then)),
+        )
         return
       }
-      command(() => store.openOutbox(lane, next), () => open(lane + 1), () => later(50, () => enter(next, then)))
+      command(
+        () => store.openOutbox(lane, next),
+        () => open(lane + 1),
+        () => later(50, () => enter(next, then)),
+      )
     }
     open(0)
   }
@@ -134,7 +163,8 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
 
   function resync(lane: number): void {
     for (const [slot, producer] of producers) if (slot % shape.lanes === lane) step(slot, producer, { type: 'resync' })
-    for (const feed of feeds.values()) if (slotOf(feed.room, shape.slots) % shape.lanes === lane) stepRoom(feed, { type: 'resync' })
+    for (const feed of feeds.values())
+      if (slotOf(feed.room, shape.slots) % shape.lanes === lane) stepRoom(feed, { type: 'resync' })
   }
 
   function takeRecords(records: readonly OutRecord[]): void {
@@ -143,7 +173,8 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
         const producer = producers.get(record.slot)
         if (producer !== undefined) step(record.slot, producer, record)
       } else if (record.type === 'reset') {
-        for (const feed of [...feeds.values()]) if (slotOf(feed.room, shape.slots) === record.slot) stepRoom(feed, { type: 'reset', inc: record.inc })
+        for (const feed of [...feeds.values()])
+          if (slotOf(feed.room, shape.slots) === record.slot) stepRoom(feed, { type: 'reset', inc: record.inc })
       } else if (record.type !== 'boot') {
         const feed = feeds.get(record.room)
         if (feed !== undefined) stepRoom(feed, { type: 'record', record })
@@ -219,7 +250,8 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
 
   function executeRoom(feed: FeedState, effect: FeedEffect): void {
     const { room } = feed
-    if ((effect.type === 'position' || effect.type === 'answer') && !effect.recovered) world.log(`${boot} tells of a loss in ${room}: ${JSON.stringify(effect)}`)
+    if ((effect.type === 'position' || effect.type === 'answer') && !effect.recovered)
+      world.log(`${boot} tells of a loss in ${room}: ${JSON.stringify(effect)}`)
     switch (effect.type) {
       case 'declare':
         return interest(room, true, effect.nonce)
@@ -228,9 +260,15 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
       case 'fetch':
         return fetch(feed, effect)
       case 'deliver':
-        return toLive(feed, (send) => effect.events.forEach((event, i) => send({ type: 'event', room, seq: effect.first + i, message: event.tail })))
+        return toLive(feed, (send) =>
+          effect.events.forEach((event, i) =>
+            send({ type: 'event', room, seq: effect.first + i, message: event.tail }),
+          ),
+        )
       case 'position':
-        return toLive(feed, (send) => send({ type: 'position', room, position: effect.position, recovered: effect.recovered }))
+        return toLive(feed, (send) =>
+          send({ type: 'position', room, position: effect.position, recovered: effect.recovered }),
+        )
       case 'answer': {
         const subscriber = subscribers.get(effect.subscriber)
         if (subscriber === undefined) return
@@ -301,7 +339,11 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
       let feed = feeds.get(room)
       if (feed === undefined) feeds.set(room, (feed = createFeed(room, (numbers += 1))))
       const epoch = since === null ? undefined : parseEpoch(since.epoch)
-      stepRoom(feed, { type: 'add', subscriber: number, since: since === null || epoch === undefined ? null : { epoch, seq: since.seq } })
+      stepRoom(feed, {
+        type: 'add',
+        subscriber: number,
+        since: since === null || epoch === undefined ? null : { epoch, seq: since.seq },
+      })
     }
     return {
       receive: (frame) => {
@@ -328,5 +370,15 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
     for (const [slot, producer] of producers) if (!isIdle(producer)) step(slot, producer, { type: 'tick' })
     for (const feed of [...feeds.values()]) stepRoom(feed, { type: 'tick' })
   })
-  return { name, process, boot: () => boot, ready: () => ready, producers, feeds, budget, open, take: (records) => process.run(() => takeRecords(records)) }
+  return {
+    name,
+    process,
+    boot: () => boot,
+    ready: () => ready,
+    producers,
+    feeds,
+    budget,
+    open,
+    take: (records) => process.run(() => takeRecords(records)),
+  }
 }

@@ -92,6 +92,11 @@ const faults: Readonly<Record<string, Fault>> = {
       })
     }
   },
+  /** What an outbox has is gone before its edge has read it, as by the limit on its length. */
+  'outbox trimmed': (world, fleet) => {
+    const boot = fleet.anEdge().boot()
+    for (let lane = 0; lane < world.shape.lanes; lane += 1) world.store.trimOutbox(lane, boot, '1-1000000')
+  },
   FLUSHALL: (world) => world.flushAll(),
   cut: (world) => {
     world.log('all connections are cut')
@@ -116,7 +121,13 @@ const faults: Readonly<Record<string, Fault>> = {
   },
 }
 
-const weights: Readonly<Record<string, number>> = { FLUSHALL: 0.4, 'fail-over': 2.5, 'worker crash': 1.5, 'worker pause': 2 }
+const weights: Readonly<Record<string, number>> = {
+  FLUSHALL: 0.4,
+  'fail-over': 2.5,
+  'worker crash': 1.5,
+  'worker pause': 2,
+  'outbox trimmed': 2,
+}
 
 /** Faults by the world's seed, within [from, to]. */
 export function planFaults(world: World, fleet: Fleet, [from, to]: readonly [number, number]): void {

@@ -61,7 +61,9 @@ export function startFleet(world: World): Fleet {
   for (let i = random.int(1, 3); i > 0; i -= 1) fleet.addEdge()
   for (let i = 1; i <= 4; i += 1) {
     const some = rooms.filter(() => random.chance(0.6))
-    fleet.clients.push(startClient(world, `client-${i}`, { rooms: some.length > 0 ? some : [rooms[0]], edges: () => fleet.edges }))
+    fleet.clients.push(
+      startClient(world, `client-${i}`, { rooms: some.length > 0 ? some : [rooms[0]], edges: () => fleet.edges }),
+    )
   }
   return fleet
 }

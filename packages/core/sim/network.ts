@@ -52,7 +52,11 @@ export interface Reader {
   /** A read under way is answered with what there is. */
   interrupt(): void
 }
-export type Connection = <T>(call: () => T, onReply: (reply: T) => void, onFail: (outcome: 'refused' | 'unknown') => void) => void
+export type Connection = <T>(
+  call: () => T,
+  onReply: (reply: T) => void,
+  onFail: (outcome: 'refused' | 'unknown') => void,
+) => void
 
 export function createNetwork(seed: number): Network {
   const clock = createClock()
@@ -154,7 +158,9 @@ function createReader(process: Process, network: Network, at: { cuts: () => numb
       at.waiting.get(reading.topic)?.delete(attempt)
       if (random.chance(network.loss)) return fail()
       interrupt = undefined
-      clock.at(clock.now + slow(), () => process.run(() => (at.cuts() === asOf ? reading.onReply(reply) : reading.onFail())))
+      clock.at(clock.now + slow(), () =>
+        process.run(() => (at.cuts() === asOf ? reading.onReply(reply) : reading.onFail())),
+      )
     }
     interrupt = () => {
       forced = true
@@ -205,10 +211,12 @@ function connect(process: Process, network: Network, cuts: () => number): Connec
       }
       const reply = call()
       // A client library may send again what was executed: every call must bear it.
-      if (random.chance(network.loss / 2)) clock.at(clock.now + random.next() * 20, () => network.store.server === server && !network.store.away && call())
+      if (random.chance(network.loss / 2))
+        clock.at(clock.now + random.next() * 20, () => network.store.server === server && !network.store.away && call())
       if (failed) return
       const late = clock.now - sentAt > callDeadlineMs
-      if (late || random.chance(network.loss)) return fail('unknown', Math.max(clock.now, sentAt + random.int(5, callDeadlineMs)))
+      if (late || random.chance(network.loss))
+        return fail('unknown', Math.max(clock.now, sentAt + random.int(5, callDeadlineMs)))
       lastReply = Math.max(lastReply, clock.now + 0.1 + random.next() * 3)
       clock.at(lastReply, () => process.run(() => (cuts() === asOf ? onReply(reply) : onFail('unknown'))))
     }

@@ -61,7 +61,11 @@ export function startOutbox(world: World, process: Process, options: OutboxOptio
     if (after === '0-0' || network.clock.now - trimmedAt < trimEveryMs) return
     trimmedAt = network.clock.now
     const through = after
-    trims(() => store.trimOutbox(lane, boot, through), () => undefined, () => undefined)
+    trims(
+      () => store.trimOutbox(lane, boot, through),
+      () => undefined,
+      () => undefined,
+    )
   }
 
   read()

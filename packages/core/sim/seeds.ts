@@ -14,7 +14,8 @@ export function runSeeds(from: number, to: number): Report {
   const failed: { seed: number; violations: readonly string[] }[] = []
   const started = performance.now()
   let [seeds, published, acknowledged] = [0, 0, 0]
-  const line = (): string => `seeds ${from} to ${from + seeds - 1}: ${published} messages, ${acknowledged} acknowledged, ${((performance.now() - started) / Math.max(1, seeds)).toFixed(1)} ms per seed`
+  const line = (): string =>
+    `seeds ${from} to ${from + seeds - 1}: ${published} messages, ${acknowledged} acknowledged, ${((performance.now() - started) / Math.max(1, seeds)).toFixed(1)} ms per seed`
   for (let seed = from; seed <= to && failed.length < 3; seed += 1) {
     const outcome = simulate(seed)
     seeds += 1
@@ -22,7 +23,9 @@ export function runSeeds(from: number, to: number): Report {
     acknowledged += outcome.acknowledged
     if (outcome.violations.length > 0) {
       failed.push({ seed, violations: outcome.violations })
-      console.log(`seed ${seed} (${outcome.faults.join(', ')}) fails; run it with: SEED=${seed} npx vitest run --project sim`)
+      console.log(
+        `seed ${seed} (${outcome.faults.join(', ')}) fails; run it with: SEED=${seed} npx vitest run --project sim`,
+      )
     }
     if (seeds % 100 === 0) console.log(line())
   }

@@ -19,7 +19,9 @@ export function unsettled(world: World, fleet: Fleet): string[] {
       const head = headOf(world, room)
       const epoch = cursor.epoch === null ? undefined : parseEpoch(cursor.epoch)
       if (epoch === undefined || cursor.seq !== head.seq || formatEpoch(epoch) !== head.epoch) {
-        found.push(`${client.name} is at ${cursor.epoch}:${cursor.seq} of ${room}, whose head is ${head.epoch}:${head.seq}`)
+        found.push(
+          `${client.name} is at ${cursor.epoch}:${cursor.seq} of ${room}, whose head is ${head.epoch}:${head.seq}`,
+        )
       }
     }
   }
@@ -27,15 +29,18 @@ export function unsettled(world: World, fleet: Fleet): string[] {
   for (const edge of fleet.edges) {
     if (!edge.process.alive) continue
     boots.add(edge.boot())
-    for (const [slot, producer] of edge.producers) if (!isIdle(producer)) found.push(`${edge.boot()} has un-acknowledged input of slot ${slot}`)
+    for (const [slot, producer] of edge.producers)
+      if (!isIdle(producer)) found.push(`${edge.boot()} has un-acknowledged input of slot ${slot}`)
     for (const feed of edge.feeds.values()) {
       if (isForgotten(feed)) continue
       const interest = world.store.interest(slotOf(feed.room, world.shape.slots))
-      if (!interest.some(({ room, boot }) => room === feed.room && boot === edge.boot())) found.push(`${edge.boot()} serves ${feed.room} without interest`)
+      if (!interest.some(({ room, boot }) => room === feed.room && boot === edge.boot()))
+        found.push(`${edge.boot()} serves ${feed.room} without interest`)
     }
   }
   for (let slot = 0; slot < world.shape.slots; slot += 1) {
-    for (const { room, boot } of world.store.interest(slot)) if (!boots.has(boot)) found.push(`interest of ${boot} in ${room} is left`)
+    for (const { room, boot } of world.store.interest(slot))
+      if (!boots.has(boot)) found.push(`interest of ${boot} in ${room} is left`)
   }
   return [...found, ...idleWorkers(world, fleet)]
 }
@@ -46,14 +51,21 @@ function idleWorkers(world: World, fleet: Fleet): string[] {
   for (const worker of fleet.workers) {
     if (!worker.process.alive) continue
     for (const lane of worker.lanes) {
-      if (lane.mode.type !== 'serving' || lane.inFlight.length > 0 || lane.claiming.size > 0) found.push(`${worker.boot} lane ${lane.lane}: ${lane.mode.type}, ${lane.inFlight.length} in flight, ${lane.claiming.size} claims`)
+      if (lane.mode.type !== 'serving' || lane.inFlight.length > 0 || lane.claiming.size > 0)
+        found.push(
+          `${worker.boot} lane ${lane.lane}: ${lane.mode.type}, ${lane.inFlight.length} in flight, ${lane.claiming.size} claims`,
+        )
       for (const own of lane.slots.values()) {
         owners.set(own.slot, (owners.get(own.slot) ?? 0) + 1)
-        if (own.pending.length > 0 || own.needsClaim) found.push(`${worker.boot} slot ${own.slot}: ${own.pending.length} pending${own.needsClaim ? ', needs a claim' : ''}`)
+        if (own.pending.length > 0 || own.needsClaim)
+          found.push(
+            `${worker.boot} slot ${own.slot}: ${own.pending.length} pending${own.needsClaim ? ', needs a claim' : ''}`,
+          )
       }
     }
   }
-  for (let slot = 0; slot < world.shape.slots; slot += 1) if (owners.get(slot) === undefined) found.push(`slot ${slot} has no owner`)
+  for (let slot = 0; slot < world.shape.slots; slot += 1)
+    if (owners.get(slot) === undefined) found.push(`slot ${slot} has no owner`)
   const { inputs } = world.store.sizes()
   if (inputs > 0) found.push(`${inputs} input entries are left`)
   return found
@@ -71,7 +83,9 @@ function logOf(world: World, room: string): RoomLog {
   const inc = text === null || text === undefined ? 0 : parseSlotValue(text).inc
   return {
     epoch: formatEpoch({ inc, tag: entries.at(-1)?.tag ?? 0 }),
-    messages: entries.flatMap((entry) => entry.messages.map((message, i) => ({ seq: entry.first + i, message: message.tail }))),
+    messages: entries.flatMap((entry) =>
+      entry.messages.map((message, i) => ({ seq: entry.first + i, message: message.tail })),
+    ),
   }
 }
 
@@ -93,7 +107,8 @@ export function unbounded(fleet: Fleet, atRest: boolean): string[] {
     if (atRest && budget.used !== 0) found.push(`${boot()} counts ${budget.used} bytes at rest`)
     for (const feed of feeds.values()) {
       if (feed.held.size > maxHeldEvents) found.push(`${boot()} holds ${feed.held.size} events of ${feed.room}`)
-      if (atRest && feed.held.size + feed.fetches.size + feed.waiting.size > 0) found.push(`${boot()} keeps ${feed.held.size} events, ${feed.fetches.size} reads of ${feed.room}`)
+      if (atRest && feed.held.size + feed.fetches.size + feed.waiting.size > 0)
+        found.push(`${boot()} keeps ${feed.held.size} events, ${feed.fetches.size} reads of ${feed.room}`)
     }
   }
   for (const { process, boot, lanes } of fleet.workers) {
@@ -103,9 +118,11 @@ export function unbounded(fleet: Fleet, atRest: boolean): string[] {
       for (const own of lane.slots.values()) {
         for (const commit of own.chain) bytes += commit.bytes
         const pending = own.pending.reduce((sum, entry) => sum + entry.body.length, 0)
-        if (pending !== own.pendingBytes) found.push(`${boot} counts ${own.pendingBytes} bytes pending of slot ${own.slot}, there are ${pending}`)
+        if (pending !== own.pendingBytes)
+          found.push(`${boot} counts ${own.pendingBytes} bytes pending of slot ${own.slot}, there are ${pending}`)
       }
-      if (bytes !== lane.retainedBytes) found.push(`${boot} counts ${lane.retainedBytes} retained bytes, there are ${bytes}`)
+      if (bytes !== lane.retainedBytes)
+        found.push(`${boot} counts ${lane.retainedBytes} retained bytes, there are ${bytes}`)
       if (bytes > 2 * maxRetainedBytes) found.push(`${boot} retains ${bytes} bytes`)
     }
   }

@@ -34,7 +34,11 @@ export function startWorker(world: World, boot: string): Worker {
   const store = world.store
   const lanes = Array.from({ length: laneCount }, (_, lane) => createLane(lane, laneCount, boot))
   const unmarked = withoutMarks()
-  const readers = lanes.map((): Reader => ({ cursors: new Map(), connection: world.network.reader(process), busy: false }))
+  const readers = lanes.map((): Reader => ({
+    cursors: new Map(),
+    connection: world.network.reader(process),
+    busy: false,
+  }))
   const commands = lanes.map(() => world.network.connection(process))
   const fleet = world.network.connection(process)
   let beat = 0
@@ -50,13 +54,16 @@ export function startWorker(world: World, boot: string): Worker {
     const now = world.network.clock.now
     const before = lane.mode.type
     const effects = stepLane(lane, input, { now, wallMs: world.wallMs() })
-    if (lane.mode.type !== before) world.log(`${boot} lane ${lane.lane}: ${before} -> ${lane.mode.type} by ${input.type}`)
+    if (lane.mode.type !== before)
+      world.log(`${boot} lane ${lane.lane}: ${before} -> ${lane.mode.type} by ${input.type}`)
     for (const effect of effects) execute(lane, effect)
   }
 
   /** Asks until it is answered, as the shell does. */
   function ask<T>(connection: Connection, call: () => T, then: (reply: T) => void): void {
-    connection(call, then, () => world.network.clock.at(world.network.clock.now + 50, () => process.run(() => ask(connection, call, then))))
+    connection(call, then, () =>
+      world.network.clock.at(world.network.clock.now + 50, () => process.run(() => ask(connection, call, then))),
+    )
   }
 
   function execute(lane: LaneState, effect: LaneEffect): void {
@@ -65,7 +72,11 @@ export function startWorker(world: World, boot: string): Worker {
     if (command === undefined || reader === undefined) throw new Error(`no lane ${lane.lane}`)
     switch (effect.type) {
       case 'read':
-        if (has(world, 'cursor kept') && keepsCursor(reader, effect.slot)) reader.cursors.set(effect.slot, { cursor: reader.cursors.get(effect.slot)?.cursor ?? effect.cursor, read: effect.read })
+        if (has(world, 'cursor kept') && keepsCursor(reader, effect.slot))
+          reader.cursors.set(effect.slot, {
+            cursor: reader.cursors.get(effect.slot)?.cursor ?? effect.cursor,
+            read: effect.read,
+          })
         else reader.cursors.set(effect.slot, { cursor: effect.cursor, read: effect.read })
         reader.connection.interrupt()
         read(lane, reader)
@@ -97,7 +108,11 @@ export function startWorker(world: World, boot: string): Worker {
         )
         break
       case 'values':
-        ask(command, () => store.values(lane.lane, effect.slots), (values) => step(lane, { type: 'values', values }))
+        ask(
+          command,
+          () => store.values(lane.lane, effect.slots),
+          (values) => step(lane, { type: 'values', values }),
+        )
         break
       case 'claim':
         claim(command, lane, effect.claim)
@@ -110,7 +125,11 @@ export function startWorker(world: World, boot: string): Worker {
         )
         break
       case 'maintain':
-        command(() => store.maintain(lane.lane, effect.work, world.wallMs()), () => undefined, () => undefined)
+        command(
+          () => store.maintain(lane.lane, effect.work, world.wallMs()),
+          () => undefined,
+          () => undefined,
+        )
         break
       case 'deadLetter':
         throw new Error(`${boot} met an entry it cannot decode in slot ${effect.slot}`)
@@ -119,12 +138,17 @@ export function startWorker(world: World, boot: string): Worker {
 
   function claim(command: Connection, lane: LaneState, asked: Claim): void {
     if (lane.claiming.get(asked.slot) !== asked) return
-    const again = (): void => world.network.clock.at(world.network.clock.now + 50, () => process.run(() => claim(command, lane, asked)))
+    const again = (): void =>
+      world.network.clock.at(world.network.clock.now + 50, () => process.run(() => claim(command, lane, asked)))
     command(
       () => world.claim(asked),
       (reply) => {
         if (!reply.ok) return step(lane, { type: 'claimed', claim: asked, reply, interest: [] })
-        command(() => store.interest(asked.slot), (interest) => step(lane, { type: 'claimed', claim: asked, reply, interest }), again)
+        command(
+          () => store.interest(asked.slot),
+          (interest) => step(lane, { type: 'claimed', claim: asked, reply, interest }),
+          again,
+        )
       },
       again,
     )
@@ -166,7 +190,16 @@ export function startWorker(world: World, boot: string): Worker {
   function member(): Member {
     const owned: Record<string, number> = {}
     for (const lane of lanes) for (const [slot, epoch] of ownedEpochs(lane)) owned[slot] = epoch
-    return { boot, role: 'shard', state: draining ? 'draining' : 'live', beat, owned, knows, startedAtMs: 0, version: 'sim' }
+    return {
+      boot,
+      role: 'shard',
+      state: draining ? 'draining' : 'live',
+      beat,
+      owned,
+      knows,
+      startedAtMs: 0,
+      version: 'sim',
+    }
   }
 
   function heartbeat(): void {
@@ -176,8 +209,16 @@ export function startWorker(world: World, boot: string): Worker {
       () => store.heartbeat(member(), versionHeld(held, runs)),
       (answer) => {
         lastBeatOk = world.network.clock.now
-        lanes.forEach((lane, i) => { const reader = readers[i]; if (reader !== undefined) read(lane, reader) })
-        if (!answer.known) fleet(() => store.register(member()), () => undefined, () => undefined)
+        lanes.forEach((lane, i) => {
+          const reader = readers[i]
+          if (reader !== undefined) read(lane, reader)
+        })
+        if (!answer.known)
+          fleet(
+            () => store.register(member()),
+            () => undefined,
+            () => undefined,
+          )
         runs = answer.runs
         for (const run of runs) for (const lane of lanes) step(lane, { type: 'run', run })
         if (answer.plan === undefined) return
@@ -195,7 +236,10 @@ export function startWorker(world: World, boot: string): Worker {
     fleet(
       () => store.readFleet().members,
       (members) => {
-        const alive = new Set([...members.filter((each) => each.role === 'edge').map((each) => each.boot), ...unmarked.boots])
+        const alive = new Set([
+          ...members.filter((each) => each.role === 'edge').map((each) => each.boot),
+          ...unmarked.boots,
+        ])
         for (const lane of lanes) step(lane, { type: 'members', alive })
       },
       () => {
@@ -205,7 +249,11 @@ export function startWorker(world: World, boot: string): Worker {
     )
   }
 
-  fleet(() => store.register(member()), () => undefined, () => undefined)
+  fleet(
+    () => store.register(member()),
+    () => undefined,
+    () => undefined,
+  )
   readMembers()
   heartbeat()
   process.every(workerHeartbeatMs, heartbeat)
@@ -215,7 +263,12 @@ export function startWorker(world: World, boot: string): Worker {
     draining = true
     heartbeat()
     process.every(50, () => {
-      if (lanes.every((lane) => lane.slots.size === 0 && lane.claiming.size === 0)) fleet(() => store.remove(boot), () => process.crash(), () => undefined)
+      if (lanes.every((lane) => lane.slots.size === 0 && lane.claiming.size === 0))
+        fleet(
+          () => store.remove(boot),
+          () => process.crash(),
+          () => undefined,
+        )
     })
   }
   return {

@@ -103,15 +103,25 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
     },
     commit: (lane, commits) => {
       const written = bug === 'no fence' ? commits.map((commit) => unfenced(store, lane, commit)) : commits
-      const before = store.values(lane, commits.map((commit) => commit.slot)).values
+      const before = store.values(
+        lane,
+        commits.map((commit) => commit.slot),
+      ).values
       const reply = store.commit(lane, written, wallMs())
-      for (const [i, each] of commits.entries()) world.log(`commit ${each.value.split('|').slice(0, 4).join('|')} of slot ${each.slot}: ${reply.statuses[i]} ${each.interest.map((change) => `${change.on ? '+' : '-'}${change.room} ${change.boot}`).join()} ${each.logs.map((log) => `${log.room}:${log.lastSeq}`).join()}`)
+      for (const [i, each] of commits.entries())
+        world.log(
+          `commit ${each.value.split('|').slice(0, 4).join('|')} of slot ${each.slot}: ${reply.statuses[i]} ${each.interest.map((change) => `${change.on ? '+' : '-'}${change.room} ${change.boot}`).join()} ${each.logs.map((log) => `${log.room}:${log.lastSeq}`).join()}`,
+        )
       network.wake(`out ${lane}`)
       if (reply.statuses.every((status) => status === 'ok')) for (const each of commits) note(each)
-      const after = store.values(lane, commits.map((commit) => commit.slot)).values
+      const after = store.values(
+        lane,
+        commits.map((commit) => commit.slot),
+      ).values
       for (const { slot } of commits) {
         const text = after.get(slot)
-        if (text !== null && text !== undefined && text !== before.get(slot)) record.applied.push({ slot, ...parseSlotValue(text) })
+        if (text !== null && text !== undefined && text !== before.get(slot))
+          record.applied.push({ slot, ...parseSlotValue(text) })
       }
       return reply
     },
@@ -120,12 +130,15 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
       const before = store.values(claim.slot % shape.lanes, [claim.slot]).values.get(claim.slot)
       const reply = store.claim(vouched)
       network.wake(`out ${claim.slot % shape.lanes}`)
-      world.log(`${claim.owner} claims slot ${claim.slot} at ${claim.epoch}, confirmed ${claim.confirmed}${claim.holdsAfter === undefined ? '' : `, holds after ${claim.holdsAfter.prefix}`}: ${before ?? 'nothing'} -> ${reply.ok ? reply.value : 'refused'}`)
+      world.log(
+        `${claim.owner} claims slot ${claim.slot} at ${claim.epoch}, confirmed ${claim.confirmed}${claim.holdsAfter === undefined ? '' : `, holds after ${claim.holdsAfter.prefix}`}: ${before ?? 'nothing'} -> ${reply.ok ? reply.value : 'refused'}`,
+      )
       if (reply.ok && reply.value !== before) {
         const value = parseSlotValue(reply.value)
         record.applied.push({ slot: claim.slot, ...value })
         world.onClaim?.()
-        if (value.inc === claim.epoch && typeof before === 'string') world.breaks.push(`slot ${claim.slot} at ${claim.epoch}`)
+        if (value.inc === claim.epoch && typeof before === 'string')
+          world.breaks.push(`slot ${claim.slot} at ${claim.epoch}`)
       }
       return reply
     },
@@ -176,7 +189,8 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
 
 function slotsStored(store: StoreModel): number {
   let count = 0
-  for (let slot = 0; slot < shape.slots; slot += 1) if (store.values(slot % shape.lanes, [slot]).values.get(slot) !== null) count += 1
+  for (let slot = 0; slot < shape.slots; slot += 1)
+    if (store.values(slot % shape.lanes, [slot]).values.get(slot) !== null) count += 1
   return count
 }
 
@@ -191,5 +205,7 @@ function holding(store: StoreModel, slot: number): { prefix: string; inc: number
 /** Bug: whatever is stored is what the commit expects. */
 function unfenced(store: StoreModel, lane: number, commit: SlotCommit): SlotCommit {
   const text = store.values(lane, [commit.slot]).values.get(commit.slot)
-  return text === null || text === undefined ? commit : { ...commit, expect: text.split('|').slice(0, 4).join('|') + '|' }
+  return text === null || text === undefined
+    ? commit
+    : { ...commit, expect: text.split('|').slice(0, 4).join('|') + '|' }
 }

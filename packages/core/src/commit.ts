@@ -52,7 +52,10 @@ export function parseSlotValue(text: string): SlotValue {
   for (const part of packed === '' ? [] : packed.split(',')) {
     const equals = part.indexOf('=')
     const dot = part.indexOf('.', equals)
-    marks.set(part.slice(0, equals), { generation: Number(part.slice(equals + 1, dot)), k: Number(part.slice(dot + 1)) })
+    marks.set(part.slice(0, equals), {
+      generation: Number(part.slice(equals + 1, dot)),
+      k: Number(part.slice(dot + 1)),
+    })
   }
   return { epoch: Number(epoch), owner, n: Number(n), token, inc: Number(inc), run, cursor, marks }
 }

@@ -12,8 +12,11 @@ export { dropHeld, hold } from './feed-held.ts'
 export const historyPage = 256
 /** A read that failed, or found nothing where something must be, is repeated after this, doubled up to 16 times, ms. */
 const retryMs = 100
-/** So often the log may have nothing: its owner may be writing again what a server that fell back has lost. */
-const maxEmptyReads = 6
+/**
+ * So often the log may have nothing: its owner may be writing again what a server that fell back has lost. 4.7 s in
+ * all: just below the patience of a subscription.
+ */
+const maxEmptyReads = 7
 
 /** Everything up to `target` exists: what is missing of it is read from the log before anything newer goes out. */
 export function fillTo(step: Step, place: Standing, target: number): void {
@@ -142,7 +145,11 @@ function takeReplay(step: Step, read: Read): void {
 }
 
 /** All or nothing: a replay is never partial. */
-function finishReplay({ state, clock, effects }: Step, { request, fetch, place }: Read, reason: LossReason | undefined): void {
+function finishReplay(
+  { state, clock, effects }: Step,
+  { request, fetch, place }: Read,
+  reason: LossReason | undefined,
+): void {
   state.fetches.delete(request)
   if (state.fetches.size === 0) dropHeld(state)
   const position = positionAt(place, clock)

@@ -60,11 +60,18 @@ interface Found {
 function examine(state: LaneState, own: SlotState, found: Found, effects: LaneEffect[]): number | undefined {
   const stored = found.text === null ? undefined : parseSlotValue(found.text)
   const assigned = state.plan?.slots[own.slot]
-  const newest = assigned === undefined || assigned === null ? 0 : Math.max(assigned.confirmed, assigned.worker === own.owner ? 0 : assigned.epoch)
+  const newest =
+    assigned === undefined || assigned === null
+      ? 0
+      : Math.max(assigned.confirmed, assigned.worker === own.owner ? 0 : assigned.epoch)
   if (found.changed && newest > own.epoch) return release(state, own, effects)
   // My own claim whose answer is still under way is no stranger's: that answer decides what becomes of the chain.
-  if (stored?.owner === own.owner && stored.epoch > own.epoch && state.claiming.get(own.slot)?.epoch === stored.epoch) return undefined
-  if (stored !== undefined && (stored.epoch > own.epoch || (stored.epoch === own.epoch && stored.owner !== own.owner))) {
+  if (stored?.owner === own.owner && stored.epoch > own.epoch && state.claiming.get(own.slot)?.epoch === stored.epoch)
+    return undefined
+  if (
+    stored !== undefined &&
+    (stored.epoch > own.epoch || (stored.epoch === own.epoch && stored.owner !== own.owner))
+  ) {
     return release(state, own, effects)
   }
   if (stored === undefined || stored.epoch < own.epoch) {

@@ -55,10 +55,21 @@ export type LaneMode =
 export type LaneInput =
   | { readonly type: 'plan'; readonly plan: Plan }
   | { readonly type: 'members'; readonly alive: ReadonlySet<string> }
-  | { readonly type: 'claimed'; readonly claim: Claim; readonly reply: ClaimReply; readonly interest: readonly { room: string; boot: string }[] }
+  | {
+      readonly type: 'claimed'
+      readonly claim: Claim
+      readonly reply: ClaimReply
+      readonly interest: readonly { room: string; boot: string }[]
+    }
   /** What one read of the lane brought: together, so that they go into as few commits as possible. */
   | { readonly type: 'entries'; readonly reads: readonly SlotRead[] }
-  | { readonly type: 'room'; readonly slot: number; readonly read: number; readonly room: string; readonly entries: readonly LogEntry[] }
+  | {
+      readonly type: 'room'
+      readonly slot: number
+      readonly read: number
+      readonly room: string
+      readonly entries: readonly LogEntry[]
+    }
   | { readonly type: 'committed'; readonly id: number; readonly reply: CommitReply }
   /** The call failed or its outcome is unknown. */
   | { readonly type: 'commitFailed'; readonly id: number }
@@ -123,7 +134,6 @@ export function createLane(lane: number, lanes: number, owner: string): LaneStat
     digestAt: 0,
   }
 }
-
 
 /** What a worker does once a second for its slots, fenced like a commit but without following one. */
 export interface MaintenanceWork {

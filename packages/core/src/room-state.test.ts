@@ -17,7 +17,7 @@ function publish(room: RoomState, from: number, count: number, now: number): num
 }
 
 describe('a room at its worker', () => {
-  it('[RM1] seq is contiguous and [RM2] a repeated key gets the seq it had, whatever the order of calls', () => {
+  it('[RM1] [RM2] seq is contiguous and a repeated key gets the seq it had, whatever the order of calls', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 30 }), { maxLength: 200 }), (keys) => {
         const room = loadRoom('public:x', [], 0)

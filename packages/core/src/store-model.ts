@@ -104,7 +104,9 @@ export class StoreModel {
     const token = `c${claim.epoch}`
     if (stored !== undefined && stored.epoch >= claim.epoch) {
       const mine = stored.epoch === claim.epoch && stored.owner === claim.owner && stored.token === token
-      return mine && text !== undefined ? { ok: true, run: this.run, value: text } : { ok: false, run: this.run, value: text ?? null }
+      return mine && text !== undefined
+        ? { ok: true, run: this.run, value: text }
+        : { ok: false, run: this.run, value: text ?? null }
     }
     const before = stored === undefined ? undefined : slotPrefix(stored)
     const holds = claim.holdsAfter?.prefix === before ? claim.holdsAfter : undefined
@@ -156,7 +158,11 @@ export class StoreModel {
     return { run: this.run, statuses, missing: [] }
   }
 
-  maintain(lane: number, work: readonly { slot: number; prefix: string; rooms: readonly string[] }[], nowMs: number): void {
+  maintain(
+    lane: number,
+    work: readonly { slot: number; prefix: string; rooms: readonly string[] }[],
+    nowMs: number,
+  ): void {
     const data = this.#lane(lane)
     for (const { slot, prefix, rooms } of work) {
       const text = data.slots.get(slot)
@@ -179,9 +185,16 @@ export class StoreModel {
     outboxes.set(boot, outbox)
   }
 
-  readOutbox(lane: number, boot: string, after: string, count: number): { exists: boolean; entries: { id: string; body: string }[] } {
+  readOutbox(
+    lane: number,
+    boot: string,
+    after: string,
+    count: number,
+  ): { exists: boolean; entries: { id: string; body: string }[] } {
     const outbox = this.#lane(lane).outboxes.get(boot)
-    return outbox === undefined ? { exists: false, entries: [] } : { exists: true, entries: readAfter(outbox, after, count) }
+    return outbox === undefined
+      ? { exists: false, entries: [] }
+      : { exists: true, entries: readAfter(outbox, after, count) }
   }
 
   trimOutbox(lane: number, boot: string, through: string): void {
@@ -367,7 +380,9 @@ function structuredCopy(snapshot: Snapshot): Snapshot {
       slots: new Map(lane.slots),
       inputs: new Map([...lane.inputs].map(([slot, stream]) => [slot, copyStream(stream)])),
       outboxes: new Map([...lane.outboxes].map(([boot, stream]) => [boot, copyStream(stream)])),
-      logs: new Map([...lane.logs].map(([room, log]) => [room, { lines: [...log.lines], expiresAtMs: log.expiresAtMs }])),
+      logs: new Map(
+        [...lane.logs].map(([room, log]) => [room, { lines: [...log.lines], expiresAtMs: log.expiresAtMs }]),
+      ),
       interest: new Map([...lane.interest].map(([slot, fields]) => [slot, new Map(fields)])),
       dead: [...lane.dead],
     })),

@@ -49,7 +49,14 @@ export async function startShard(options: ShardOptions, deps: ShardDeps): Promis
   let draining = false
   const soon = { beat: once(heartbeat), members: once(readMembers) }
   const lanes = Array.from({ length: store.shape.lanes }, (_, lane) =>
-    runLane(lane, boot, { store, log: log.child({ lane }), scope, metrics, report: soon.beat, refreshMembers: soon.members }),
+    runLane(lane, boot, {
+      store,
+      log: log.child({ lane }),
+      scope,
+      metrics,
+      report: soon.beat,
+      refreshMembers: soon.members,
+    }),
   )
 
   function owned(): Record<string, number> {
@@ -106,7 +113,9 @@ export async function startShard(options: ShardOptions, deps: ShardDeps): Promis
     try {
       const fleet = await store.fleet.read()
       members = fleet.members
-      const alive = new Set(members.filter((each) => each.role === 'edge' || each.role === 'ingest').map((each) => each.boot))
+      const alive = new Set(
+        members.filter((each) => each.role === 'edge' || each.role === 'ingest').map((each) => each.boot),
+      )
       for (const lane of lanes) lane.input({ type: 'members', alive })
     } catch (error) {
       log.warn('members could not be read', { error: error instanceof Error ? error.message : String(error) })
@@ -115,7 +124,11 @@ export async function startShard(options: ShardOptions, deps: ShardDeps): Promis
     }
   }
 
-  scope.defer(store.watchRuns((primary, run) => tellRuns(Array.from({ length: primary + 1 }, (_, i) => (i === primary ? run : '')))))
+  scope.defer(
+    store.watchRuns((primary, run) =>
+      tellRuns(Array.from({ length: primary + 1 }, (_, i) => (i === primary ? run : ''))),
+    ),
+  )
   await store.fleet.register(member())
   await readMembers()
   await heartbeat()
@@ -133,7 +146,8 @@ export async function startShard(options: ShardOptions, deps: ShardDeps): Promis
     drain: async () => {
       draining = true
       const deadline = performance.now() + options.drainTimeoutMs
-      const others = (): boolean => members.some((each) => each.role === 'shard' && each.boot !== boot && each.state === 'live')
+      const others = (): boolean =>
+        members.some((each) => each.role === 'shard' && each.boot !== boot && each.state === 'live')
       while (Object.keys(owned()).length > 0 && others() && performance.now() < deadline) {
         await heartbeat()
         await wait(50, scope.signal)

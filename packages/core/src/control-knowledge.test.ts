@@ -1,0 +1,67 @@
+import { expect, test } from 'vitest'
+import { newestPlan } from './control-plan.ts'
+import { controlPollMs, startControl, stepControl } from './control.ts'
+import type { ControlEffect, ControlInput } from './control.ts'
+import { learn, versionHeld } from './plan.ts'
+import type { Member, Plan } from './plan.ts'
+
+/** A control process that has just become the leader and knows nothing; it reads what the test says. */
+function newLeader() {
+  let state = startControl(2)
+  let nowMs = 1_000
+  const feed = (input: ControlInput): readonly ControlEffect[] => {
+    const step = stepControl(state, input, nowMs)
+    state = step.state
+    return step.effects
+  }
+  feed({ type: 'tick' })
+  feed({ type: 'led', leading: true })
+  return {
+    feed,
+    observe: (members: readonly Member[], plan: Plan | null): readonly ControlEffect[] => {
+      nowMs += controlPollMs
+      feed({ type: 'tick' })
+      return feed({ type: 'observed', members, plan, runs: ['r2'] })
+    },
+  }
+}
+
+const worker = (owned: Record<number, number>, knows: { plan: number; epoch: number }): Member => {
+  return { boot: 'w#1', role: 'shard', state: 'live', beat: 1, owned, knows, startedAtMs: 0, version: '1' }
+}
+const assigned = (epoch: number) => ({ worker: 'w#1', epoch, confirmed: epoch })
+
+test('[CT17] a store that fell back to an older plan does not bring back its version: members would ignore it', () => {
+  const control = newLeader()
+  const stored: Plan = { version: 4, slots: [assigned(1), assigned(2)], runs: ['r2'] }
+  const effects = control.observe([worker({ 0: 1, 1: 2 }, { plan: 6, epoch: 2 })], stored)
+  expect(effects).toEqual([{ type: 'publish', plan: { ...stored, version: 7 }, moves: [] }])
+  control.feed({ type: 'published', ok: true })
+  expect(control.observe([worker({ 0: 1, 1: 2 }, { plan: 7, epoch: 2 })], { ...stored, version: 7 })).toEqual([])
+})
+
+test('[CT17] after everything was forgotten new epochs are above those that members have heard of', () => {
+  const control = newLeader()
+  const effects = control.observe([worker({ 0: -31, 1: 0 }, { plan: 6, epoch: 40 })], null)
+  expect(effects).toEqual([{ type: 'issueEpochs', above: 40, count: 2 }])
+  const [publish] = control.feed({ type: 'epochs', first: 41, count: 2 })
+  if (publish?.type !== 'publish') throw new Error('nothing published')
+  expect(publish.plan.version).toBe(7)
+  // The owner whose claim was lost keeps its slot, and its lost epoch is the confirmed one.
+  expect(publish.plan.slots[0]).toMatchObject({ worker: 'w#1', confirmed: 31 })
+})
+
+test('[CT17] a member learns the highest version and epoch of the plans it sees, and never unlearns', () => {
+  const first = learn({ plan: 0, epoch: 0 }, { version: 9, slots: [assigned(5), null], runs: [] })
+  expect(first).toEqual({ plan: 9, epoch: 5 })
+  expect(learn(first, { version: 3, slots: [assigned(2), assigned(7)], runs: [] })).toEqual({ plan: 9, epoch: 7 })
+  expect(newestPlan(new Map())).toBe(0)
+})
+
+test('[CT17] a worker whose server changed asks for the plan whatever its version', () => {
+  const plan: Plan = { version: 5, slots: [null], runs: ['r2'] }
+  expect(versionHeld(plan, ['r2'])).toBe(5)
+  expect(versionHeld(plan, ['r3'])).toBe(0)
+  expect(versionHeld(plan, [])).toBe(5)
+  expect(versionHeld(null, ['r2'])).toBe(0)
+})

@@ -1,0 +1,182 @@
+import { describe, expect, it } from 'vitest'
+import { parseSlotValue } from './commit.ts'
+import { encodeInput, encodeMessage } from './entry.ts'
+import { createLane } from './lane-state.ts'
+import type { LaneEffect, LaneInput, LaneState } from './lane-state.ts'
+import { ownedEpochs, stepLane } from './lane.ts'
+import type { Assignment } from './plan.ts'
+import { StoreModel } from './store-model.ts'
+
+const me = 'w2#b'
+const room = 'public:a'
+const edge = 'edge-1#a'
+
+/** One lane with one slot over the store model. Effects of the types in `held` wait to be executed by the test. */
+class Bench {
+  readonly store = new StoreModel({ slots: 1, lanes: 1 }, 'run-1')
+  readonly lane: LaneState = createLane(0, 1, me)
+  readonly held = new Set<LaneEffect['type']>()
+  readonly waiting: LaneEffect[] = []
+  readonly claims: LaneEffect[] = []
+  clock = { now: 0, wallMs: 1_000 }
+  #k = 0
+  #version = 0
+  #cursor = '0-0'
+  #read = 0
+
+  step(input: LaneInput): void {
+    for (const effect of stepLane(this.lane, input, this.clock)) {
+      if (effect.type === 'claim') this.claims.push(effect)
+      if (this.held.has(effect.type)) this.waiting.push(effect)
+      else this.execute(effect)
+    }
+  }
+
+  execute(effect: LaneEffect): void {
+    const { store } = this
+    switch (effect.type) {
+      case 'claim': {
+        const reply = store.claim(effect.claim)
+        return this.step({ type: 'claimed', claim: effect.claim, reply, interest: reply.ok ? store.interest(0) : [] })
+      }
+      case 'read':
+        this.#cursor = effect.cursor
+        this.#read = effect.read
+        return
+      case 'commit':
+        return this.step({ type: 'committed', id: effect.id, reply: store.commit(0, effect.commits, 1_000) })
+      case 'vouch':
+        return this.step({ type: 'committed', id: effect.id, reply: store.vouch(0, effect.prefixes) })
+      case 'values':
+        return this.step({ type: 'values', values: store.values(0, effect.slots) })
+      case 'loadRoom':
+        return this.step({
+          type: 'room',
+          slot: 0,
+          read: effect.read,
+          room: effect.room,
+          entries: store.roomRange(effect.room, 0, 1_000),
+        })
+      default:
+        return
+    }
+  }
+
+  /** A plan that gives the slot to this worker, under the store's run. */
+  assign(assignment: Omit<Assignment, 'worker'>): void {
+    this.step({
+      type: 'plan',
+      plan: { version: (this.#version += 1), slots: [{ worker: me, ...assignment }], runs: [this.store.run] },
+    })
+  }
+
+  publish(key: string): void {
+    const message = { type: 'publish', room, key, sender: 'alice', options: '', tail: key } as const
+    this.store.append(0, encodeInput({ boot: edge, generation: 0, k: (this.#k += 1) }, [encodeMessage(message)]), 1_000)
+    const entries = this.store.read(0, new Map([[0, this.#cursor]]), 100).get(0) ?? []
+    this.#cursor = entries.at(-1)?.id ?? this.#cursor
+    this.step({ type: 'entries', reads: [{ slot: 0, read: this.#read, entries }] })
+  }
+
+  /** The server is another, with what `snapshot` has. */
+  failOver(snapshot: ReturnType<StoreModel['snapshot']>, run: string): void {
+    this.store.restore(snapshot)
+    this.store.run = run
+    this.step({ type: 'run', run })
+  }
+
+  stored() {
+    return parseSlotValue(this.store.values(0, [0]).values.get(0) ?? '')
+  }
+  log(): string[] {
+    return this.store.roomRange(room, 0, 1_000).flatMap((entry) => entry.messages.map(({ tail }) => tail))
+  }
+}
+
+/** A slot that was another worker's, seen by a server of which this worker cannot know what it lost: inc changes to 5. */
+function takenOver(): { bench: Bench; before: ReturnType<StoreModel['snapshot']> } {
+  const bench = new Bench()
+  bench.store.register({ boot: edge, role: 'edge', state: 'live', beat: 1, startedAtMs: 0, version: '1' })
+  bench.store.claim({ slot: 0, epoch: 1, owner: 'w1#a', confirmed: 0, boots: [] })
+  bench.store.run = 'run-2'
+  const before = bench.store.snapshot()
+  bench.step({ type: 'members', alive: new Set([edge]) })
+  bench.assign({ epoch: 5, confirmed: 1 })
+  bench.publish('a')
+  bench.publish('b')
+  return { bench, before }
+}
+
+describe('claims of a lane', () => {
+  it('[LN12] an owner whose claim the store lost goes on under the inc of its own commits, not under the stored one', () => {
+    const { bench, before } = takenOver()
+    expect(bench.stored()).toMatchObject({ epoch: 5, inc: 5 })
+    bench.failOver(before, 'run-3')
+    bench.assign({ epoch: 5, confirmed: 5 })
+    expect([...ownedEpochs(bench.lane)]).toEqual([[0, -5]])
+    bench.assign({ epoch: 9, confirmed: 5 })
+    expect(bench.stored()).toMatchObject({ epoch: 9, owner: me, inc: 5, run: 'run-3' })
+    expect(bench.log()).toEqual(['a', 'b'])
+  })
+
+  it('[LN17] a claim by which commits are to be written again does not vouch before they are', () => {
+    const { bench, before } = takenOver()
+    bench.failOver(before, 'run-3')
+    bench.held.add('commit')
+    bench.assign({ epoch: 5, confirmed: 5 })
+    bench.assign({ epoch: 9, confirmed: 5 })
+    expect(bench.stored()).toMatchObject({ epoch: 9, run: 'run-1' })
+    // Had this worker died now, the next one would have to tell the loss.
+    const next = bench.store.claim({ slot: 0, epoch: 10, owner: 'w3#c', confirmed: 9, boots: [] })
+    expect(next.ok && parseSlotValue(next.value).inc).toBe(10)
+  })
+
+  it('[LN17] its own claim whose answer is under way is no reason to drop the slot', () => {
+    const { bench, before } = takenOver()
+    bench.failOver(before, 'run-3')
+    bench.assign({ epoch: 5, confirmed: 5 })
+    bench.held.add('claim')
+    bench.assign({ epoch: 9, confirmed: 5 })
+    const [claim] = bench.waiting
+    if (claim?.type !== 'claim') throw new Error('no claim')
+    const first = bench.store.claim(claim.claim)
+    expect(first.ok).toBe(true)
+    // Something else makes the lane read what is stored before the answer is there.
+    bench.step({ type: 'commitFailed', id: 99 })
+    bench.execute(claim)
+    expect(bench.log()).toEqual(['a', 'b'])
+    expect(bench.stored()).toMatchObject({ epoch: 9, inc: 5, run: 'run-3' })
+  })
+
+  it('[LN14] what is let go of with a claim does not count as retained any more', () => {
+    const { bench } = takenOver()
+    expect(bench.lane.retainedBytes).toBeGreaterThan(0)
+    // Control wants a newer epoch of the same owner: what is in the store already is behind the new claim.
+    bench.assign({ epoch: 9, confirmed: 5 })
+    expect(bench.stored()).toMatchObject({ epoch: 9, inc: 5 })
+    expect(bench.lane.retainedBytes).toBe(0)
+    bench.publish('c')
+    expect(bench.log()).toEqual(['a', 'b', 'c'])
+  })
+
+  it('[LN15] interest of a boot that registered after the last list was read stays, until a later list lacks it', () => {
+    const bench = new Bench()
+    const claimed = bench.store.claim({ slot: 0, epoch: 1, owner: 'w1#a', confirmed: 0, boots: [] })
+    if (!claimed.ok) throw new Error('not claimed')
+    const prefix = claimed.value.split('|').slice(0, 4).join('|') + '|'
+    const value = claimed.value.replace('|1|c1|', '|2|t1|')
+    const interest = [{ room, boot: edge, on: true }]
+    bench.store.commit(0, [{ slot: 0, expect: prefix, value, logs: [], outs: new Map(), interest }], 1_000)
+    bench.step({ type: 'members', alive: new Set() })
+    bench.held.add('members')
+    bench.assign({ epoch: 5, confirmed: 1 })
+    expect(bench.waiting.map(({ type }) => type)).toContain('members')
+    // This list may have been under way since before the claim.
+    bench.step({ type: 'members', alive: new Set() })
+    expect(bench.store.interest(0)).toHaveLength(1)
+    bench.step({ type: 'members', alive: new Set([edge]) })
+    expect(bench.store.interest(0)).toHaveLength(1)
+    bench.step({ type: 'members', alive: new Set() })
+    expect(bench.store.interest(0)).toEqual([])
+  })
+})

@@ -1,0 +1,235 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
+import { chromium } from 'playwright-core'
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { freePort } from '@flotilla/node/testing/free-port'
+import { spawnNode } from './fleet-process.ts'
+import { atEnd } from './setting.ts'
+import { until } from './until.ts'
+
+/** Installing a browser takes a minute where there is none. */
+const setUpMs = 240_000
+const flags = ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update']
+const lobby = 'public:lobby'
+
+interface AllInOne {
+  /** With the printed token after `#`. */
+  readonly address: string
+  readonly curl: string
+  stop(): Promise<void>
+}
+
+let browser: Browser
+let fleet: AllInOne
+
+beforeAll(async () => {
+  const { stdout } = await promisify(execFile)('scripts/ensure-chromium.sh')
+  const options = { executablePath: stdout.trim(), args: [...flags, '--disable-sync', '--no-first-run'] }
+  ;[browser, fleet] = await Promise.all([chromium.launch(options), startAllInOne()])
+}, setUpMs)
+
+afterAll(async () => {
+  await browser?.close()
+  await fleet?.stop()
+})
+
+async function startAllInOne(): Promise<AllInOne> {
+  const ports = await Promise.all([freePort(), freePort(), freePort()])
+  const names = ['FLOTILLA_EDGE_PORT', 'FLOTILLA_INGEST_PORT', 'FLOTILLA_CONTROL_PORT']
+  const env = Object.fromEntries(names.map((name, index) => [name, String(ports[index])]))
+  const child = spawnNode(['scripts/run.mjs'], env)
+  let printed = ''
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => (printed += text))
+  child.stderr?.setEncoding('utf8').on('data', (text: string) => (printed += text))
+  const [, address = '', curl = ''] = await until('the fleet says how to try it', () => {
+    if (child.exitCode !== null) throw new Error(`the fleet ended: ${printed}`)
+    return /(http:\S+#token=\S+)[^]*\n(curl .+)\n/.exec(printed) ?? undefined
+  })
+  const stop = async (): Promise<void> => {
+    child.kill('SIGTERM')
+    await until('the fleet has ended', () => child.exitCode !== null || child.signalCode !== null)
+  }
+  return { address, curl, stop }
+}
+
+/** A page of its own; whatever the browser complains about (an error, a refusal of the policy) fails the test. */
+async function open(address: string): Promise<Page> {
+  const page = await browser.newPage()
+  const complaints: string[] = []
+  page.on('pageerror', (error) => complaints.push(error.message))
+  page.on('console', (message) => {
+    if (message.type() === 'error') complaints.push(message.text())
+  })
+  atEnd(async () => {
+    await page.close()
+    expect(complaints).toEqual([])
+  })
+  await page.goto(address)
+  return page
+}
+
+async function openJoined(): Promise<Page> {
+  const page = await open(fleet.address)
+  await badge(page, lobby, 'live')
+  return page
+}
+
+/** Waits until the room's badge says so. */
+async function badge(page: Page, room: string, text: string): Promise<void> {
+  await page.locator(`#rooms li[data-room="${room}"] .tag`, { hasText: text }).waitFor()
+}
+
+interface Row {
+  readonly seq: number
+  readonly event: string
+  readonly data: string
+  readonly replayed: boolean
+}
+function rows(page: Page, room: string): Promise<Row[]> {
+  return page.locator(`#events li.row[data-room="${room}"]`).evaluateAll((items) =>
+    items.map((item) => ({
+      seq: Number(item.querySelector('.seq')?.textContent),
+      event: item.querySelector('.event')?.firstChild?.textContent ?? '',
+      data: item.querySelector('.data')?.textContent ?? '',
+      replayed: item.classList.contains('replayed'),
+    })),
+  )
+}
+async function rowsOnce(page: Page, room: string, count: number): Promise<Row[]> {
+  return until(`${count} events of ${room}`, async () => {
+    const found = await rows(page, room)
+    return found.length >= count && found
+  })
+}
+
+async function publish(page: Page, room: string, event: string, data: string): Promise<void> {
+  await page.getByLabel('Room', { exact: true }).fill(room)
+  await page.getByLabel('Event name').fill(event)
+  await page.getByLabel('Data, JSON or plain text').fill(data)
+  await page.getByRole('button', { name: 'Publish', exact: true }).click()
+}
+
+async function join(page: Page, room: string): Promise<void> {
+  await page.getByLabel('Room to join').fill(room)
+  await page.getByRole('button', { name: 'Join' }).click()
+  await badge(page, room, 'live')
+}
+
+const text = (page: Page, selector: string): Promise<string> => page.locator(selector).innerText()
+
+test('[PG1] the page joins a room, publishes and shows the event with its seq', async () => {
+  const page = await openJoined()
+  expect(await text(page, '#state')).toBe('connected')
+  expect(await text(page, '#user')).toBe('you')
+  expect(await text(page, '#connection')).toMatch(/^edge-1\.\w+\.\w+$/)
+  await join(page, 'public:pg1')
+  await publish(page, 'public:pg1', 'message', 'hello')
+  await publish(page, 'public:pg1', 'deal', '{"stage":"won"}')
+  expect(await rowsOnce(page, 'public:pg1', 2)).toEqual([
+    { seq: 1, event: 'message', data: 'hello', replayed: false },
+    { seq: 2, event: 'deal', data: '{"stage":"won"}', replayed: false },
+  ])
+  await page.locator('#rooms li[data-room="public:pg1"] .place', { hasText: 'seq 2' }).waitFor()
+  await until('both latencies are measured', async () => {
+    const shown = [await text(page, '#trip'), await text(page, '#ack')]
+    return shown.every((line) => /(\s\d+(\.\d+)?){3}$/.test(line))
+  })
+})
+
+test('[PG2] after a dropped connection it resumes and shows what it missed once', async () => {
+  const page = await openJoined()
+  await join(page, 'public:pg2')
+  await publish(page, 'public:pg2', 'before', '1')
+  await rowsOnce(page, 'public:pg2', 1)
+  const before = await text(page, '#connection')
+  await page.getByRole('button', { name: 'Drop connection' }).click()
+  await page.locator('#state[data-state=away]').waitFor()
+  await badge(page, 'public:pg2', 'recovered, 3 missed')
+  await badge(page, lobby, 'recovered, 0 missed')
+  expect(await text(page, '#connection')).not.toBe(before)
+  await publish(page, 'public:pg2', 'after', '2')
+  const seen = await rowsOnce(page, 'public:pg2', 5)
+  expect(seen.map(({ seq, event, replayed }) => [seq, event, replayed])).toEqual([
+    [1, 'before', false],
+    [2, 'meanwhile', true],
+    [3, 'meanwhile', true],
+    [4, 'meanwhile', true],
+    [5, 'after', false],
+  ])
+})
+
+test('[PG3] fifty publishes at once are numbered without a hole, and each is measured', async () => {
+  const page = await openJoined()
+  await join(page, 'public:pg3')
+  await page.getByRole('button', { name: 'public:pg3', exact: true }).click()
+  await page.getByRole('button', { name: 'Send 50' }).click()
+  const seen = await rowsOnce(page, 'public:pg3', 50)
+  expect(seen.map(({ seq, data }) => [seq, data])).toEqual(
+    Array.from({ length: 50 }, (_, index) => [index + 1, `{"n":${index + 1},"of":50}`]),
+  )
+  await page.locator('#samples', { hasText: '50 publishes' }).waitFor()
+  expect(await page.locator('#spark polyline').count()).toBe(1)
+})
+
+test('[PG4] markup in what others publish is shown as text', async () => {
+  const page = await openJoined()
+  await join(page, 'public:pg4')
+  const markup = '<img src=x onerror="document.title=1"><b>bold</b>'
+  await publish(page, 'public:pg4', markup, markup)
+  expect(await rowsOnce(page, 'public:pg4', 1)).toMatchObject([{ event: markup, data: markup }])
+  expect(await page.locator('#events img, #events b').count()).toBe(0)
+  expect(await page.title()).toBe('Flotilla')
+})
+
+test('[PG5] without a token it asks for one; a token in the query moves behind #', async () => {
+  const [base = '', token = ''] = fleet.address.split('#token=')
+  const page = await open(base)
+  await page.getByLabel('Token').fill(token)
+  await page.getByRole('button', { name: 'Connect' }).click()
+  await badge(page, lobby, 'live')
+  const second = await open(`${base}?token=${token}`)
+  await badge(second, lobby, 'live')
+  expect(second.url()).toBe(fleet.address)
+})
+
+test('[PG6] a token that is refused is said so, and another one can be given', async () => {
+  const [base = '', token = ''] = fleet.address.split('#token=')
+  const page = await open(`${base}#token=nonsense`)
+  await page.locator('#notice', { hasText: '4401' }).waitFor()
+  await page.getByLabel('Token').fill(token)
+  await page.getByRole('button', { name: 'Connect' }).click()
+  await badge(page, lobby, 'live')
+  expect(await page.locator('#notice').isVisible()).toBe(false)
+})
+
+test('[PG7] the printed curl makes its event appear, and who is connected is shown', async () => {
+  const page = await openJoined()
+  const seen = (await rows(page, lobby)).length
+  await promisify(execFile)('bash', ['-c', fleet.curl])
+  const shown = await rowsOnce(page, lobby, seen + 1)
+  expect(shown.at(-1)).toMatchObject({ event: 'message', data: '{"text":"hello from curl"}' })
+  await page.locator('#people li', { hasText: 'you' }).waitFor()
+  await until('all four parts of the fleet are shown', async () => {
+    const roles = await page.locator('#members li > :first-child').allInnerTexts()
+    return roles.toSorted().join() === 'control,edge,ingest,shard'
+  })
+})
+
+test('[PG8] an ephemeral event is shown as one, without a seq', async () => {
+  const page = await openJoined()
+  await join(page, 'public:pg8')
+  await page.getByLabel('Ephemeral').check()
+  await publish(page, 'public:pg8', 'typing', '{"on":true}')
+  await page.locator('#events li.ephemeral[data-room="public:pg8"]', { hasText: 'ephemeral' }).waitFor()
+  await page.locator('#rooms li[data-room="public:pg8"] .place', { hasText: 'seq 0' }).waitFor()
+})
+
+test('[PG9] nothing is wider than a screen of 380 pixels', async () => {
+  const page = await openJoined()
+  await page.setViewportSize({ width: 380, height: 800 })
+  await publish(page, lobby, 'message', `"${'long'.repeat(200)}"`)
+  await rowsOnce(page, lobby, 1)
+  const width = await page.evaluate(() => document.documentElement.scrollWidth)
+  expect(width).toBe(380)
+})
