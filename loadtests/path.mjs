@@ -45,16 +45,17 @@ async function measure({ redis, worker, producer, endpoints }, { rate, seconds }
     reports = await Promise.all(endpoints.map((each) => each.ask({ call: 'report' })))
     return reports.every(({ received }) => received >= run.published - run.refused)
   })
-  const per = (spent) => (spent / run.published) * 1e6
+  const committed = run.published - run.refused
+  const per = (spent) => (spent / committed) * 1e6
   const latencies = reports.flatMap(({ samples }) => samples).toSorted((a, b) => a - b)
   const commits = (await worker.metric('flotilla_shard_commits_total')) - cpu.commits
   return {
     rate: rate ?? 'most',
-    messagesPerSecond: run.published / run.seconds,
-    messages: run.published,
+    messagesPerSecond: committed / run.seconds,
+    messages: committed,
     refused: run.refused,
     received: reports.map(({ received }) => received),
-    messagesPerCommit: run.published / commits,
+    messagesPerCommit: committed / commits,
     p50Ms: percentile(latencies, 0.5),
     p99Ms: percentile(latencies, 0.99),
     microsecondsPerMessage: {

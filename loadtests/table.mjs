@@ -20,7 +20,9 @@ function grid(head, rows) {
 }
 
 const pathHead = [
-  'messages/s',
+  'offered/s',
+  'committed/s',
+  'refused',
   'p50 ms',
   'p99 ms',
   'per commit',
@@ -36,7 +38,9 @@ const pathHead = [
 function pathRow(row) {
   const { redis, worker, producer, reader } = row.microsecondsPerMessage
   return [
-    `${thousands(row.messagesPerSecond)}${row.rate === 'most' ? ' (most)' : ''}`,
+    row.rate === 'most' ? 'most' : thousands(row.rate),
+    thousands(row.messagesPerSecond),
+    thousands(row.refused),
     number(row.p50Ms),
     number(row.p99Ms),
     number(row.messagesPerCommit),

@@ -72,6 +72,9 @@ export function startWorker(world: World, boot: string): Worker {
     if (command === undefined || reader === undefined) throw new Error(`no lane ${lane.lane}`)
     switch (effect.type) {
       case 'read':
+        world.log(
+          `${boot} read of slot ${effect.slot} from ${effect.cursor}, was ${reader.cursors.get(effect.slot)?.cursor}`,
+        )
         if (has(world, 'cursor kept') && keepsCursor(reader, effect.slot))
           reader.cursors.set(effect.slot, {
             cursor: reader.cursors.get(effect.slot)?.cursor ?? effect.cursor,

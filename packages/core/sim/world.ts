@@ -157,7 +157,7 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
       store.restore(replica)
       if (slotsStored(store) < claimed) world.firstClaimLost = true
       nextRun()
-      skewMs = network.random.int(-60_000, 1_000)
+      skewMs = network.random.int(-300_000, 1_000)
       record.applied.push('regress')
       replicas.splice(replicas.indexOf(replica) + 1)
       network.cut()

@@ -102,7 +102,7 @@ aside { display: grid; gap: 1rem; min-width: 0; }
 .events { display: flex; flex-direction: column; min-height: 0; position: relative; overflow: hidden; }
 .row, .columns {
   display: grid; column-gap: 0.9rem; padding: 0.3rem 1rem; align-items: baseline;
-  grid-template-columns: 3.2rem minmax(5rem, 1.1fr) minmax(5rem, 1.35fr) minmax(7rem, 2.6fr) minmax(3rem, 0.7fr) 6.2rem;
+  grid-template-columns: 3.2rem minmax(5rem, 1.1fr) minmax(5rem, 1.7fr) minmax(7rem, 2.4fr) minmax(3rem, 0.7fr) 6.2rem;
 }
 .columns { font-size: 0.76rem; color: var(--soft); border-bottom: 1px solid var(--line); font-weight: 550; }
 .columns :first-child, .row .seq { text-align: right; }
@@ -146,10 +146,11 @@ aside { display: grid; gap: 1rem; min-width: 0; }
 
 .join { display: flex; gap: 0.5rem; }
 .rooms li { padding: 0.55rem 0; border-top: 1px solid var(--line); display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 0.1rem 0.6rem; align-items: baseline; }
-.rooms { margin-top: 0.75rem; }
+.rooms { margin: 0.75rem 0 -0.4rem; }
 .rooms .name { font-weight: 600; overflow-wrap: anywhere; color: hsl(var(--hue, 205) 60% var(--hue-light)); text-align: left; background: none; border: 0; padding: 0; white-space: normal; }
 .rooms .place { font-family: var(--mono); font-size: 0.82rem; font-variant-numeric: tabular-nums; text-align: right; }
 .rooms .place b { font-size: 0.95rem; }
+.rooms .place .soft { font: 0.78rem var(--sans); margin-right: 0.35rem; }
 .rooms .below { display: flex; gap: 0.4rem; flex-wrap: wrap; align-items: center; }
 .rooms li > :nth-child(4) { justify-self: end; padding: 0; }
 
@@ -178,6 +179,9 @@ aside { display: grid; gap: 1rem; min-width: 0; }
   .who { order: 3; flex-basis: 100%; }
   aside { grid-template-columns: repeat(auto-fit, minmax(17rem, 1fr)); align-items: start; }
 }
+@media (min-width: 681px) and (max-width: 1000px) {
+  aside > :first-child { grid-row: span 2; }
+}
 @media (max-width: 680px) {
   .page { padding: 0 0.7rem 0.9rem; gap: 0.7rem; }
   main, .work, aside { gap: 0.7rem; }
@@ -185,8 +189,8 @@ aside { display: grid; gap: 1rem; min-width: 0; }
   .brand svg { width: 25px; height: 25px; }
   .brand h1 { font-size: 1.15rem; }
   .actions { gap: 0.5rem; }
-  .actions .pill { font-size: 0.78rem; padding: 0.2rem 0.6rem 0.2rem 0.5rem; }
-  .actions button { font-size: 0.82rem; padding: 0.3rem 0.6rem; }
+  .actions .pill { font-size: 0.75rem; padding: 0.2rem 0.5rem 0.2rem 0.45rem; gap: 0.3rem; }
+  .actions button { font-size: 0.77rem; padding: 0.3rem 0.5rem; }
   .columns { display: none; }
   .row { grid-template-columns: auto minmax(0, 1fr) auto; column-gap: 0.6rem; padding: 0.45rem 0.8rem; border-bottom-color: var(--line); }
   .row .seq { grid-area: 1 / 1; }
@@ -199,7 +203,7 @@ aside { display: grid; gap: 1rem; min-width: 0; }
   .publish .line { grid-template-columns: 1fr 1fr; }
   .publish .line > :nth-child(3) { grid-column: 1 / -1; }
   .publish .line > button { grid-column: 1 / -1; }
-  .publish .line.foot > .push { margin-left: 0; width: 100%; justify-content: space-between; }
+  .scroll { scrollbar-gutter: auto; }
   .entry form { flex-direction: column; align-items: stretch; }
 }
 `

@@ -1,5 +1,6 @@
 /** A pennant on a mast: the mark of the page and its icon. */
-const mark = '<path d="M6 3v27" stroke="currentColor" stroke-width="2.6" stroke-linecap="round"/><path d="M8 4.5 28 11 8 17.5z" fill="currentColor"/><path d="M8 20.5 20 24 8 27.5z" fill="currentColor" opacity=".45"/>'
+const mark =
+  '<path d="M6 3v27" stroke="currentColor" stroke-width="2.6" stroke-linecap="round"/><path d="M8 4.5 28 11 8 17.5z" fill="currentColor"/><path d="M8 20.5 20 24 8 27.5z" fill="currentColor" opacity=".45"/>'
 const icon = `data:image/svg+xml,${encodeURIComponent(
   `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32" fill="none" color="#0a5f92">${mark}</svg>`,
 )}`

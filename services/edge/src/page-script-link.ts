@@ -11,7 +11,7 @@ const maxDataBytes = 1000000, maxWaiting = 200, maxSamples = 100, maxUnmatched =
 const retriable = new Set(['RATE_LIMITED', 'OVERLOADED', 'UNKNOWN', 'INTERNAL_ERROR'])
 
 const link = {
-  token: '', socket: null, up: false, attempt: 0, hintMs: undefined, session: null, timer: 0, stableTimer: 0,
+  token: '', socket: null, up: false, ready: false, attempt: 0, hintMs: undefined, session: null, timer: 0, stableTimer: 0,
   heardAt: 0, pingAt: 0, startedAt: 0, id: 0, away: false,
 }
 // room -> { room, own, epoch, seq, vouched, replayTo, asking, askedAt, retry, refusals, answer }
@@ -80,7 +80,7 @@ function connect() {
 function letGo(code, reason) {
   const { socket } = link
   link.socket = null
-  link.up = false
+  link.up = link.ready = false
   clearTimeout(link.stableTimer)
   if (socket !== null) socket.close(code, reason)
   asks.clear()
@@ -193,8 +193,13 @@ function connected(frame) {
   const known = [...rooms.values()].filter((record) => record.epoch !== undefined || !record.own)
   if (known.length === 1) ask(known[0])
   else if (known.length > 1) request(known, { type: 'resume', rooms: known.map(wish) })
-  for (const item of waiting.values()) sendPublish(item)
+  if (asks.size === 0) goOn()
   showRooms()
+}
+/** Publishes wait until the rooms are resumed: where that failed, their events would fall before the new position. */
+function goOn() {
+  link.ready = true
+  for (const item of waiting.values()) sendPublish(item)
 }
 
 function failed(frame) {
@@ -258,6 +263,7 @@ function answeredAsk(frame) {
       else answeredRoom(record, answer)
     }
   }
+  if (!link.ready) goOn()
   showRooms()
 }
 
@@ -329,7 +335,7 @@ function publish(room, event, data, ephemeral) {
   if (waiting.size >= maxWaiting) return showNotice('Not sent: ' + maxWaiting + ' publishes wait for their answer.')
   const item = { id: nextId(), room, event, data, key: newKey(), sentAt: undefined, measured: true, timer: 0 }
   waiting.set(item.id, item)
-  if (link.up) sendPublish(item)
+  if (link.ready) sendPublish(item)
   showWaiting()
 }
 function sendPublish(item) {
@@ -358,7 +364,7 @@ function refused({ id, code, message, retryAfterMs = 0 }) {
   const item = waiting.get(id)
   if (retriable.has(code)) {
     const wait = retryAfterMs + Math.random() * Math.max(retryAfterMs, backoffMs)
-    item.timer = setTimeout(() => { if (link.up && waiting.has(id)) sendPublish(item) }, wait)
+    item.timer = setTimeout(() => { if (link.ready && waiting.has(id)) sendPublish(item) }, wait)
     return
   }
   waiting.delete(id)

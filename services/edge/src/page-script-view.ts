@@ -155,11 +155,9 @@ function roomItem({ room, own }) {
 function fillRoom(item, record) {
   const place = item.querySelector('.place')
   const known = record.epoch !== undefined
-  place.replaceChildren(...(known ? ['seq ', element('b', '', record.seq)] : []))
+  place.replaceChildren(...(known ? [element('span', 'soft', 'epoch ' + record.epoch), ' seq ', element('b', '', record.seq)] : []))
   const [kind, text] = badgeOf(record)
-  const below = [element('span', 'tag ' + kind, text)]
-  if (known) below.push(element('span', 'soft small', 'epoch ' + record.epoch))
-  item.querySelector('.below').replaceChildren(...below)
+  item.querySelector('.below').replaceChildren(element('span', 'tag ' + kind, text))
 }
 function badgeOf({ asking, retry, epoch, answer }) {
   if (!link.up) return ['warn', 'not connected']
