@@ -1,4 +1,5 @@
 // make bench: what the path and a hot room cost on this machine. docs/performance.md says how to read it.
+import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
 import { startRedis } from '@flotilla/node/testing/redis-server'
@@ -21,9 +22,17 @@ async function withRedis(run) {
   }
 }
 
+/** The commit alone, as the prototype's was measured: in a process of its own, not pinned. */
+function commit() {
+  const env = { ...process.env, SECONDS: String(settings.seconds) }
+  const text = execFileSync(process.execPath, ['loadtests/commit.mjs'], { env, encoding: 'utf8' })
+  return JSON.parse(text.trim().split('\n').at(-1) ?? '')
+}
+
 const startedAt = new Date()
 const load = { before: loadavg()[0] }
 const rows = {
+  commit: commit(),
   path: await withRedis((redis) => path(redis, settings)),
   hotRoom: await withRedis((redis) => hotRoom(redis, settings)),
 }

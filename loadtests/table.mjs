@@ -87,12 +87,27 @@ function hotRow(row) {
   ]
 }
 
-export function table({ machine, path, hotRoom }) {
+const commitHead = ['messages/s', 'per commit', 'Redis µs', 'Node µs', 'Redis : 6.7', 'Node : 3.2']
+function commitRow({ messagesPerSecond, perCommit, redisUsPerMessage, nodeUsPerMessage }) {
+  return [
+    thousands(messagesPerSecond),
+    String(perCommit),
+    number(redisUsPerMessage),
+    number(nodeUsPerMessage),
+    ratio(redisUsPerMessage, prototype.commit.redis),
+    ratio(nodeUsPerMessage, prototype.commit.node),
+  ]
+}
+
+export function table({ machine, commit, path, hotRoom }) {
   const { cpu, cores, node, pinned, load } = machine
   const place = pinned ? 'servers on core 0, load on core 1' : 'not pinned'
   const busy = `load average ${number(load.before, 2)} before, ${number(load.after, 2)} after`
   return [
     `${cpu}, ${cores} cores, Node ${node}, ${place}; ${busy}.`,
+    '',
+    'Commit alone: rooms over 32 slots, 3 outboxes, two in flight, composed and sent by one process.',
+    grid(commitHead, [commitRow(commit)]),
     '',
     'Path: producer → worker → commit with history → 3 endpoints; 1,024 rooms over all 128 slots.',
     grid(pathHead, path.map(pathRow)),

@@ -93,6 +93,21 @@ const faults: Readonly<Record<string, Fault>> = {
     }
   },
   /** What an outbox has is gone before its edge has read it, as by the limit on its length. */
+  'worker pause, fail-over': (world, fleet) => {
+    const { process, boot } = fleet.aWorker()
+    world.log(`${boot} pauses`)
+    process.pause()
+    fleet.addWorker()
+    after(world, 9_000, () => process.goOn())
+    world.onClaim = () => {
+      delete world.onClaim
+      after(world, world.network.random.int(0, 500), () => {
+        world.network.cut()
+        world.failOver()
+        after(world, world.network.random.int(0, 500), () => process.goOn())
+      })
+    }
+  },
   'outbox trimmed': (world, fleet) => {
     const boot = fleet.anEdge().boot()
     for (let lane = 0; lane < world.shape.lanes; lane += 1) world.store.trimOutbox(lane, boot, '1-1000000')

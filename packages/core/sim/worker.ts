@@ -223,6 +223,7 @@ export function startWorker(world: World, boot: string): Worker {
             () => undefined,
           )
         runs = answer.runs
+        if (!answer.known) for (const lane of lanes) step(lane, { type: 'forgotten' })
         for (const run of runs) for (const lane of lanes) step(lane, { type: 'run', run })
         if (answer.plan === undefined) return
         const { plan } = answer

@@ -159,6 +159,16 @@ describe('claims of a lane', () => {
     expect(bench.log()).toEqual(['a', 'b', 'c'])
   })
 
+  it('[LN18] a worker that the store has forgotten finds out that its slots are gone, although the run is the same', () => {
+    const { bench } = takenOver()
+    bench.store.flushAll()
+    bench.step({ type: 'forgotten' })
+    expect([...ownedEpochs(bench.lane)]).toEqual([[0, -5]])
+    bench.assign({ epoch: 9, confirmed: 5 })
+    // It cannot prove that it holds everything: the loss is told by a new inc, and reading begins at the beginning.
+    expect(bench.stored()).toMatchObject({ epoch: 9, owner: me, inc: 9, cursor: '0-0' })
+  })
+
   it('[LN15] interest of a boot that registered after the last list was read stays, until a later list lacks it', () => {
     const bench = new Bench()
     const claimed = bench.store.claim({ slot: 0, epoch: 1, owner: 'w1#a', confirmed: 0, boots: [] })

@@ -75,6 +75,8 @@ export type LaneInput =
   | { readonly type: 'commitFailed'; readonly id: number }
   | { readonly type: 'values'; readonly values: SlotValues }
   | { readonly type: 'run'; readonly run: string }
+  /** The store does not know this worker any more: it may have lost its slots too, without another run to tell it. */
+  | { readonly type: 'forgotten' }
   | { readonly type: 'tick' }
 
 /** Entries of one slot; `read` is that of the effect that asked for them. */

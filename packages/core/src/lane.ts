@@ -67,6 +67,9 @@ export function stepLane(state: LaneState, input: LaneInput, clock: Clock): Lane
     case 'run':
       takeRun(state, input.run)
       break
+    case 'forgotten':
+      if (state.mode.type === 'serving') state.mode = { type: 'settling' }
+      break
     case 'tick':
       maintainLane(state, clock.now, effects)
       break

@@ -261,8 +261,10 @@ export class StoreModel {
   }
 
   /** The first of `count` epochs that were never issued and are above `above`. */
-  nextEpoch(above: number, count: number): number {
-    const first = Math.max(this.#fleet.epoch, above) + 1
+  nextEpoch(above: number, count: number, nowMs = 0): number {
+    // A counter that was lost may have stood anywhere below the clock: no epoch may come twice, for positions carry it.
+    const last = this.#fleet.epoch === 0 ? Math.floor(nowMs / 1_000) : this.#fleet.epoch
+    const first = Math.max(last, above) + 1
     this.#fleet.epoch = first + count - 1
     return first
   }

@@ -86,7 +86,10 @@ export async function startShard(options: ShardOptions, deps: ShardDeps): Promis
     try {
       const answer = await store.fleet.heartbeat(member(), versionHeld(plan, runs))
       lastBeatOk = performance.now()
-      if (!answer.known && !scope.signal.aborted) await store.fleet.register(member())
+      if (!answer.known && !scope.signal.aborted) {
+        for (const lane of lanes) lane.input({ type: 'forgotten' })
+        await store.fleet.register(member())
+      }
       runs = answer.runs
       tellRuns(runs)
       if (answer.plan !== undefined) {

@@ -67,7 +67,9 @@ export function fleetContract(subject: () => ContractSubject): void {
     const firsts = await Promise.all(wanted)
     const all = firsts.flatMap((first) => [first, first + 1, first + 2])
     expect(new Set(all).size).toBe(60)
-    firsts.forEach((first, i) => expect(first).toBeGreaterThan(i % 2 === 0 ? 0 : 40))
+    // A counter that is not there may have been lost: it begins at the clock, in seconds since 1970.
+    const hourAgo = Date.now() / 1_000 - 3_600
+    for (const first of firsts) expect(first).toBeGreaterThan(hourAgo)
     expect(await fleet.nextEpoch('c1#a', 4_000_000_000, 1)).toBe(4_000_000_001)
     expect(await fleet.nextEpoch('c2#b', 1, 2)).toBe(4_000_000_002)
     expect(await fleet.nextEpoch('c2#b', 1, 1)).toBe(4_000_000_004)

@@ -146,7 +146,7 @@ export function createMemoryStore({
       remove: (boot) => answer(() => model.remove(boot)),
       lead: (boot, ttlMs) => answer(() => model.lead(boot, ttlMs, now())),
       publishPlan: (boot, plan) => answer(() => model.publishPlan(boot, plan, now())),
-      nextEpoch: (_boot, above, count) => answer(() => model.nextEpoch(above, count)),
+      nextEpoch: (_boot, above, count) => answer(() => model.nextEpoch(above, count, now())),
     },
     watchRuns: (listener) => {
       listeners.add(listener)
