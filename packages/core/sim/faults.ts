@@ -92,7 +92,7 @@ const faults: Readonly<Record<string, Fault>> = {
       })
     }
   },
-  /** What an outbox has is gone before its edge has read it, as by the limit on its length. */
+  /** It goes on under its old epoch just when the server has lost the claim that would fence it. */
   'worker pause, fail-over': (world, fleet) => {
     const { process, boot } = fleet.aWorker()
     world.log(`${boot} pauses`)
@@ -108,6 +108,7 @@ const faults: Readonly<Record<string, Fault>> = {
       })
     }
   },
+  /** What an outbox has is gone before its edge has read it, as by the limit on its length. */
   'outbox trimmed': (world, fleet) => {
     const boot = fleet.anEdge().boot()
     for (let lane = 0; lane < world.shape.lanes; lane += 1) world.store.trimOutbox(lane, boot, '1-1000000')

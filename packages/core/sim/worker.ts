@@ -98,7 +98,7 @@ export function startWorker(world: World, boot: string): Worker {
       case 'commit':
         world.onCommit?.(effect.commits)
         command(
-          () => world.commit(lane.lane, effect.commits),
+          () => world.commit(lane.lane, effect.commits, effect.run),
           (reply) => step(lane, { type: 'committed', id: effect.id, reply }),
           () => step(lane, { type: 'commitFailed', id: effect.id }),
         )

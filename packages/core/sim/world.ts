@@ -24,7 +24,7 @@ export interface World {
   wallMs(): number
   /** Whether a commit that put the message there was ever written. */
   committed(place: { room: string; tag: number; seq: number; message: string }): boolean
-  commit(lane: number, commits: readonly SlotCommit[]): CommitReply
+  commit(lane: number, commits: readonly SlotCommit[], run: string): CommitReply
   claim(claim: Claim): ClaimReply
   append(slot: number, body: string): void
   history(room: string, after: number, limit: number): readonly LogEntry[]
@@ -101,13 +101,13 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
       store.removeOutboxes(boot)
       wakeReaders()
     },
-    commit: (lane, commits) => {
+    commit: (lane, commits, run) => {
       const written = bug === 'no fence' ? commits.map((commit) => unfenced(store, lane, commit)) : commits
       const before = store.values(
         lane,
         commits.map((commit) => commit.slot),
       ).values
-      const reply = store.commit(lane, written, wallMs())
+      const reply = store.commit(lane, written, wallMs(), run)
       for (const [i, each] of commits.entries())
         world.log(
           `commit ${each.value.split('|').slice(0, 4).join('|')} of slot ${each.slot}: ${reply.statuses[i]} ${each.interest.map((change) => `${change.on ? '+' : '-'}${change.room} ${change.boot}`).join()} ${each.logs.map((log) => `${log.room}:${log.lastSeq}`).join()}`,

@@ -44,7 +44,11 @@ class Bench {
         this.#read = effect.read
         return
       case 'commit':
-        return this.step({ type: 'committed', id: effect.id, reply: store.commit(0, effect.commits, 1_000) })
+        return this.step({
+          type: 'committed',
+          id: effect.id,
+          reply: store.commit(0, effect.commits, 1_000, effect.run),
+        })
       case 'vouch':
         return this.step({ type: 'committed', id: effect.id, reply: store.vouch(0, effect.prefixes) })
       case 'values':
@@ -167,6 +171,24 @@ describe('claims of a lane', () => {
     bench.assign({ epoch: 9, confirmed: 5 })
     // It cannot prove that it holds everything: the loss is told by a new inc, and reading begins at the beginning.
     expect(bench.stored()).toMatchObject({ epoch: 9, owner: me, inc: 9, cursor: '0-0' })
+  })
+
+  it('[LN19] nothing is written to another server before its state was looked at', () => {
+    const { bench } = takenOver()
+    const behind = bench.store.snapshot()
+    const cursor = bench.stored().cursor
+    // The replica has everything that was committed, but not what this worker is about to consume; nobody said so yet.
+    bench.held.add('commit')
+    bench.publish('c')
+    bench.store.restore(behind)
+    bench.store.run = 'run-3'
+    bench.held.clear()
+    for (const effect of bench.waiting.splice(0)) bench.execute(effect)
+    expect(bench.stored()).toMatchObject({ cursor, run: 'run-2' })
+    bench.assign({ epoch: 5, confirmed: 5 })
+    expect(bench.log()).toEqual(['a', 'b', 'c'])
+    // Input is read on from where this server's input ends: the id that was consumed elsewhere means nothing here.
+    expect(bench.stored()).toMatchObject({ cursor, run: 'run-3' })
   })
 
   it('[LN15] interest of a boot that registered after the last list was read stays, until a later list lacks it', () => {

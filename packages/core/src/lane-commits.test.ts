@@ -87,7 +87,8 @@ function start() {
     })
     if (batch.length > 0) step({ type: 'entries', reads: batch })
   }
-  const keys = (slot: number): string[] => store.roomRange(rooms[slot] ?? '', 0, 100).flatMap((entry) => entry.messages.map((each) => each.key))
+  const keys = (slot: number): string[] =>
+    store.roomRange(rooms[slot] ?? '', 0, 100).flatMap((entry) => entry.messages.map((each) => each.key))
   const stored = (slot: number) => parseSlotValue(store.values(0, [slot]).values.get(slot) ?? '')
 
   step({ type: 'members', alive: new Set([edge]) })
@@ -106,7 +107,9 @@ describe('commits of a lane', () => {
     bench.publish('m4', [0])
     const [first, second] = bench.waiting.filter((effect) => effect.type === 'commit')
     expect(bench.waiting).toHaveLength(2)
-    expect(second?.commits[0]?.value.startsWith(first?.commits[0]?.value.split('|').slice(0, 2).join('|') ?? '-')).toBe(true)
+    expect(second?.commits[0]?.value.startsWith(first?.commits[0]?.value.split('|').slice(0, 2).join('|') ?? '-')).toBe(
+      true,
+    )
     expect(first?.commits[0]?.value.startsWith(second?.commits[0]?.expect ?? '-')).toBe(true)
     bench.held.clear()
     for (const effect of bench.waiting.splice(0)) bench.execute(effect)
@@ -163,7 +166,10 @@ describe('commits of a lane', () => {
     bench.publish('m4', [0])
     bench.readAll()
     expect(bench.keys(0)).toEqual(['m1', 'm2', 'm3', 'm4'].slice(0, bench.keys(0).length))
-    const resets = bench.store.readOutbox(0, edge, '0-0', 100).entries.flatMap((entry) => decodeOut(entry.body)).filter((record) => record.type === 'reset')
+    const resets = bench.store
+      .readOutbox(0, edge, '0-0', 100)
+      .entries.flatMap((entry) => decodeOut(entry.body))
+      .filter((record) => record.type === 'reset')
     // The first claims of both slots began their continuity before the edge was known.
     expect(resets.every((reset) => reset.inc === 1)).toBe(true)
   })

@@ -28,7 +28,8 @@ export function maintainLane(state: LaneState, now: number, effects: LaneEffect[
   }
   shrinkRetained(state)
   evictRooms(state)
-  for (const [boot, version] of state.asked) if (state.alive.has(boot) || state.membersVersion > version + 100) state.asked.delete(boot)
+  for (const [boot, version] of state.asked)
+    if (state.alive.has(boot) || state.membersVersion > version + 100) state.asked.delete(boot)
 }
 
 function workFor(own: SlotState, now: number): MaintenanceWork {

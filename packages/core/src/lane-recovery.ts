@@ -126,7 +126,7 @@ function advance(state: LaneState, next: Map<number, number>, effects: LaneEffec
   if (parts.length > 0) {
     const id = (state.flights += 1)
     state.inFlight.push({ id, parts })
-    effects.push({ type: 'commit', id, commits, messages: 0 })
+    effects.push({ type: 'commit', id, commits, messages: 0, run: state.run ?? '' })
     return
   }
   vouch(state, effects)

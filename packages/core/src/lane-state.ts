@@ -94,7 +94,14 @@ export type LaneEffect =
   /** The slot is not this worker's any more. */
   | { readonly type: 'release'; readonly slot: number; readonly reason: ReleaseReason }
   | { readonly type: 'loadRoom'; readonly slot: number; readonly read: number; readonly room: string }
-  | { readonly type: 'commit'; readonly id: number; readonly commits: readonly SlotCommit[]; readonly messages: number }
+  /** Not to be written under another run: that server may lack what this worker never heard of. */
+  | {
+      readonly type: 'commit'
+      readonly id: number
+      readonly commits: readonly SlotCommit[]
+      readonly messages: number
+      readonly run: string
+    }
   | { readonly type: 'values'; readonly slots: readonly number[] }
   | { readonly type: 'vouch'; readonly id: number; readonly prefixes: ReadonlyMap<number, string> }
   | { readonly type: 'maintain'; readonly work: readonly MaintenanceWork[] }

@@ -238,7 +238,7 @@ function composeBatch(state: LaneState, clock: Clock, effects: LaneEffect[]): La
   if (parts.length === 0) return undefined
   const id = (state.flights += 1)
   state.inFlight.push({ id, parts })
-  return { type: 'commit', id, commits, messages: maxCommitMessages - budget.messages }
+  return { type: 'commit', id, commits, messages: maxCommitMessages - budget.messages, run: state.run ?? '' }
 }
 
 function rotated(state: LaneState): SlotState[] {

@@ -83,8 +83,12 @@ export class StoreModel {
     return this.#lane(lane).dead
   }
 
-  /** As the commit script: checks every slot, then writes all of them that are not written yet, or nothing. */
-  commit(lane: number, commits: readonly SlotCommit[], nowMs: number): CommitReply {
+  /**
+   * As the commit script: checks every slot, then writes all of them that are not written yet, or nothing. To a caller
+   * that expects another run everything has regressed.
+   */
+  commit(lane: number, commits: readonly SlotCommit[], nowMs: number, run = ''): CommitReply {
+    if (run !== '' && run !== this.run) return { run: this.run, statuses: commits.map(() => 'regressed'), missing: [] }
     const data = this.#lane(lane)
     const verdicts = commits.map((commit) => judge(data.slots.get(commit.slot), commit))
     const statuses = verdicts.map((verdict) => (verdict === 'match' ? 'ok' : verdict))

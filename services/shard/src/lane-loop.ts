@@ -65,7 +65,7 @@ export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
       case 'commit':
         deps.metrics.commits.inc()
         deps.metrics.messages.inc(effect.messages)
-        return answer(effect.id, store.slots.commit(lane, effect.commits))
+        return answer(effect.id, store.slots.commit(lane, effect.commits, effect.run))
       case 'vouch':
         return answer(effect.id, store.slots.vouch(lane, effect.prefixes))
       case 'values':

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { parseSlotValue } from '@flotilla/core/commit'
+import type { LogEntry } from '@flotilla/core/entry'
 import { createEndpoint } from '@flotilla/node/endpoint'
 import type { Endpoint } from '@flotilla/node/endpoint-port'
 import { createLog } from '@flotilla/node/log'
@@ -113,12 +114,23 @@ function publish(name: string, count: number): { outcomes: string[]; done: Promi
   return { outcomes, done: Promise.all(all) }
 }
 
+/** The observer has a connection of its own, which may come back later than the fleet's. */
+async function readRoom(name: string): Promise<readonly LogEntry[]> {
+  let entries: readonly LogEntry[] = []
+  await eventually('the observer reads', 10_000, async () => {
+    const read = await observer.rooms.range(name, 0, 10_000).catch(() => undefined)
+    entries = read ?? []
+    return read !== undefined
+  })
+  return entries
+}
+
 /** Keys per room in the order of the log, which must be contiguous from 1. */
 async function history(): Promise<Map<string, string[]>> {
   const found = new Map<string, string[]>()
   for (let i = 0; i < roomCount; i += 1) {
     const keys: string[] = []
-    for (const entry of await observer.rooms.range(room(i), 0, 10_000)) {
+    for (const entry of await readRoom(room(i))) {
       expect(entry.first).toBe(keys.length + 1)
       keys.push(...entry.messages.map((message) => message.key))
     }

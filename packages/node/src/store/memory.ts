@@ -97,9 +97,9 @@ export function createMemoryStore({
       deadLetter: (slot, entry, reason) => answer(() => model.deadLetter(slot, entry, reason)),
     },
     slots: {
-      commit: (lane, commits) =>
+      commit: (lane, commits, run) =>
         answer(() => {
-          const reply = model.commit(lane, commits, now())
+          const reply = model.commit(lane, commits, now(), run)
           for (const commit of commits) wakeOutboxes(lane, commit.outs.keys())
           return reply
         }),

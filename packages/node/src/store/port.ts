@@ -61,8 +61,11 @@ export interface InputStreams {
 }
 
 export interface SlotStore {
-  /** Atomic: all of the commits, or none (see {@link CommitReply}). All slots are of one lane. */
-  commit(lane: number, commits: readonly SlotCommit[]): Promise<CommitReply>
+  /**
+   * Atomic: all of the commits, or none (see {@link CommitReply}). All slots are of one lane. When the server's run is
+   * not `run` (`''`, or none: whatever it is) nothing is written, and every slot has `regressed`.
+   */
+  commit(lane: number, commits: readonly SlotCommit[], run?: string): Promise<CommitReply>
   claim(claim: Claim): Promise<ClaimReply>
   values(lane: number, slots: readonly number[]): Promise<SlotValues>
   /** Writes the current run into each slot whose value still begins with its prefix; nothing unless all do. */

@@ -114,7 +114,10 @@ class LocalServer implements RedisServer {
   #child: ChildProcess | undefined
   #ended: Promise<void> = Promise.resolve()
   #output = ''
-  readonly #onExit = (): void => void this.#child?.kill('SIGKILL')
+  readonly #onExit = (): void => {
+    this.#child?.kill('SIGKILL')
+    rmSync(this.#dir, { recursive: true, force: true })
+  }
 
   constructor(port: number, busPort: number, options: RedisOptions) {
     this.port = port

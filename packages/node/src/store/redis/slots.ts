@@ -15,7 +15,7 @@ import type { Topology } from './topology.ts'
 
 export function redisSlots(topology: Topology, keys: Keys): SlotStore {
   return {
-    commit: (lane, commits) => writeCommit(topology, keys, { lane, commits }),
+    commit: (lane, commits, run = '') => writeCommit(topology, keys, { lane, commits, run }),
     claim: (wanted) => writeClaim(topology, keys, wanted),
     values: async (lane, slots) => {
       const { run, rest } = await topology.lane(lane).script(values, [keys.slots(lane)], slots)
@@ -46,16 +46,20 @@ const statusOf = (verdict: Verdict): SlotStatus => (verdict === 'match' ? 'ok' :
 async function writeCommit(
   topology: Topology,
   keys: Keys,
-  { lane, commits }: { readonly lane: number; readonly commits: readonly SlotCommit[] },
+  {
+    lane,
+    commits,
+    run: expected,
+  }: { readonly lane: number; readonly commits: readonly SlotCommit[]; readonly run: string },
 ): Promise<CommitReply> {
   const call = commitCall(keys, lane, commits)
-  const { run, rest } = await topology.lane(lane).script(commit, call.keys, call.args)
+  const { run, rest } = await topology.lane(lane).script(commit, call.keys, [...call.args, expected])
   const found = (rest[0] as number[]).map(verdictOf)
   const statuses = found.map(statusOf)
   const unwritten = commits.filter((_, i) => found[i] === 'match')
   const mixed = unwritten.length > 0 && unwritten.length < commits.length && statuses.every((status) => status === 'ok')
   if (!mixed) return { run, statuses, missing: (rest[1] as number[]).map((i) => call.boots[i] ?? '') }
-  const second = await writeCommit(topology, keys, { lane, commits: unwritten })
+  const second = await writeCommit(topology, keys, { lane, commits: unwritten, run: expected })
   const rechecked = second.statuses.values()
   return {
     ...second,

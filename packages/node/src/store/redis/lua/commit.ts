@@ -8,11 +8,13 @@ import { judgeFunction, runFunction, script, unpackMax } from './script.ts'
  * ARGV: number of slots, then per slot: slot, expected prefix, new value;
  *       number of logs, then per log: id, keep-from id, body, `'1'` when the entry is the first of a room's life;
  *       number of outboxes, then per outbox: text;
- *       number of interest hashes, then per hash: number of changes, per change: `'+'` or `'-'`, field.
+ *       number of interest hashes, then per hash: number of changes, per change: `'+'` or `'-'`, field;
+ *       the run that the caller expects, `''` for any.
  * Returns: run; verdict per slot (script.ts); indexes (from 0) of outboxes that do not exist.
  * Errors: those of the server. Only a key of a wrong type can make it fail half-way.
  *
- * It checks first, and writes only when every slot matches; a caller cuts out slots that were written before. The
+ * On a server of another run every slot has regressed, whatever its value says: the caller may not have heard yet of what
+ * this server never had. Else it checks first, and writes only when every slot matches; a caller cuts out slots that were written before. The
  * values of the slots come last, in one command: a script that was cut short before that is repeated whole. An entry
  * that a log has already is refused by its id, which counts as written. A log's life of a day begins with its first
  * entry and is renewed by maintenance, so that a commit costs no command for it.
@@ -23,6 +25,12 @@ export const commit = script(
   `${runFunction}${judgeFunction}
 local ns = tonumber(ARGV[1])
 local at, key = 2, 2
+local now, expected = run(), ARGV[#ARGV]
+if expected ~= '' and now ~= '' and now ~= expected then
+  local regressed = {}
+  for i = 1, ns do regressed[i] = 4 end
+  return { now, regressed, {} }
+end
 local statuses, clean, fields, values = {}, true, {}, {}
 for i = 1, ns do fields[i] = ARGV[at + (i - 1) * 3] end
 for from = 1, ns, ${unpackMax} do
@@ -41,7 +49,7 @@ for from = 1, ns, ${unpackMax} do
     at = at + 3
   end
 end
-if not clean then return { run(), statuses, {} } end
+if not clean then return { now, statuses, {} } end
 local nl = tonumber(ARGV[at])
 at = at + 1
 for _ = 1, nl do
@@ -78,5 +86,5 @@ end
 for from = 1, ns * 2, ${unpackMax} do
   redis.call('HSET', KEYS[1], unpack(values, from, math.min(ns * 2, from + ${unpackMax} - 1)))
 end
-return { run(), statuses, missing }`,
+return { now, statuses, missing }`,
 )
