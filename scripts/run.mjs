@@ -18,7 +18,12 @@ import { startShard } from '@flotilla/shard/shard'
 const version = '0.1.0'
 const host = '127.0.0.1'
 const room = 'public:lobby'
-const env = { FLOTILLA_JWT_SECRET: DEVELOPMENT_SECRET, FLOTILLA_LOG_LEVEL: 'warn', FLOTILLA_EDGE_HOST: host, ...process.env }
+const env = {
+  FLOTILLA_JWT_SECRET: DEVELOPMENT_SECRET,
+  FLOTILLA_LOG_LEVEL: 'warn',
+  FLOTILLA_EDGE_HOST: host,
+  ...process.env,
+}
 if (env.FLOTILLA_JWKS_URL !== undefined) delete env.FLOTILLA_JWT_SECRET
 
 async function main() {
@@ -28,30 +33,58 @@ async function main() {
   const log = createLog({ service: 'flotilla', level: edgeSettings.logLevel })
   const scope = createScope(log)
   const parts = []
-  onShutdown(scope, log, async () => {
-    for (const stop of parts.toReversed()) await stop()
-  }, { deadlineMs: 20_000 })
+  onShutdown(
+    scope,
+    log,
+    async () => {
+      for (const stop of parts.toReversed()) await stop()
+    },
+    { deadlineMs: 20_000 },
+  )
 
   const store = await openStore(edgeSettings, { log, scope })
   const deps = (service) => ({ store, log: log.child({ part: service }), scope, metrics: createMetrics({ service }) })
-  const control = await startControl({ memberId: 'control-1', version, host, port: controlSettings.port }, deps('control'))
+  const control = await startControl(
+    { memberId: 'control-1', version, host, port: controlSettings.port },
+    deps('control'),
+  )
   parts.push(() => control.stop())
   const shard = await startShard({ memberId: 'shard-1', version, drainTimeoutMs: 1_000 }, deps('shard'))
   parts.push(() => shard.drain())
   const keyText = ingestSettings.keys ?? developmentKey()
   const ingest = await startIngest(
-    { host, port: ingestSettings.port, keys: parseKeys(keyText), memberId: 'ingest-1', version, maxInFlight: ingestSettings.maxInFlight },
+    {
+      host,
+      port: ingestSettings.port,
+      keys: parseKeys(keyText),
+      memberId: 'ingest-1',
+      version,
+      maxInFlight: ingestSettings.maxInFlight,
+    },
     deps('ingest'),
   )
   parts.push(() => ingest.close())
   const { maxSubscriptions, maxPublishesInFlight, framesPerSecond } = edgeSettings
   const verifier = createVerifier({ ...verifierOptions(edgeSettings), log })
   const edge = await startEdge(
-    { ...edgeSettings, memberId: 'edge-1', version, limits: { maxSubscriptions, maxPublishesInFlight, framesPerSecond }, drainTimeoutMs: 1_000 },
+    {
+      ...edgeSettings,
+      memberId: 'edge-1',
+      version,
+      limits: { maxSubscriptions, maxPublishesInFlight, framesPerSecond },
+      drainTimeoutMs: 1_000,
+    },
     { ...deps('edge'), verifier },
   )
   parts.push(() => edge.drain())
-  print({ edge, ingest, control, key: keyText.split(',')[0].replace(/^[^:]*:/, ''), secret: env.FLOTILLA_JWT_SECRET, redis: edgeSettings.redisUrl !== null })
+  print({
+    edge,
+    ingest,
+    control,
+    key: keyText.split(',')[0].replace(/^[^:]*:/, ''),
+    secret: env.FLOTILLA_JWT_SECRET,
+    redis: edgeSettings.redisUrl !== null,
+  })
 }
 
 function print({ edge, ingest, control, key, secret, redis }) {

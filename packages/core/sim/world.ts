@@ -37,7 +37,7 @@ export interface World {
   runs(): number
   /** A fail-over took away the first claim that a slot ever had: its owner cannot prove that it holds everything. */
   firstClaimLost: boolean
-  /** Claims that gave a slot a new inc although it had one. */
+  /** Claims that gave a slot a new inc although something had been committed in it. */
   readonly breaks: string[]
   /** Told of every claim that was taken. */
   onClaim?: () => void
@@ -137,7 +137,7 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
         const value = parseSlotValue(reply.value)
         record.applied.push({ slot: claim.slot, ...value })
         world.onClaim?.()
-        if (value.inc === claim.epoch && typeof before === 'string')
+        if (value.inc === claim.epoch && typeof before === 'string' && parseSlotValue(before).n > 1)
           world.breaks.push(`slot ${claim.slot} at ${claim.epoch}`)
       }
       return reply

@@ -17,12 +17,26 @@ function own(interest: { room: string; boot: string }[] = []): SlotState {
   return state
 }
 
-const publish = (room: string, key: string): InputMessage => ({ type: 'publish', room, key, sender: 'alice', options: '', tail: `"event":"e","data":"${key}"` })
+const publish = (room: string, key: string): InputMessage => ({
+  type: 'publish',
+  room,
+  key,
+  sender: 'alice',
+  options: '',
+  tail: `"event":"e","data":"${key}"`,
+})
 const interest = (room: string, on = true): InputMessage => ({ type: 'interest', room, on, nonce: 'x' })
 
 let ids = 0
-function push(state: SlotState, head: { boot?: string; generation?: number; k: number }, messages: InputMessage[]): void {
-  const body = encodeInput({ boot: head.boot ?? edge, generation: head.generation ?? 0, k: head.k }, messages.map(encodeMessage))
+function push(
+  state: SlotState,
+  head: { boot?: string; generation?: number; k: number },
+  messages: InputMessage[],
+): void {
+  const body = encodeInput(
+    { boot: head.boot ?? edge, generation: head.generation ?? 0, k: head.k },
+    messages.map(encodeMessage),
+  )
   state.pending.push({ id: `${10 + ids++}-0`, body, entry: decodeInput(body) })
 }
 
@@ -83,7 +97,13 @@ describe('consuming input', () => {
     expect(said(commit, other)).toEqual([
       { type: 'interest', room: 'public:a', epoch: '1.11', head: 2, nonce: 'x' },
       { type: 'ack', slot: 7, generation: 0, k: 1, results: [] },
-      { type: 'events', room: 'public:a', epoch: '1.11', first: 3, events: [{ options: '', tail: '"event":"e","data":"m3"' }] },
+      {
+        type: 'events',
+        room: 'public:a',
+        epoch: '1.11',
+        first: 3,
+        events: [{ options: '', tail: '"event":"e","data":"m3"' }],
+      },
     ])
     const events = said(commit).filter((record) => record.type === 'events')
     expect(events.map((record) => [record.first, record.events.length])).toEqual([
@@ -99,7 +119,14 @@ describe('consuming input', () => {
     run(state)
     const written = composeCommit(state, 0)
     expect(written.expect).toBe('3|shard-1#s|10|c3|')
-    expect(parseSlotValue(written.value)).toMatchObject({ epoch: 3, n: 11, inc: 1, run: 'r1', cursor: last, marks: new Map([[edge, { generation: 0, k: 1 }]]) })
+    expect(parseSlotValue(written.value)).toMatchObject({
+      epoch: 3,
+      n: 11,
+      inc: 1,
+      run: 'r1',
+      cursor: last,
+      marks: new Map([[edge, { generation: 0, k: 1 }]]),
+    })
     expect(written.logs.map((log) => [log.room, decodeLog(log.body)?.messages.map((m) => m.key)])).toEqual([
       ['public:a', ['m1']],
       ['public:b', ['m1']],
@@ -135,7 +162,9 @@ describe('consuming input', () => {
     for (let i = 0; i < 100_000; i++) room?.keys.set(`${i}`, i)
     push(state, { k: 1 }, [publish('public:a', 'm1')])
     const { commit } = run(state)
-    expect(said(commit)).toEqual([{ type: 'ack', slot: 7, generation: 0, k: 1, results: [{ ok: false, code: 'OVERLOADED', retryAfterMs: 1_000 }] }])
+    expect(said(commit)).toEqual([
+      { type: 'ack', slot: 7, generation: 0, k: 1, results: [{ ok: false, code: 'OVERLOADED', retryAfterMs: 1_000 }] },
+    ])
     expect(commit?.logs).toEqual([])
   })
 })

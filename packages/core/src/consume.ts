@@ -1,7 +1,15 @@
 import type { InterestChange, LogAppend } from './commit.ts'
 import { formatMarks } from './commit.ts'
 import { encodeLog, encodeOut } from './entry.ts'
-import type { EphemeralMessage, InputEntry, InterestMessage, LogMessage, OutEvent, PublishMessage, PublishResult } from './entry.ts'
+import type {
+  EphemeralMessage,
+  InputEntry,
+  InterestMessage,
+  LogMessage,
+  OutEvent,
+  PublishMessage,
+  PublishResult,
+} from './entry.ts'
 import { formatEpoch } from './position.ts'
 import { closeEntry, orderMessage, senderKey } from './room-state.ts'
 import type { RoomState } from './room-state.ts'
@@ -80,7 +88,11 @@ function takeEntry(state: SlotState, draft: Draft, entry: InputEntry, context: C
   const verdict = entry.k === 0 ? { type: 'take' as const } : judge(mark, entry)
   if (verdict.type === 'rewind') say(draft, entry.boot, rewind(state, entry.generation, verdict.from))
   if (verdict.type === 'repeat') {
-    say(draft, entry.boot, encodeOut({ type: 'ack', slot: state.slot, generation: entry.generation, k: verdict.k, results: [] }))
+    say(
+      draft,
+      entry.boot,
+      encodeOut({ type: 'ack', slot: state.slot, generation: entry.generation, k: verdict.k, results: [] }),
+    )
   }
   if (verdict.type !== 'take') return true
   if (!entry.messages.every((message) => message.type === 'ephemeral' || state.rooms.has(message.room))) return false
@@ -99,7 +111,11 @@ function takeMessages(state: SlotState, draft: Draft, entry: InputEntry, context
   if (entry.k === 0) return
   state.marks.set(entry.boot, { generation: entry.generation, k: entry.k })
   state.marksText = ''
-  say(draft, entry.boot, encodeOut({ type: 'ack', slot: state.slot, generation: entry.generation, k: entry.k, results }))
+  say(
+    draft,
+    entry.boot,
+    encodeOut({ type: 'ack', slot: state.slot, generation: entry.generation, k: entry.k, results }),
+  )
 }
 
 type Verdict = { type: 'take' } | { type: 'drop' } | { type: 'repeat'; k: number } | { type: 'rewind'; from: number }
@@ -156,14 +172,19 @@ function takeInterest(state: SlotState, draft: Draft, message: InterestMessage, 
   if (boots.size === 0) state.interest.delete(message.room)
   draft.interest.push({ room: message.room, boot, on: message.on })
   const epoch = formatEpoch({ inc: state.inc, tag: room.tag })
-  if (message.on) say(draft, boot, encodeOut({ type: 'interest', room: message.room, epoch, head: room.head, nonce: message.nonce }))
+  if (message.on)
+    say(draft, boot, encodeOut({ type: 'interest', room: message.room, epoch, head: room.head, nonce: message.nonce }))
 }
 
 function takeEphemeral(state: SlotState, draft: Draft, message: EphemeralMessage): void {
   const boots = state.interest.get(message.room)
   if (boots === undefined) return
   deliverRun(state, draft, draft.logs.get(message.room))
-  const record = encodeOut({ type: 'ephemeral', room: message.room, event: { options: message.options, tail: message.tail } })
+  const record = encodeOut({
+    type: 'ephemeral',
+    room: message.room,
+    event: { options: message.options, tail: message.tail },
+  })
   for (const boot of boots) say(draft, boot, record)
 }
 
@@ -201,7 +222,13 @@ function closeDraft(state: SlotState, draft: Draft, context: ConsumeContext): Re
   for (const [name, log] of draft.logs) {
     deliverRun(state, draft, log)
     const keepFromSeq = closeEntry(log.room, log.keys, context.now)
-    const body = encodeLog({ inc: state.inc, tag: log.room.tag, first: log.first, timeMs: context.wallMs, messages: log.messages })
+    const body = encodeLog({
+      inc: state.inc,
+      tag: log.room.tag,
+      first: log.first,
+      timeMs: context.wallMs,
+      messages: log.messages,
+    })
     draft.bytes += body.length
     logs.push({ room: name, lastSeq: log.room.head, body, keepFromSeq })
   }

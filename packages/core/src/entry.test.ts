@@ -8,7 +8,9 @@ import { clientFrame, PROTOCOL_VERSION, serverFrame } from './frames.ts'
 import { z } from 'zod'
 
 /** Names and JSON text: anything but control characters, which the edge refuses or escapes. */
-const text = fc.string({ unit: 'binary', maxLength: 40 }).map((raw) => raw.replaceAll(/[\u0000-\u001f\ud800-\udfff]/g, ''))
+const text = fc
+  .string({ unit: 'binary', maxLength: 40 })
+  .map((raw) => raw.replaceAll(/[\u0000-\u001f\ud800-\udfff]/g, ''))
 const count = fc.nat(2 ** 40)
 const boot = fc.constantFrom('edge-1#a', 'ingest.2#zz9')
 const message: fc.Arbitrary<InputMessage> = fc.oneof(
@@ -23,9 +25,21 @@ const result = fc.oneof(
 )
 const record: fc.Arbitrary<OutRecord> = fc.oneof(
   fc.record({ type: fc.constant('boot' as const) }),
-  fc.record({ type: fc.constant('events' as const), room: text, epoch: text, first: count, events: fc.array(event, { maxLength: 5 }) }),
+  fc.record({
+    type: fc.constant('events' as const),
+    room: text,
+    epoch: text,
+    first: count,
+    events: fc.array(event, { maxLength: 5 }),
+  }),
   fc.record({ type: fc.constant('ephemeral' as const), room: text, event }),
-  fc.record({ type: fc.constant('ack' as const), slot: fc.nat(), generation: fc.nat(), k: count, results: fc.array(result, { maxLength: 5 }) }),
+  fc.record({
+    type: fc.constant('ack' as const),
+    slot: fc.nat(),
+    generation: fc.nat(),
+    k: count,
+    results: fc.array(result, { maxLength: 5 }),
+  }),
   fc.record({ type: fc.constant('interest' as const), room: text, epoch: text, head: count, nonce: text }),
   fc.record({ type: fc.constant('rewind' as const), slot: fc.nat(), generation: fc.nat(), from: count }),
   fc.record({ type: fc.constant('reset' as const), slot: fc.nat(), inc: count }),
@@ -54,7 +68,13 @@ describe('entries of the streams', () => {
     const line = fc.record({ sender: text, key: text, options: text, tail: text })
     fc.assert(
       fc.property(
-        fc.record({ inc: count, tag: count, first: count, timeMs: count, messages: fc.array(line, { minLength: 1, maxLength: 5 }) }),
+        fc.record({
+          inc: count,
+          tag: count,
+          first: count,
+          timeMs: count,
+          messages: fc.array(line, { minLength: 1, maxLength: 5 }),
+        }),
         (entry: LogEntry) => {
           expect(decodeLog(encodeLog(entry))).toEqual(entry)
         },
@@ -65,7 +85,14 @@ describe('entries of the streams', () => {
   it('[EN2] what is not of a known form is not read', () => {
     const known = encodeInput({ boot: 'e#1', generation: 0, k: 1 }, [])
     expect(decodeInput(known)).toBeDefined()
-    for (const body of ['', '2' + known.slice(1), known.replace('e#1', ''), known + RS + 'Z', known + 'x', known.slice(0, -1) + '-1']) {
+    for (const body of [
+      '',
+      '2' + known.slice(1),
+      known.replace('e#1', ''),
+      known + RS + 'Z',
+      known + 'x',
+      known.slice(0, -1) + '-1',
+    ]) {
       expect(decodeInput(body)).toBeUndefined()
     }
     expect(decodeLog('')).toBeUndefined()
@@ -73,7 +100,16 @@ describe('entries of the streams', () => {
   })
 
   it('[EN3] a slot value is read as it was written and begins with its prefix', () => {
-    const value = { epoch: 3, owner: 'shard-1#a', n: 7, token: 't4', inc: 2, run: 'abc:def', cursor: '17-1', marks: new Map([['edge-1#b', { generation: 1, k: 9 }]]) }
+    const value = {
+      epoch: 3,
+      owner: 'shard-1#a',
+      n: 7,
+      token: 't4',
+      inc: 2,
+      run: 'abc:def',
+      cursor: '17-1',
+      marks: new Map([['edge-1#b', { generation: 1, k: 9 }]]),
+    }
     expect(parseSlotValue(formatSlotValue(value))).toEqual(value)
     expect(formatSlotValue(value).startsWith(slotPrefix(value))).toBe(true)
     const empty = { ...value, marks: new Map() }

@@ -120,10 +120,28 @@ export type PublishResult =
  */
 export type OutRecord =
   | { readonly type: 'boot' }
-  | { readonly type: 'events'; readonly room: string; readonly epoch: string; readonly first: number; readonly events: readonly OutEvent[] }
+  | {
+      readonly type: 'events'
+      readonly room: string
+      readonly epoch: string
+      readonly first: number
+      readonly events: readonly OutEvent[]
+    }
   | { readonly type: 'ephemeral'; readonly room: string; readonly event: OutEvent }
-  | { readonly type: 'ack'; readonly slot: number; readonly generation: number; readonly k: number; readonly results: readonly PublishResult[] }
-  | { readonly type: 'interest'; readonly room: string; readonly epoch: string; readonly head: number; readonly nonce: string }
+  | {
+      readonly type: 'ack'
+      readonly slot: number
+      readonly generation: number
+      readonly k: number
+      readonly results: readonly PublishResult[]
+    }
+  | {
+      readonly type: 'interest'
+      readonly room: string
+      readonly epoch: string
+      readonly head: number
+      readonly nonce: string
+    }
   | { readonly type: 'rewind'; readonly slot: number; readonly generation: number; readonly from: number }
   | { readonly type: 'reset'; readonly slot: number; readonly inc: number }
   | { readonly type: 'head'; readonly room: string; readonly epoch: string; readonly head: number }
@@ -137,9 +155,9 @@ export function encodeOut(record: OutRecord): string {
     case 'boot':
       return 'b'
     case 'events': {
-      let text = `m${US}${record.room}${US}${record.epoch}${US}${record.first}`
-      for (const event of record.events) text += US + event.options + US + event.tail
-      return text
+      const fields = ['m', record.room, record.epoch, String(record.first)]
+      for (const event of record.events) fields.push(event.options, event.tail)
+      return fields.join(US)
     }
     case 'ephemeral':
       return `e${US}${record.room}${US}${record.event.options}${US}${record.event.tail}`
@@ -178,7 +196,13 @@ const decoders: Readonly<Record<string, Decode>> = {
     return { type: 'events', room: field(f, 1), epoch: field(f, 2), first: number(f, 3), events }
   },
   e: (f) => ({ type: 'ephemeral', room: field(f, 1), event: { options: field(f, 2), tail: field(f, 3) } }),
-  a: (f) => ({ type: 'ack', slot: number(f, 1), generation: number(f, 2), k: number(f, 3), results: f.slice(4).map(decodeResult) }),
+  a: (f) => ({
+    type: 'ack',
+    slot: number(f, 1),
+    generation: number(f, 2),
+    k: number(f, 3),
+    results: f.slice(4).map(decodeResult),
+  }),
   i: (f) => ({ type: 'interest', room: field(f, 1), epoch: field(f, 2), head: number(f, 3), nonce: field(f, 4) }),
   w: (f) => ({ type: 'rewind', slot: number(f, 1), generation: number(f, 2), from: number(f, 3) }),
   z: (f) => ({ type: 'reset', slot: number(f, 1), inc: number(f, 2) }),
@@ -214,10 +238,14 @@ export interface LogEntry {
   readonly messages: readonly LogMessage[]
 }
 
+/**
+ * A joined text is one piece of memory. One that is added up would hold on to the entry that its parts came from, as
+ * long as the worker keeps it (10 s of commits).
+ */
 export function encodeLog(entry: LogEntry): string {
-  let text = `${ENTRY_VERSION}${US}${entry.inc}${US}${entry.tag}${US}${entry.first}${US}${entry.timeMs}`
-  for (const m of entry.messages) text += US + m.sender + US + m.key + US + m.options + US + m.tail
-  return text
+  const fields = [ENTRY_VERSION, String(entry.inc), String(entry.tag), String(entry.first), String(entry.timeMs)]
+  for (const { sender, key, options, tail } of entry.messages) fields.push(sender, key, options, tail)
+  return fields.join(US)
 }
 
 /** Undefined when the entry is not of a form this version knows. */

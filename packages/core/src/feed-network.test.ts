@@ -233,7 +233,8 @@ function lifeOf(epoch: string): string {
 
 type Op = (world: World) => void
 const client = fc.integer({ min: 0, max: 3 })
-const pick = (world: World, id: number): Client => world.clients[id] ?? ({ id: 0, at: null, state: 'away' } satisfies Client)
+const pick = (world: World, id: number): Client =>
+  world.clients[id] ?? ({ id: 0, at: null, state: 'away' } satisfies Client)
 const comeBack: fc.Arbitrary<Op> = client.map((id) => (world: World) => {
   const who = pick(world, id)
   if (who.state !== 'away') world.leave(who)

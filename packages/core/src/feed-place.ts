@@ -43,14 +43,16 @@ export function adopt({ state }: Step, epoch: RoomEpoch, seq: number): void {
 
 /** What was read or held belongs to a place that is given up. Who waited for it is judged anew. */
 function stopReading(state: FeedState): void {
-  for (const fetch of state.fetches.values()) for (const [id, waiting] of fetch.subscribers) state.waiting.set(id, waiting)
+  for (const fetch of state.fetches.values())
+    for (const [id, waiting] of fetch.subscribers) state.waiting.set(id, waiting)
   state.fetches.clear()
   dropHeld(state)
 }
 
 export function loseContinuity({ state, clock, effects }: Step, reason: LossReason): void {
   const place = standing(state)
-  if (place !== undefined) effects.push({ type: 'position', position: positionAt(place, clock), recovered: false, reason })
+  if (place !== undefined)
+    effects.push({ type: 'position', position: positionAt(place, clock), recovered: false, reason })
 }
 
 /** Whether `epoch` is the life that an empty room came to: the same continuity under another name. */

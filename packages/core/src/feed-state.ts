@@ -118,7 +118,12 @@ export type FeedEffect =
   /** The subscription cannot be judged for now and is removed. */
   | { readonly type: 'refuse'; readonly subscriber: number; readonly retryAfterMs: number }
   /** To every live subscriber. */
-  | { readonly type: 'position'; readonly position: Position; readonly recovered: boolean; readonly reason?: LossReason }
+  | {
+      readonly type: 'position'
+      readonly position: Position
+      readonly recovered: boolean
+      readonly reason?: LossReason
+    }
 
 export interface FeedClock {
   /** Monotonic, ms. */

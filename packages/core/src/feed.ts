@@ -1,7 +1,28 @@
 import type { OutRecord } from './entry.ts'
 import { dropHeld, fetchesToRetry, fillTo, hold, startReplay, takeHistory } from './feed-history.ts'
-import { adopt, declare, deliver, livens, liven, loseContinuity, placeOf, positionAt, rejoin, standing } from './feed-place.ts'
-import type { FeedClock, FeedEffect, FeedInput, FeedRecord, FeedState, Since, Standing, Step, Waiting } from './feed-state.ts'
+import {
+  adopt,
+  declare,
+  deliver,
+  livens,
+  liven,
+  loseContinuity,
+  placeOf,
+  positionAt,
+  rejoin,
+  standing,
+} from './feed-place.ts'
+import type {
+  FeedClock,
+  FeedEffect,
+  FeedInput,
+  FeedRecord,
+  FeedState,
+  Since,
+  Standing,
+  Step,
+  Waiting,
+} from './feed-state.ts'
 import type { LossReason } from './frames.ts'
 import { interestLingerMs } from './limits.ts'
 import { compareEpochs, continues, parseEpoch } from './position.ts'
@@ -45,7 +66,11 @@ export function isForgotten(state: FeedState): boolean {
 export function needsTick(state: FeedState): boolean {
   if (state.emptySinceMs !== null || state.waiting.size > 0 || state.fetches.size > 0) return true
   const { phase } = state
-  return phase.type === 'backfilling' || state.answered < state.declared || (phase.type === 'live' && phase.digest > phase.seq)
+  return (
+    phase.type === 'backfilling' ||
+    state.answered < state.declared ||
+    (phase.type === 'live' && phase.digest > phase.seq)
+  )
 }
 
 /**
@@ -102,7 +127,8 @@ function forget(state: FeedState, subscriber: number): void {
 }
 
 function markEmpty({ state, clock }: Step): void {
-  if (state.phase.type === 'idle' || state.emptySinceMs !== null || state.live.size > 0 || state.waiting.size > 0) return
+  if (state.phase.type === 'idle' || state.emptySinceMs !== null || state.live.size > 0 || state.waiting.size > 0)
+    return
   for (const fetch of state.fetches.values()) if (fetch.subscribers.size > 0) return
   state.emptySinceMs = clock.now
 }
@@ -120,7 +146,8 @@ function takeRecord(step: Step, record: FeedRecord): void {
       return
     }
     case 'ephemeral':
-      if (standing(step.state) !== undefined && step.state.live.size > 0) step.effects.push({ type: 'ephemeral', event: record.event })
+      if (standing(step.state) !== undefined && step.state.live.size > 0)
+        step.effects.push({ type: 'ephemeral', event: record.event })
   }
 }
 
@@ -191,7 +218,11 @@ function judgeWaiting(step: Step): void {
   }
 }
 
-function judge({ state, clock }: Step, place: Standing, who: Waiting & { since: Since }): LossReason | 'recovered' | 'replay' | 'ask' | 'wait' {
+function judge(
+  { state, clock }: Step,
+  place: Standing,
+  who: Waiting & { since: Since },
+): LossReason | 'recovered' | 'replay' | 'ask' | 'wait' {
   const { since, asked } = who
   const told = asked > 0 && state.answered >= asked
   if (!continues(since.epoch, place.epoch, clock.wallMs)) {

@@ -16,7 +16,13 @@ const filter = z.record(z.string(), z.unknown())
 /** The frames a client may send. Unknown keys are refused: a misspelt option must not be silently ignored. */
 export const clientFrame = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('auth'), id: requestId.optional(), token: z.string().min(1).max(8192) }),
-  z.strictObject({ type: z.literal('subscribe'), id: requestId, room, since: position.optional(), filter: filter.optional() }),
+  z.strictObject({
+    type: z.literal('subscribe'),
+    id: requestId,
+    room,
+    since: position.optional(),
+    filter: filter.optional(),
+  }),
   z.strictObject({ type: z.literal('unsubscribe'), id: requestId, room }),
   z.strictObject({
     type: z.literal('publish'),
@@ -88,7 +94,13 @@ export const serverFrame = z.discriminatedUnion('type', [
     room: z.string().optional(),
     retryAfterMs: z.number().optional(),
   }),
-  z.object({ type: z.literal('position'), room: z.string(), position, recovered: z.boolean(), reason: lossReason.optional() }),
+  z.object({
+    type: z.literal('position'),
+    room: z.string(),
+    position,
+    recovered: z.boolean(),
+    reason: lossReason.optional(),
+  }),
   z.object({
     type: z.literal('event'),
     room: z.string(),

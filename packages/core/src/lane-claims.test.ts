@@ -163,6 +163,19 @@ describe('claims of a lane', () => {
     expect(bench.log()).toEqual(['a', 'b', 'c'])
   })
 
+  it('[LN17] a claim that was taken by another server counts as refused: it proves nothing about this one', () => {
+    const bench = new Bench()
+    bench.held.add('claim')
+    bench.assign({ epoch: 5, confirmed: 0 })
+    const [claim] = bench.waiting
+    if (claim?.type !== 'claim') throw new Error('no claim')
+    expect(bench.store.claim(claim.claim).ok).toBe(true)
+    // Its answer was lost, the server fell back, and the claim is asked for again.
+    bench.store.run = 'run-2'
+    bench.execute(claim)
+    expect([...ownedEpochs(bench.lane)]).toEqual([[0, 0]])
+  })
+
   it('[LN18] a worker that the store has forgotten finds out that its slots are gone, although the run is the same', () => {
     const { bench } = takenOver()
     bench.store.flushAll()

@@ -1,4 +1,4 @@
-import type { CommitReply, SlotCommit } from './commit.ts'
+import type { Claim, ClaimReply, CommitReply, SlotCommit } from './commit.ts'
 import { parseSlotValue } from './commit.ts'
 import { consume } from './consume.ts'
 import { decodeInput } from './entry.ts'
@@ -132,7 +132,7 @@ function takeClaim(state: LaneState, input: Extract<LaneInput, { type: 'claimed'
   if (state.run !== undefined && reply.run !== state.run) state.mode = { type: 'settling' }
   else state.run = reply.run
   const own = state.slots.get(claim.slot)
-  if (!reply.ok) {
+  if (!reply.ok || tookElsewhere(claim, reply)) {
     state.refused.set(claim.slot, claim.epoch)
     if (own !== undefined) releaseSlot(state, own, 'fenced', effects)
     effects.push({ type: 'report' })
@@ -160,6 +160,14 @@ function takeClaim(state: LaneState, input: Extract<LaneInput, { type: 'claimed'
   fresh.listsAtClaim = state.membersVersion
   if (input.interest.some(({ boot }) => !state.alive.has(boot))) effects.push({ type: 'members' })
   effects.push({ type: 'read', slot: fresh.slot, cursor: fresh.cursor, read: fresh.reads }, { type: 'report' })
+}
+
+/**
+ * A repeated claim that was taken under another run proves nothing about this one: what others did in between may be
+ * lost. Only a claim that is to be followed by the commits it holds leaves an older run in the slot.
+ */
+function tookElsewhere(claim: Claim, reply: Extract<ClaimReply, { ok: true }>): boolean {
+  return claim.holdsAfter === undefined && parseSlotValue(reply.value).run !== reply.run
 }
 
 function takeEntries(state: LaneState, input: SlotRead, effects: LaneEffect[]): void {

@@ -63,7 +63,14 @@ describe('a room at its worker', () => {
 
   it('[RM5] a room loaded from its log has the head, the life and the keys of the log', () => {
     const message = (i: number) => ({ sender: 'alice', key: `k${i}`, options: '', tail: '' })
-    const room = loadRoom('public:x', [{ inc: 1, tag: 9, first: 5, timeMs: 0, messages: [message(5), message(6)] }, { inc: 1, tag: 9, first: 7, timeMs: 0, messages: [message(7)] }], 0)
+    const room = loadRoom(
+      'public:x',
+      [
+        { inc: 1, tag: 9, first: 5, timeMs: 0, messages: [message(5), message(6)] },
+        { inc: 1, tag: 9, first: 7, timeMs: 0, messages: [message(7)] },
+      ],
+      0,
+    )
     expect(room).toMatchObject({ tag: 9, head: 7 })
     expect(orderMessage(room, key(6), 1)).toEqual({ type: 'repeat', seq: 6 })
     expect(orderMessage(room, key(8), 1)).toEqual({ type: 'new', seq: 8 })

@@ -48,7 +48,10 @@ export function loadRoom(name: string, entries: readonly LogEntry[], now: number
   return room
 }
 
-export type Ordered = { readonly type: 'new'; readonly seq: number } | { readonly type: 'repeat'; readonly seq: number } | { readonly type: 'full' }
+export type Ordered =
+  | { readonly type: 'new'; readonly seq: number }
+  | { readonly type: 'repeat'; readonly seq: number }
+  | { readonly type: 'full' }
 
 /**
  * The next seq of the room, or the seq that the same message got before, or `full` when the room remembers

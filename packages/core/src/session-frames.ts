@@ -10,7 +10,9 @@ const frameTypes: ReadonlySet<unknown> = new Set(clientFrame.options.map((option
 const messageChars = 300
 
 /** A frame of the documented form, or the error to answer with: it carries the frame's id when that can be told. */
-export function parseFrame(text: string): { readonly ok: true; readonly frame: ClientFrame } | { readonly ok: false; readonly fault: Fault } {
+export function parseFrame(
+  text: string,
+): { readonly ok: true; readonly frame: ClientFrame } | { readonly ok: false; readonly fault: Fault } {
   const parsed = parseJson(text, frameJsonLimits)
   if (!parsed.ok) {
     if (parsed.code === 'BAD_JSON') return refuse({ code: 'BAD_FRAME', message: 'the frame is not JSON text' })
@@ -21,7 +23,8 @@ export function parseFrame(text: string): { readonly ok: true; readonly frame: C
     return refuse({ code: 'BAD_FRAME', message: 'a frame is an object with a type' })
   }
   const id = idOf(value)
-  if (!('type' in value) || !frameTypes.has(value.type)) return refuse({ code: 'BAD_FRAME', message: 'the type is not known', id })
+  if (!('type' in value) || !frameTypes.has(value.type))
+    return refuse({ code: 'BAD_FRAME', message: 'the type is not known', id })
   const result = clientFrame.safeParse(value)
   return result.success ? { ok: true, frame: result.data } : refuse({ ...judge(result.error.issues), id })
 }
@@ -41,12 +44,16 @@ interface Issue {
 function judge(issues: readonly Issue[]): Fault {
   const [issue] = issues
   if (issue === undefined) return { code: 'VALIDATION_ERROR', message: 'the frame is not of the documented form' }
-  if (issue.path.includes('since')) return { code: 'BAD_POSITION', message: 'a position is { epoch: text, seq: number }' }
+  if (issue.path.includes('since'))
+    return { code: 'BAD_POSITION', message: 'a position is { epoch: text, seq: number }' }
   if (issue.code === 'too_big' && issue.path.length === 1 && issue.path[0] === 'rooms') {
     return { code: 'TOO_MANY_SUBSCRIPTIONS', message: 'a resume names at most 1000 rooms' }
   }
   const path = issue.path.map(String).join('.')
-  return { code: 'VALIDATION_ERROR', message: `${path === '' ? '' : `${path}: `}${issue.message}`.slice(0, messageChars) }
+  return {
+    code: 'VALIDATION_ERROR',
+    message: `${path === '' ? '' : `${path}: `}${issue.message}`.slice(0, messageChars),
+  }
 }
 
 function idOf(value: object): RequestId | undefined {

@@ -36,7 +36,8 @@ function judge(state: SessionState, open: Open, { room, event, key, ephemeral }:
   const decision = decide(open.identity, room, 'publish')
   if (!decision.allow) return { code: decision.code, message: refusalText[decision.code] }
   if (!validEventName(event)) return { code: 'VALIDATION_ERROR', message: 'event: has a character that is not allowed' }
-  if (key !== undefined && !validKey(key)) return { code: 'VALIDATION_ERROR', message: 'key: 1 to 128 printable characters' }
+  if (key !== undefined && !validKey(key))
+    return { code: 'VALIDATION_ERROR', message: 'key: 1 to 128 printable characters' }
   if (ephemeral === true || state.publishes.size < state.limits.maxPublishesInFlight) return undefined
   const message = `${state.limits.maxPublishesInFlight} publishes wait for their acknowledgement already; nothing was appended`
   return { code: 'OVERLOADED', message, retryAfterMs }
@@ -50,7 +51,10 @@ export function published(step: SessionStep, { request, outcome }: Extract<Sessi
   if (outcome.type === 'committed') {
     return send(step, { type: 'ok', id, room, position: { epoch: outcome.epoch, seq: outcome.seq } })
   }
-  const [code, message] = outcome.type === 'unknown' ? (['UNKNOWN', unknownText] as const) : ([outcome.code, refusedText(outcome.code)] as const)
+  const [code, message] =
+    outcome.type === 'unknown'
+      ? (['UNKNOWN', unknownText] as const)
+      : ([outcome.code, refusedText(outcome.code)] as const)
   send(step, { type: 'error', id, code, message, room, retryAfterMs: outcome.retryAfterMs })
 }
 

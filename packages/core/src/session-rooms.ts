@@ -5,7 +5,16 @@ import type { ClientFrame, RequestId } from './frames.ts'
 import { decide } from './policy.ts'
 import { parseEpoch } from './position.ts'
 import { fail, send } from './session-state.ts'
-import type { Fault, Open, Resume, RoomAnswer, RoomAsker, SessionIdentity, SessionInput, SessionStep } from './session-state.ts'
+import type {
+  Fault,
+  Open,
+  Resume,
+  RoomAnswer,
+  RoomAsker,
+  SessionIdentity,
+  SessionInput,
+  SessionStep,
+} from './session-state.ts'
 import { refusalText } from './session-text.ts'
 
 type Wish = Extract<ClientFrame, { type: 'resume' }>['rooms'][number]
@@ -102,7 +111,8 @@ function finish(step: SessionStep, { id, answers }: Resume): void {
 export function unsubscribe(step: SessionStep, { id, room }: { readonly id: RequestId; readonly room: string }): void {
   const { state, effects } = step
   const subscription = state.rooms.get(room)
-  if (subscription === undefined) return fail(step, { code: 'NOT_SUBSCRIBED', message: 'the room is not subscribed', id, room })
+  if (subscription === undefined)
+    return fail(step, { code: 'NOT_SUBSCRIBED', message: 'the room is not subscribed', id, room })
   state.rooms.delete(room)
   if (!subscription.joined) state.subscribed -= 1
   if (subscription.asker !== null) supersede(step, room, subscription.asker)

@@ -14,7 +14,16 @@ import {
 } from './limits.ts'
 import { parseFrame } from './session-frames.ts'
 import { publish, published } from './session-publish.ts'
-import { answered, joinOwnRooms, ownRooms, refused, resume, retryOwnRooms, subscribe, unsubscribe } from './session-rooms.ts'
+import {
+  answered,
+  joinOwnRooms,
+  ownRooms,
+  refused,
+  resume,
+  retryOwnRooms,
+  subscribe,
+  unsubscribe,
+} from './session-rooms.ts'
 import { close, fail, send } from './session-state.ts'
 import type {
   Fault,
@@ -42,11 +51,21 @@ const forgivenPerSecond = 1 / 60
 /** Above this many bytes a frame over the rate is refused without being parsed: its id is not worth the work. */
 const maxParsedOverRateBytes = 4_096
 
-export function createSession(connectionId: string, nowMs: number, limits: SessionLimits = defaultSessionLimits): SessionState {
+export function createSession(
+  connectionId: string,
+  nowMs: number,
+  limits: SessionLimits = defaultSessionLimits,
+): SessionState {
   return {
     connectionId,
     limits,
-    phase: { type: 'authenticating', deadlineMs: nowMs + limits.authDeadlineMs, verifying: null, held: [], heldBytes: 0 },
+    phase: {
+      type: 'authenticating',
+      deadlineMs: nowMs + limits.authDeadlineMs,
+      verifying: null,
+      held: [],
+      heldBytes: 0,
+    },
     rooms: new Map(),
     subscribed: 0,
     publishes: new Map(),
@@ -96,7 +115,11 @@ export function stepSession(state: SessionState, input: SessionInput, clock: Ses
   return step.effects
 }
 
-function verify({ state, effects }: SessionStep, phase: Exclude<SessionPhase, { type: 'closed' }>, { token, id }: { readonly token: string; readonly id?: RequestId | undefined }): void {
+function verify(
+  { state, effects }: SessionStep,
+  phase: Exclude<SessionPhase, { type: 'closed' }>,
+  { token, id }: { readonly token: string; readonly id?: RequestId | undefined },
+): void {
   const attempt = (state.attempts += 1)
   phase.verifying = { attempt, id }
   effects.push({ type: 'verify', attempt, token })
@@ -128,7 +151,11 @@ function bad(step: SessionStep, fault: Fault): void {
 
 type Early = Extract<SessionPhase, { type: 'authenticating' }>
 
-function takeEarly(step: SessionStep, phase: Early, { frame, text, bytes }: { frame: ClientFrame; text: string; bytes: number }): void {
+function takeEarly(
+  step: SessionStep,
+  phase: Early,
+  { frame, text, bytes }: { frame: ClientFrame; text: string; bytes: number },
+): void {
   if (frame.type === 'ping') return pong(step, frame.id)
   if (frame.type === 'auth' && phase.verifying === null) return verify(step, phase, frame)
   if (phase.held.length >= maxHeldFrames || phase.heldBytes + bytes > maxUnauthenticatedFrameBytes) {
@@ -153,7 +180,12 @@ function takeOpen(step: SessionStep, open: Open, frame: ClientFrame): void {
       return pong(step, frame.id)
     case 'auth':
       if (open.verifying === null) return verify(step, open, frame)
-      return fail(step, { code: 'RATE_LIMITED', message: 'another token is being checked', id: frame.id, retryAfterMs: 1_000 })
+      return fail(step, {
+        code: 'RATE_LIMITED',
+        message: 'another token is being checked',
+        id: frame.id,
+        retryAfterMs: 1_000,
+      })
   }
 }
 
@@ -204,9 +236,15 @@ function replayHeld(step: SessionStep, text: string): void {
 }
 
 /** A newer token of the same user moves the expiry; any other changes nothing. */
-function refresh(step: SessionStep, phase: Open, id: RequestId | undefined, verdict: Extract<SessionInput, { type: 'verdict' }>['verdict']): void {
+function refresh(
+  step: SessionStep,
+  phase: Open,
+  id: RequestId | undefined,
+  verdict: Extract<SessionInput, { type: 'verdict' }>['verdict'],
+): void {
   if (!verdict.ok) {
-    if (verdict.retryable) return fail(step, { code: 'OVERLOADED', message: 'the token cannot be checked now', id, retryAfterMs: 1_000 })
+    if (verdict.retryable)
+      return fail(step, { code: 'OVERLOADED', message: 'the token cannot be checked now', id, retryAfterMs: 1_000 })
     return fail(step, { code: 'UNAUTHORIZED', message: 'Invalid token', id })
   }
   const { identity } = verdict

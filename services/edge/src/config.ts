@@ -9,7 +9,13 @@ export const edgeConfig = defineConfig({
   ...memberSettings,
   ...jwtSettings,
   host: text('FLOTILLA_EDGE_HOST', { default: '0.0.0.0', description: 'Address that clients connect to' }),
-  port: integer('FLOTILLA_EDGE_PORT', { default: 8080, min: 0, max: 65_535, unit: 'port', description: 'Port of /ws and of the page to try it' }),
+  port: integer('FLOTILLA_EDGE_PORT', {
+    default: 8080,
+    min: 0,
+    max: 65_535,
+    unit: 'port',
+    description: 'Port of /ws and of the page to try it',
+  }),
   adminHost: text('FLOTILLA_ADMIN_HOST', { default: '0.0.0.0', description: 'Address the admin port listens on' }),
   adminPort: integer('FLOTILLA_EDGE_ADMIN_PORT', {
     default: 9080,
@@ -21,9 +27,15 @@ export const edgeConfig = defineConfig({
   origins: list('FLOTILLA_ORIGINS', {
     default: [],
     maxItems: 100,
-    description: 'Origins of pages that may connect, exactly as browsers send them; empty: the edge’s own host only. Clients that send no Origin are not browsers and are not held back by it',
+    description:
+      'Origins of pages that may connect, exactly as browsers send them; empty: the edge’s own host only. Clients that send no Origin are not browsers and are not held back by it',
   }),
-  maxConnections: integer('FLOTILLA_EDGE_MAX_CONNECTIONS', { default: 20_000, min: 1, max: 1_000_000, description: 'Connections of one edge; further ones are answered 503' }),
+  maxConnections: integer('FLOTILLA_EDGE_MAX_CONNECTIONS', {
+    default: 20_000,
+    min: 1,
+    max: 1_000_000,
+    description: 'Connections of one edge; further ones are answered 503',
+  }),
   acceptsPerSecond: integer('FLOTILLA_EDGE_ACCEPTS_PER_SECOND', {
     default: 1_000,
     min: 1,
@@ -48,5 +60,11 @@ export const edgeConfig = defineConfig({
     max: 1_000_000,
     description: 'Frames per second that one connection may send in the long run; four times as many at once',
   }),
-  drainTimeoutMs: durationMs('FLOTILLA_EDGE_DRAIN_TIMEOUT', { default: 20_000, min: 0, max: 600_000, unit: 'ms', description: 'Time to close the connections after SIGTERM' }),
+  drainTimeoutMs: durationMs('FLOTILLA_EDGE_DRAIN_TIMEOUT', {
+    default: 20_000,
+    min: 0,
+    max: 600_000,
+    unit: 'ms',
+    description: 'Time to close the connections after SIGTERM',
+  }),
 })

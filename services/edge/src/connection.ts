@@ -5,7 +5,13 @@ import type { CloseName } from '@flotilla/core/codes'
 import type { ServerFrame } from '@flotilla/core/frames'
 import { hardBufferBytes, pingIntervalMs, pingTimeoutMs, softBufferBytes, stuckSocketMs } from '@flotilla/core/limits'
 import { createSession, stepSession } from '@flotilla/core/session'
-import type { SessionClock, SessionEffect, SessionInput, SessionLimits, SessionState } from '@flotilla/core/session-state'
+import type {
+  SessionClock,
+  SessionEffect,
+  SessionInput,
+  SessionLimits,
+  SessionState,
+} from '@flotilla/core/session-state'
 import type { Verifier } from '@flotilla/node/jwt'
 import type { EdgeMetrics } from './metrics.ts'
 import { textFrame } from './wire.ts'
@@ -35,7 +41,10 @@ export interface ConnectionDeps {
   /** The connection has something to write at the end of this tick. */
   onDirty(connection: Connection): void
 }
-export type RoomEffect = Extract<SessionEffect, { type: 'subscribe' | 'unsubscribe' | 'release' | 'publish' | 'ephemeral' | 'advance' }>
+export type RoomEffect = Extract<
+  SessionEffect,
+  { type: 'subscribe' | 'unsubscribe' | 'release' | 'publish' | 'ephemeral' | 'advance' }
+>
 
 /**
  * A socket and its session. All data frames are built here and written raw, in order; the library writes only control

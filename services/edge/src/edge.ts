@@ -84,7 +84,11 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     ...(options.admin === undefined ? {} : { admin: options.admin }),
   })
   const started = endpoint
-  const limits: SessionLimits = { ...defaultSessionLimits, ...options.limits, framesAtOnce: options.limits.framesPerSecond * 4 }
+  const limits: SessionLimits = {
+    ...defaultSessionLimits,
+    ...options.limits,
+    framesAtOnce: options.limits.framesPerSecond * 4,
+  }
   const server = await listen(options, {
     metrics,
     admits: () => !draining,

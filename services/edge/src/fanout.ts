@@ -66,7 +66,11 @@ const isDurable = (item: Item): boolean => item.seq !== undefined
  * The frames of one subscriber. Without a filter a client takes a number that is left out for a hole, so an event that
  * its publisher kept from it is replaced by a position frame; under a filter positions are told now and then.
  */
-export function encodeFor(room: RoomWire, items: readonly Item[], subscriber: Pick<Subscriber, 'filter' | 'connection'>): Encoded {
+export function encodeFor(
+  room: RoomWire,
+  items: readonly Item[],
+  subscriber: Pick<Subscriber, 'filter' | 'connection'>,
+): Encoded {
   const { filter, connection } = subscriber
   const texts: string[] = []
   let count = 0

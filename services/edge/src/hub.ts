@@ -105,7 +105,10 @@ export function createHub(deps: HubDeps): Hub {
     try {
       entries = await deps.endpoint().history(room.name, after, limit)
     } catch (error) {
-      deps.log.warn('room log could not be read', { room: room.name, error: error instanceof Error ? error.message : String(error) })
+      deps.log.warn('room log could not be read', {
+        room: room.name,
+        error: error instanceof Error ? error.message : String(error),
+      })
     }
     step(room, { type: 'history', request, entries })
   }
@@ -144,7 +147,13 @@ export function createHub(deps: HubDeps): Hub {
     flushRoom(room)
     if (!recovered) metrics.losses.inc({ reason: reason ?? 'epoch' })
     const frame = textFrame(
-      JSON.stringify({ type: 'position', room: room.name, position, recovered, ...(reason === undefined ? {} : { reason }) }),
+      JSON.stringify({
+        type: 'position',
+        room: room.name,
+        position,
+        recovered,
+        ...(reason === undefined ? {} : { reason }),
+      }),
     )
     for (const subscriber of room.subscribers.values()) if (subscriber.live) write(subscriber, frame)
   }
@@ -164,7 +173,8 @@ export function createHub(deps: HubDeps): Hub {
     const subscriber: Subscriber = { id, connection, filter: effect.filter, live: false, gate: [], lagging: false }
     room.subscribers.set(id, subscriber)
     let own = byConnection.get(connection)
-    if (own === undefined) byConnection.set(connection, (own = new Map<string, { room: Room; subscriber: Subscriber }>()))
+    if (own === undefined)
+      byConnection.set(connection, (own = new Map<string, { room: Room; subscriber: Subscriber }>()))
     own.set(effect.room, { room, subscriber })
     // In a turn of its own: the session is still in the step that asked for this.
     queueMicrotask(() => {
@@ -237,7 +247,12 @@ export function createHub(deps: HubDeps): Hub {
       for (const record of records) {
         if (record.type === 'reset') {
           for (const room of rooms.values()) if (room.slot === record.slot) step(room, record)
-        } else if (record.type === 'events' || record.type === 'interest' || record.type === 'head' || record.type === 'ephemeral') {
+        } else if (
+          record.type === 'events' ||
+          record.type === 'interest' ||
+          record.type === 'head' ||
+          record.type === 'ephemeral'
+        ) {
           const room = rooms.get(record.room)
           if (room !== undefined) step(room, { type: 'record', record })
         }

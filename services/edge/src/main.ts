@@ -28,14 +28,21 @@ async function run(config: ConfigOf<typeof edgeConfig>, log: Log, scope: Scope):
     metrics,
     log,
     live: {},
-    ready: { edge: () => ({ ok: edge?.ready === true, detail: 'the store answers, a plan is there, and it does not drain' }) },
+    ready: {
+      edge: () => ({ ok: edge?.ready === true, detail: 'the store answers, a plan is there, and it does not drain' }),
+    },
   })
   scope.defer(() => admin.close())
   onShutdown(scope, log, async () => edge?.drain(), { deadlineMs: config.drainTimeoutMs + shutdownSlackMs })
   const store = await openStore(config, { log, scope })
   const { maxSubscriptions, maxPublishesInFlight, framesPerSecond } = config
   edge = await startEdge(
-    { ...config, memberId: config.memberId ?? hostMemberId(), version: packageVersion(), limits: { maxSubscriptions, maxPublishesInFlight, framesPerSecond } },
+    {
+      ...config,
+      memberId: config.memberId ?? hostMemberId(),
+      version: packageVersion(),
+      limits: { maxSubscriptions, maxPublishesInFlight, framesPerSecond },
+    },
     { store, log, scope, metrics, verifier },
   )
   log.info('edge listens', { host: config.host, port: edge.port, adminPort: admin.port })

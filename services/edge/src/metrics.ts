@@ -6,17 +6,47 @@ export function edgeMetrics(metrics: Metrics) {
     connections: metrics.gauge({ name: 'flotilla_edge_connections', help: 'Open connections' }),
     rooms: metrics.gauge({ name: 'flotilla_edge_rooms', help: 'Rooms with subscribers on this edge' }),
     accepted: metrics.counter({ name: 'flotilla_edge_accepts_total', help: 'Connections accepted' }),
-    turnedAway: metrics.counter({ name: 'flotilla_edge_turned_away_total', help: 'Connections refused before the upgrade', labels: ['reason'] }),
-    closed: metrics.counter({ name: 'flotilla_edge_closes_total', help: 'Connections closed by the edge', labels: ['code'] }),
+    turnedAway: metrics.counter({
+      name: 'flotilla_edge_turned_away_total',
+      help: 'Connections refused before the upgrade',
+      labels: ['reason'],
+    }),
+    closed: metrics.counter({
+      name: 'flotilla_edge_closes_total',
+      help: 'Connections closed by the edge',
+      labels: ['code'],
+    }),
     frames: metrics.counter({ name: 'flotilla_edge_frames_total', help: 'Frames received from clients' }),
-    refusals: metrics.counter({ name: 'flotilla_edge_refusals_total', help: 'Frames answered with an error', labels: ['code'] }),
-    published: metrics.counter({ name: 'flotilla_edge_publishes_total', help: 'Publishes answered', labels: ['outcome'] }),
-    publishSeconds: metrics.histogram({ name: 'flotilla_edge_publish_seconds', help: 'Time from a publish to its answer' }),
+    refusals: metrics.counter({
+      name: 'flotilla_edge_refusals_total',
+      help: 'Frames answered with an error',
+      labels: ['code'],
+    }),
+    published: metrics.counter({
+      name: 'flotilla_edge_publishes_total',
+      help: 'Publishes answered',
+      labels: ['outcome'],
+    }),
+    publishSeconds: metrics.histogram({
+      name: 'flotilla_edge_publish_seconds',
+      help: 'Time from a publish to its answer',
+    }),
     delivered: metrics.counter({ name: 'flotilla_edge_events_delivered_total', help: 'Events written to sockets' }),
     writes: metrics.counter({ name: 'flotilla_edge_socket_writes_total', help: 'Writes to sockets' }),
-    dropped: metrics.counter({ name: 'flotilla_edge_ephemerals_dropped_total', help: 'Ephemeral events not written to a slow consumer' }),
-    losses: metrics.counter({ name: 'flotilla_edge_continuity_lost_total', help: 'Position frames and answers that said recovered: false', labels: ['reason'] }),
-    resyncs: metrics.counter({ name: 'flotilla_edge_resyncs_total', help: 'Times a lane had to be made good', labels: ['reason'] }),
+    dropped: metrics.counter({
+      name: 'flotilla_edge_ephemerals_dropped_total',
+      help: 'Ephemeral events not written to a slow consumer',
+    }),
+    losses: metrics.counter({
+      name: 'flotilla_edge_continuity_lost_total',
+      help: 'Position frames and answers that said recovered: false',
+      labels: ['reason'],
+    }),
+    resyncs: metrics.counter({
+      name: 'flotilla_edge_resyncs_total',
+      help: 'Times a lane had to be made good',
+      labels: ['reason'],
+    }),
   }
 }
 export type EdgeMetrics = ReturnType<typeof edgeMetrics>

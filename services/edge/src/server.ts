@@ -30,7 +30,9 @@ export interface ServerDeps {
   connections(): number
   onConnection(socket: WebSocket, raw: Duplex, token: string | undefined): void
   /** GET pages by path. */
-  readonly pages: Readonly<Record<string, () => { readonly type: string; readonly body: string; readonly policy?: string }>>
+  readonly pages: Readonly<
+    Record<string, () => { readonly type: string; readonly body: string; readonly policy?: string }>
+  >
 }
 
 export interface EdgeServer {
@@ -42,7 +44,9 @@ export interface EdgeServer {
 
 /** Listens on the port of clients: `/ws`, and the pages. */
 export async function listen(options: ServerOptions, deps: ServerDeps): Promise<EdgeServer> {
-  const http = createServer({ ...serverLimits, keepAliveTimeout: 5_000 }, (request, response) => respond(request, response, deps))
+  const http = createServer({ ...serverLimits, keepAliveTimeout: 5_000 }, (request, response) =>
+    respond(request, response, deps),
+  )
   const upgrades = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
@@ -84,7 +88,10 @@ interface TurnAway {
 }
 
 /** Before anything is parsed: a storm must cost less than what it asks for. */
-function judge(request: IncomingMessage, on: { options: ServerOptions; deps: ServerDeps; accepts: ReturnType<typeof createBucket> }): TurnAway | undefined {
+function judge(
+  request: IncomingMessage,
+  on: { options: ServerOptions; deps: ServerDeps; accepts: ReturnType<typeof createBucket> },
+): TurnAway | undefined {
   if (!on.deps.admits()) return { status: '503 Service Unavailable', reason: 'draining' }
   if (on.deps.connections() >= on.options.maxConnections) return { status: '503 Service Unavailable', reason: 'full' }
   if (!take(on.accepts, 1, performance.now()).ok) return { status: '503 Service Unavailable', reason: 'rate' }
@@ -96,7 +103,9 @@ function judge(request: IncomingMessage, on: { options: ServerOptions; deps: Ser
 function turnAway(socket: Duplex, { status, reason }: TurnAway): void {
   const wait = retryAfterSeconds + Math.floor(Math.random() * (retryAfterSeconds + 1))
   const retry = status.startsWith('503') ? `Retry-After: ${wait}\r\n` : ''
-  socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\nX-Flotilla-Reason: ${reason}\r\n${retry}\r\n`)
+  socket.end(
+    `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\nX-Flotilla-Reason: ${reason}\r\n${retry}\r\n`,
+  )
 }
 
 function pathOf(request: IncomingMessage): string {

@@ -14,7 +14,10 @@ const busy = 0.5
 const calm = 0.2
 const judgeEveryMs = 100
 
-export function createTicker<R, C>(flush: { flushRoom(room: R): void; flushConnection(connection: C): void }): Ticker<R, C> {
+export function createTicker<R, C>(flush: {
+  flushRoom(room: R): void
+  flushConnection(connection: C): void
+}): Ticker<R, C> {
   let rooms = new Set<R>()
   let connections = new Set<C>()
   let planned = false

@@ -7,6 +7,18 @@ export const shardConfig = defineConfig({
   ...logSettings,
   ...memberSettings,
   adminHost: text('FLOTILLA_ADMIN_HOST', { default: '0.0.0.0', description: 'Address the admin port listens on' }),
-  adminPort: integer('FLOTILLA_SHARD_ADMIN_PORT', { default: 9083, min: 0, max: 65_535, unit: 'port', description: 'Port of /livez, /readyz and /metrics' }),
-  drainTimeoutMs: durationMs('FLOTILLA_SHARD_DRAIN_TIMEOUT', { default: 20_000, min: 0, max: 600_000, unit: 'ms', description: 'Time for the slots to move away after SIGTERM' }),
+  adminPort: integer('FLOTILLA_SHARD_ADMIN_PORT', {
+    default: 9083,
+    min: 0,
+    max: 65_535,
+    unit: 'port',
+    description: 'Port of /livez, /readyz and /metrics',
+  }),
+  drainTimeoutMs: durationMs('FLOTILLA_SHARD_DRAIN_TIMEOUT', {
+    default: 20_000,
+    min: 0,
+    max: 600_000,
+    unit: 'ms',
+    description: 'Time for the slots to move away after SIGTERM',
+  }),
 })

@@ -56,7 +56,10 @@ export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
         return reader.read(effect.slot, effect.cursor, effect.read)
       case 'release':
         deps.metrics.released.inc({ reason: effect.reason })
-        deps.log[effect.reason === 'conflict' ? 'error' : 'info']('slot released', { slot: effect.slot, reason: effect.reason })
+        deps.log[effect.reason === 'conflict' ? 'error' : 'info']('slot released', {
+          slot: effect.slot,
+          reason: effect.reason,
+        })
         return reader.stop(effect.slot)
       case 'members':
         return deps.refreshMembers()
@@ -69,7 +72,11 @@ export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
       case 'vouch':
         return answer(effect.id, store.slots.vouch(lane, effect.prefixes))
       case 'values':
-        return ask('values', () => store.slots.values(lane, effect.slots), (values) => step({ type: 'values', values }))
+        return ask(
+          'values',
+          () => store.slots.values(lane, effect.slots),
+          (values) => step({ type: 'values', values }),
+        )
       case 'claim':
         return claim(effect)
       case 'loadRoom':
@@ -127,7 +134,9 @@ export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
   }
 
   function tell(what: string, call: Promise<void>): void {
-    call.catch((error: unknown) => deps.log.warn(`${what} failed, it is repeated or not needed`, { lane, error: describe(error) }))
+    call.catch((error: unknown) =>
+      deps.log.warn(`${what} failed, it is repeated or not needed`, { lane, error: describe(error) }),
+    )
   }
 
   scope.every(100, () => step({ type: 'tick' }))
@@ -151,7 +160,7 @@ async function askUntilAnswered<T>(what: string, call: () => Promise<T>, deps: L
 /** All entries of the room's log, oldest first: what it keeps is what must be remembered. */
 async function readRoom(store: Store, room: string): Promise<LogEntry[]> {
   const newestFirst: LogEntry[] = []
-  for (let before = Infinity; ; ) {
+  for (let before = Infinity; ;) {
     const page = await store.rooms.tail(room, before, roomPage)
     newestFirst.push(...page)
     const oldest = page.at(-1)

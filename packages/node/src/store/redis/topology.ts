@@ -108,7 +108,9 @@ export async function clusterTopology(options: TopologyOptions): Promise<Topolog
         return take(await masters(seed))
       } catch (error) {
         if (String(error).includes('cluster support disabled')) {
-          throw new Error(`${redactUrl(url)} is no node of a Redis Cluster: leave FLOTILLA_REDIS_CLUSTER unset`, { cause: error })
+          throw new Error(`${redactUrl(url)} is no node of a Redis Cluster: leave FLOTILLA_REDIS_CLUSTER unset`, {
+            cause: error,
+          })
         }
         log.debug('cluster slots not read', { redis: redactUrl(url), error: String(error) })
       } finally {
