@@ -126,7 +126,8 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
       return reply
     },
     claim: (claim) => {
-      const vouched = bug === 'no vouching' ? { ...claim, confirmed: 0, holdsAfter: holding(store, claim.slot) } : claim
+      if (bug === 'no vouching') vouchFor(store, claim.slot)
+      const vouched = bug === 'no vouching' ? { ...claim, confirmed: 0 } : claim
       const before = store.values(claim.slot % shape.lanes, [claim.slot]).values.get(claim.slot)
       const reply = store.claim(vouched)
       network.wake(`out ${claim.slot % shape.lanes}`)
@@ -194,12 +195,11 @@ function slotsStored(store: StoreModel): number {
   return count
 }
 
-/** Bug: every claimer says that it holds what the store lacks. */
-function holding(store: StoreModel, slot: number): { prefix: string; inc: number } {
-  const text = store.values(slot % shape.lanes, [slot]).values.get(slot)
-  if (text === null || text === undefined) return { prefix: '', inc: 0 }
-  const value = parseSlotValue(text)
-  return { prefix: slotPrefix(value), inc: value.inc }
+/** Bug: whatever a server has is vouched for, by nobody who could know. */
+function vouchFor(store: StoreModel, slot: number): void {
+  const lane = slot % shape.lanes
+  const text = store.values(lane, [slot]).values.get(slot)
+  if (typeof text === 'string') store.vouch(lane, new Map([[slot, slotPrefix(parseSlotValue(text))]]))
 }
 
 /** Bug: whatever is stored is what the commit expects. */

@@ -39,6 +39,18 @@ export function commitContract(subject: () => ContractSubject): void {
     expect(await told(store, lane, edge)).toMatchObject([{ type: 'events', first: 1 }])
   })
 
+  it('[CO15] a commit that is meant for another run writes nothing, and the reply tells the run', async () => {
+    const { store } = subject()
+    const value = await claimed(store, slotA, 1)
+    const { commit } = following(slotA, value, { logs: [logOf(roomA, 1, ['k1'])] })
+    const refused = await store.slots.commit(lane, [commit], 'another:run')
+    expect(refused).toMatchObject({ run: value.run, statuses: ['regressed'] })
+    expect(await keysIn(store, roomA)).toEqual([])
+    expect(await storedValue(store, slotA)).toEqual(value)
+    expect((await store.slots.commit(lane, [commit], value.run)).statuses).toEqual(['ok'])
+    expect(await keysIn(store, roomA)).toEqual(['k1'])
+  })
+
   it('[CO2] one fenced slot of several: nothing is written, and the statuses say which; without it the rest is written', async () => {
     const { store } = subject()
     await store.outboxes.open(lane, edge)
