@@ -105,7 +105,10 @@ function settle(step: SessionStep, group: Resume, answer: RoomAnswer): void {
 
 function finish(step: SessionStep, { id, answers }: Resume): void {
   send(step, { type: 'ok', id, rooms: answers })
-  for (const { room, error } of answers) if (error === undefined) step.effects.push({ type: 'release', room })
+  for (const { room, error } of answers) {
+    // Whoever asked for the room again meanwhile has an answer of its own to wait for.
+    if (error === undefined && step.state.rooms.get(room)?.asker === null) step.effects.push({ type: 'release', room })
+  }
 }
 
 export function unsubscribe(step: SessionStep, { id, room }: { readonly id: RequestId; readonly room: string }): void {
@@ -146,10 +149,11 @@ export function refused(step: SessionStep, { room, retryAfterMs }: Extract<Sessi
   const asker = subscription?.asker
   if (subscription === undefined || asker === undefined || asker === null) return
   subscription.asker = null
-  if (subscription.joined) subscription.retryAtMs = clock.now + retryAfterMs
+  if (asker.type === 'join') subscription.retryAtMs = clock.now + retryAfterMs
   else {
+    // Also a room that the server joined: to join it again at its head would hide what the client asked to be given.
     state.rooms.delete(room)
-    state.subscribed -= 1
+    if (!subscription.joined) state.subscribed -= 1
   }
   refuse(step, room, asker, { code: 'OVERLOADED', message: 'the room cannot be read now, retry later', retryAfterMs })
 }

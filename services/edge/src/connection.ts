@@ -61,9 +61,10 @@ export class Connection {
   #heldBytes = 0
   #heardAt = performance.now()
   #pingAt = performance.now() + Math.random() * pingIntervalMs
-  /** When the socket's buffer was last empty, or shrank. */
+  /** When the socket's buffer was last empty, or the client last read something. */
   #movedAt = performance.now()
-  #lastBuffered = 0
+  #flushedBytes = 0
+  #readBytes = 0
   #closed = false
   #userId = ''
 
@@ -103,7 +104,12 @@ export class Connection {
   }
 
   step(input: SessionInput): void {
-    for (const effect of stepSession(this.#session, input, clock)) this.#execute(effect)
+    if (this.#closed) return
+    for (const effect of stepSession(this.#session, input, clock)) {
+      // Executing one may end the connection: a subscription made after that would have nobody to end it.
+      if (this.#closed) return
+      this.#execute(effect)
+    }
   }
 
   #execute(effect: SessionEffect): void {
@@ -143,18 +149,26 @@ export class Connection {
   /** Written at the end of the tick, with everything else of this socket. */
   write(frame: Buffer): void {
     if (this.#closed) return
+    // Judged by what the client left unread before: a large event does not make a consumer slow.
+    if (this.buffered > hardBufferBytes) return this.close('slowConsumer')
     if (this.#out.length === 0) this.#deps.onDirty(this)
     this.#out.push(frame)
     this.#outBytes += frame.length
-    if (this.buffered > hardBufferBytes) this.close('slowConsumer')
   }
 
   /** Whether so much may be held back for an answer; if not, the connection is closed: it can resume. */
   mayHold(bytes: number): boolean {
+    if (this.buffered > hardBufferBytes) {
+      this.close('slowConsumer')
+      return false
+    }
     this.#heldBytes += bytes
-    if (this.buffered <= hardBufferBytes) return true
-    this.close('slowConsumer')
-    return false
+    return true
+  }
+
+  /** Whether a replay would be held together with others beyond the limit. One alone always may, or it never would. */
+  isHoldingTooMuchFor(bytes: number): boolean {
+    return this.#heldBytes > 0 && this.#heldBytes + bytes > hardBufferBytes
   }
 
   letGo(bytes: number): void {
@@ -170,6 +184,7 @@ export class Connection {
     const out = this.#out
     if (out.length === 0) return
     this.#out = []
+    this.#flushedBytes += this.#outBytes
     this.#outBytes = 0
     if (!this.#raw.writable) return
     this.#deps.metrics.writes.inc()
@@ -188,8 +203,9 @@ export class Connection {
     if (this.#closed) return
     if (now - this.#heardAt > pingTimeoutMs) return this.close('pingTimeout')
     const buffered = this.#raw.writableLength
-    if (buffered === 0 || buffered < this.#lastBuffered) this.#movedAt = now
-    this.#lastBuffered = buffered
+    const read = this.#flushedBytes - buffered
+    if (buffered === 0 || read > this.#readBytes) this.#movedAt = now
+    this.#readBytes = read
     if (now - this.#movedAt > stuckSocketMs) return this.close('slowConsumer')
     if (now >= this.#pingAt) {
       this.#pingAt = now + pingIntervalMs

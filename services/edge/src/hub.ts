@@ -1,7 +1,8 @@
 import type { OutRecord } from '@flotilla/core/entry'
 import { createFeed, isForgotten, needsTick, stepFeed } from '@flotilla/core/feed'
 import type { FeedEffect, FeedInput, FeedState } from '@flotilla/core/feed-state'
-import { epochForClient } from '@flotilla/core/position'
+import { standing } from '@flotilla/core/feed-place'
+import type { RoomEpoch } from '@flotilla/core/position'
 import { laneOf, slotOf } from '@flotilla/core/slot'
 import type { Endpoint } from '@flotilla/node/endpoint-port'
 import type { Log } from '@flotilla/node/log'
@@ -11,11 +12,13 @@ import { encodeFor, fanOut, write } from './fanout.ts'
 import type { Item, RoomWire, Subscriber } from './fanout.ts'
 import type { EdgeMetrics } from './metrics.ts'
 import { createTicker } from './ticker.ts'
-import { textFrame } from './wire.ts'
+import { positionText, textFrame } from './wire.ts'
 
 /** How often feeds look after holes and empty rooms, ms, and subscribers under a filter are told their position. */
 const feedTickMs = 100
 const filterPositionMs = 10_000
+/** What a client is asked to wait with a room whose replay did not fit beside others, ms. */
+const replayAgainMs = 1_000
 
 export interface HubDeps {
   readonly shape: { readonly slots: number; readonly lanes: number }
@@ -27,6 +30,8 @@ export interface HubDeps {
 
 interface Room extends RoomWire {
   readonly name: string
+  /** That of the place of the last step that had one. */
+  epoch: RoomEpoch
   readonly slot: number
   readonly feed: FeedState
   readonly subscribers: Map<number, Subscriber>
@@ -58,20 +63,20 @@ export function createHub(deps: HubDeps): Hub {
     if (room !== undefined) return room
     const feed = createFeed(name, (nextLife += 1))
     const json = JSON.stringify(name)
-    const positionText = (seq: number): string => {
-      const place = feed.phase.type === 'live' || feed.phase.type === 'backfilling' ? feed.phase : undefined
-      const epoch = place === undefined ? '' : epochForClient(place.epoch, Date.now())
-      return `{"type":"position","room":${json},"position":{"epoch":"${epoch}","seq":${seq}},"recovered":true}`
-    }
-    room = { name, slot: slotOf(name, shape.slots), feed, json, positionText, subscribers: new Map(), items: [] }
+    const none: RoomEpoch = { inc: 0, tag: 0 }
+    room = { name, slot: slotOf(name, shape.slots), feed, json, epoch: none, subscribers: new Map(), items: [] }
     rooms.set(name, room)
     metrics.rooms.set(rooms.size)
     return room
   }
 
   function step(room: Room, input: FeedInput): void {
-    for (const effect of stepFeed(room.feed, input, clock())) execute(room, effect)
-    if (!isForgotten(room.feed) || rooms.get(room.name) !== room) return
+    const effects = stepFeed(room.feed, input, clock())
+    // A step that gives the place up may have delivered before: then the epoch is still the one from before.
+    room.epoch = standing(room.feed)?.epoch ?? room.epoch
+    for (const effect of effects) execute(room, effect)
+    // Somebody who came in this turn of the event loop is not in the feed yet.
+    if (!isForgotten(room.feed) || room.subscribers.size > 0 || rooms.get(room.name) !== room) return
     rooms.delete(room.name)
     metrics.rooms.set(rooms.size)
   }
@@ -86,10 +91,10 @@ export function createHub(deps: HubDeps): Hub {
         void fetch(room, effect)
         return
       case 'deliver':
-        effect.events.forEach((event, i) => room.items.push({ seq: effect.first + i, event }))
+        effect.events.forEach((event, i) => room.items.push({ seq: effect.first + i, event, epoch: room.epoch }))
         return ticker.room(room)
       case 'ephemeral':
-        room.items.push({ seq: undefined, event: effect.event })
+        room.items.push({ seq: undefined, event: effect.event, epoch: room.epoch })
         return ticker.room(room)
       case 'answer':
         return answer(room, effect)
@@ -121,15 +126,20 @@ export function createHub(deps: HubDeps): Hub {
     flushRoom(room, effect.subscriber)
     const { position, recovered, reason, events } = effect
     const missed = events.length
-    if (!recovered) metrics.losses.inc({ reason: reason ?? 'epoch' })
     const first = position.seq - events.length + 1
     if (events.length > 0) {
-      const items = events.map((event, i) => ({ seq: first + i, event }))
+      const items = events.map((event, i) => ({ seq: first + i, event, epoch: room.epoch }))
       const { frames, count, skips } = encodeFor(room, items, subscriber)
+      // The rooms of a `resume` wait for each other: those whose replay does not fit now are asked for again.
+      if (frames !== null && subscriber.connection.isHoldingTooMuchFor(frames.length)) {
+        step(room, { type: 'remove', subscriber: subscriber.id })
+        return refuse(room, { type: 'refuse', subscriber: subscriber.id, retryAfterMs: replayAgainMs })
+      }
       if (frames !== null) write(subscriber, frames)
       if (skips) subscriber.lagging = true
       metrics.delivered.inc(count)
     }
+    if (!recovered) metrics.losses.inc({ reason: reason ?? 'epoch' })
     subscriber.live = true
     const outcome = reason === undefined ? { position, recovered, missed } : { position, recovered, missed, reason }
     subscriber.connection.step({ type: 'answered', room: room.name, ...outcome })
@@ -167,6 +177,7 @@ export function createHub(deps: HubDeps): Hub {
   }
 
   function subscribe(connection: Connection, effect: Extract<RoomEffect, { type: 'subscribe' }>): void {
+    if (connection.closed) return
     unsubscribe(connection, effect.room)
     const room = roomFor(effect.room)
     const id = (nextId += 1)
@@ -235,7 +246,7 @@ export function createHub(deps: HubDeps): Hub {
       if (!subscriber.lagging || !subscriber.live || phase.type !== 'live') continue
       flushRoom(room)
       subscriber.lagging = false
-      write(subscriber, textFrame(room.positionText(phase.seq)))
+      write(subscriber, textFrame(positionText(room.json, phase.epoch, phase.seq)))
     }
   }
 

@@ -1,4 +1,6 @@
 import type { OutEvent } from '@flotilla/core/entry'
+import { epochForClient } from '@flotilla/core/position'
+import type { RoomEpoch } from '@flotilla/core/position'
 
 /** A text frame as a server sends it: not masked, not fragmented (RFC 6455, section 5.2). */
 export function textFrame(text: string): Buffer {
@@ -48,6 +50,11 @@ function writeHeader(frame: Buffer, at: number, bytes: number): number {
 /** The event frame of a room: what the publisher's edge encoded, with room and seq in front. */
 export function eventText(roomJson: string, seq: number, event: OutEvent): string {
   return `{"type":"event","room":${roomJson},"seq":${seq},${event.tail}}`
+}
+
+/** The position frame that moves a client along: nothing was lost. */
+export function positionText(roomJson: string, epoch: RoomEpoch, seq: number): string {
+  return `{"type":"position","room":${roomJson},"position":{"epoch":"${epochForClient(epoch, Date.now())}","seq":${seq}},"recovered":true}`
 }
 
 export function ephemeralText(roomJson: string, event: OutEvent): string {
