@@ -220,7 +220,8 @@ class World {
       this.read()
       this.reply(true)
       if (i % 4 === 0) this.digest()
-      this.tick(200)
+      // Fast enough for a replay of many pages to be done within a subscription's deadline.
+      this.tick(40)
     }
     for (let i = 0; i < 100 && this.next < this.outbox.length; i++) this.receive()
   }
@@ -289,9 +290,9 @@ function settled(world: World): void {
   // A subscription that could not be judged in time was refused with a time to retry, and a client does retry.
   for (let tries = 0; tries < 3; tries++) {
     for (const who of world.clients) if (who.state === 'away') world.join(who, who.at)
-    world.settle(50)
+    world.settle(150)
   }
-  world.settle(250)
+  world.settle()
   for (const who of world.clients) {
     expect(who.state).toBe('live')
     if (who.at !== null && lifeOf(who.at.epoch) === world.epoch) expect(who.at.seq).toBe(world.head)
