@@ -59,6 +59,7 @@ export class Connection {
   #out: Buffer[] = []
   #outBytes = 0
   #heldBytes = 0
+  #replayBytes = 0
   #heardAt = performance.now()
   #pingAt = performance.now() + Math.random() * pingIntervalMs
   /** When the socket's buffer was last empty, or the client last read something. */
@@ -96,7 +97,7 @@ export class Connection {
 
   /** Bytes that the client has not read yet, or that wait for the tick or an answer. */
   get buffered(): number {
-    return this.#raw.writableLength + this.#outBytes + this.#heldBytes
+    return this.#raw.writableLength + this.#outBytes + this.#heldBytes + this.#replayBytes
   }
 
   get isSlow(): boolean {
@@ -150,7 +151,7 @@ export class Connection {
   write(frame: Buffer): void {
     if (this.#closed) return
     // Judged by what the client left unread before: a large event does not make a consumer slow.
-    if (this.buffered > hardBufferBytes) return this.close('slowConsumer')
+    if (this.#raw.writableLength > hardBufferBytes) return this.close('slowConsumer')
     if (this.#out.length === 0) this.#deps.onDirty(this)
     this.#out.push(frame)
     this.#outBytes += frame.length
@@ -158,7 +159,7 @@ export class Connection {
 
   /** Whether so much may be held back for an answer; if not, the connection is closed: it can resume. */
   mayHold(bytes: number): boolean {
-    if (this.buffered > hardBufferBytes) {
+    if (this.#heldBytes > hardBufferBytes) {
       this.close('slowConsumer')
       return false
     }
@@ -166,9 +167,18 @@ export class Connection {
     return true
   }
 
-  /** Whether a replay would be held together with others beyond the limit. One alone always may, or it never would. */
-  isHoldingTooMuchFor(bytes: number): boolean {
-    return this.#heldBytes > 0 && this.#heldBytes + bytes > hardBufferBytes
+  /**
+   * Whether a replay may be held beside others. One alone always may, whatever its size: the client would come back
+   * for the same one for ever.
+   */
+  mayHoldReplay(bytes: number): boolean {
+    if (this.#replayBytes > 0 && this.#replayBytes + bytes > hardBufferBytes) return false
+    this.#replayBytes += bytes
+    return true
+  }
+
+  letGoReplay(bytes: number): void {
+    this.#replayBytes -= bytes
   }
 
   letGo(bytes: number): void {

@@ -20,15 +20,29 @@ const freshRoom = (): string => `public:r${(rooms += 1)}`
 /** An event of a service, as ingest publishes it. */
 const post = (room: string, data: unknown, options: object = {}) =>
   fleet.publisher.publish({
-    ...{ room, key: `k${Math.random()}`, sender: 'key:test', options: Object.keys(options).length === 0 ? '' : JSON.stringify(options) },
+    ...{
+      room,
+      key: `k${Math.random()}`,
+      sender: 'key:test',
+      options: Object.keys(options).length === 0 ? '' : JSON.stringify(options),
+    },
     tail: `"event":"e","data":${JSON.stringify(data)},"meta":{"userId":"key:test","timestamp":"2026-01-01T00:00:00.000Z"}`,
   })
 const seqs = (client: Client, room: string): unknown[] => client.events(room).map((event) => event.seq)
 
 /** The answer to a handshake that was not taken. */
-function handshake(port: number, path: string, headers: Record<string, string> = {}): Promise<{ status: number; headers: IncomingHttpHeaders }> {
+function handshake(
+  port: number,
+  path: string,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; headers: IncomingHttpHeaders }> {
   return new Promise((resolve, reject) => {
-    const usual = { connection: 'Upgrade', upgrade: 'websocket', 'sec-websocket-version': '13', 'sec-websocket-key': 'MDEyMzQ1Njc4OWFiY2RlZg==' }
+    const usual = {
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-version': '13',
+      'sec-websocket-key': 'MDEyMzQ1Njc4OWFiY2RlZg==',
+    }
     const asked = request({ port, host: '127.0.0.1', path, headers: { ...usual, ...headers } }, (response) => {
       response.resume()
       resolve({ status: response.statusCode ?? 0, headers: response.headers })
@@ -56,7 +70,11 @@ describe('connecting', () => {
     last?.send({ type: 'auth', id: 1, token: token('alice') })
     for (const client of clients) {
       await until('connected', () => client.of('connected').length === 1)
-      expect(client.of('connected')[0]).toMatchObject({ userId: 'alice', tenantId: 'acme', rooms: ['user:alice', 'tenant:acme', 'public:all'] })
+      expect(client.of('connected')[0]).toMatchObject({
+        userId: 'alice',
+        tenantId: 'acme',
+        rooms: ['user:alice', 'tenant:acme', 'public:all'],
+      })
     }
     expect(clients.map((client) => client.socket.protocol)).toEqual(['', '', 'flotilla.v1', ''])
     await Promise.all(clients.map((client) => client.end()))
@@ -114,7 +132,11 @@ describe('rooms', () => {
     await post('public:all', 'everybody')
     await until('all have come', () => alice.of('event').length === 3 && bob.of('event').length === 2)
     expect(alice.of('event').map((event) => [event.room, event.data])).toEqual(
-      expect.arrayContaining([['user:alice', 'mine'], ['tenant:acme', 'ours'], ['public:all', 'everybody']]),
+      expect.arrayContaining([
+        ['user:alice', 'mine'],
+        ['tenant:acme', 'ours'],
+        ['public:all', 'everybody'],
+      ]),
     )
     expect(bob.events('user:alice')).toEqual([])
     await Promise.all([alice.end(), bob.end()])
@@ -123,9 +145,15 @@ describe('rooms', () => {
   test('[EG11] sockets of one room see one order, on whichever edge; a publish is answered with its position', async () => {
     const room = freshRoom()
     const other = await fleet.edge()
-    const clients = [await Client.open(edge.port), await Client.open(edge.port, 'bob'), await Client.open(other.port, 'carol')]
+    const clients = [
+      await Client.open(edge.port),
+      await Client.open(edge.port, 'bob'),
+      await Client.open(other.port, 'carol'),
+    ]
     for (const client of clients) await client.subscribe(room)
-    const answers = await Promise.all(clients.flatMap((client, c) => Array.from({ length: 40 }, (_, i) => client.publish(room, `${c}.${i}`))))
+    const answers = await Promise.all(
+      clients.flatMap((client, c) => Array.from({ length: 40 }, (_, i) => client.publish(room, `${c}.${i}`))),
+    )
     await until('all have come', () => clients.every((client) => client.events(room).length === 120))
     const [first] = clients
     for (const client of clients) {
@@ -150,8 +178,16 @@ describe('rooms', () => {
     await before.end()
     for (let i = 4; i <= 7; i++) await post(room, i)
     const after = await Client.open(edge.port)
-    const answer = await after.ok({ type: 'resume', rooms: [{ room, since: { epoch, seq: 3 } }, { room: 'user:alice' }] })
-    expect(answer.rooms?.find((each) => each.room === room)).toEqual({ room, position: { epoch, seq: 7 }, recovered: true, missed: 4 })
+    const answer = await after.ok({
+      type: 'resume',
+      rooms: [{ room, since: { epoch, seq: 3 } }, { room: 'user:alice' }],
+    })
+    expect(answer.rooms?.find((each) => each.room === room)).toEqual({
+      room,
+      position: { epoch, seq: 7 },
+      recovered: true,
+      missed: 4,
+    })
     await post(room, 8)
     await until('the last has come', () => after.events(room).length === 5)
     expect(after.events(room).map((event) => event.data)).toEqual([4, 5, 6, 7, 8])
@@ -169,7 +205,11 @@ describe('rooms', () => {
     await before.end()
     await post(room, 'first')
     const after = await Client.open(edge.port)
-    expect(await after.subscribe(room, { since: position })).toMatchObject({ recovered: true, missed: 1, position: { seq: 1 } })
+    expect(await after.subscribe(room, { since: position })).toMatchObject({
+      recovered: true,
+      missed: 1,
+      position: { seq: 1 },
+    })
     await until('it has come', () => after.events(room).length === 1)
     await after.end()
   })
@@ -179,8 +219,17 @@ describe('rooms', () => {
     await post(room, 1)
     const client = await Client.open(edge.port)
     const { position } = await client.subscribe(room)
-    expect(await client.subscribe(room, { since: { ...position, seq: 9 } })).toMatchObject({ recovered: false, reason: 'ahead', missed: 0, position })
-    expect(await client.subscribe(room, { since: { epoch: '1.1', seq: 0 } })).toMatchObject({ recovered: false, reason: 'epoch', position })
+    expect(await client.subscribe(room, { since: { ...position, seq: 9 } })).toMatchObject({
+      recovered: false,
+      reason: 'ahead',
+      missed: 0,
+      position,
+    })
+    expect(await client.subscribe(room, { since: { epoch: '1.1', seq: 0 } })).toMatchObject({
+      recovered: false,
+      reason: 'epoch',
+      position,
+    })
     await client.end()
   })
 
@@ -211,10 +260,21 @@ describe('rooms', () => {
     await post(room, 3)
     await until('all have come', () => alice.events(room).length === 2 && bob.events(room).length === 3)
     expect(seqs(alice, room)).toEqual([1, 3])
-    const seen = alice.frames.flatMap((frame) => (frame.type === 'event' && frame.room === room ? [frame.seq] : frame.type === 'position' && frame.room === room ? [frame.position.seq] : []))
+    const seen = alice.frames.flatMap((frame) =>
+      frame.type === 'event' && frame.room === room
+        ? [frame.seq]
+        : frame.type === 'position' && frame.room === room
+          ? [frame.position.seq]
+          : [],
+    )
     expect(seen.filter((seq) => seq !== 0)).toEqual(expect.arrayContaining([1, 2, 3]))
     expect(seen.indexOf(2)).toBeLessThan(seen.indexOf(3))
-    const epochs = new Set(alice.of('position').filter((frame) => frame.room === room && frame.position.seq > 0).map((frame) => frame.position.epoch))
+    const epochs = new Set(
+      alice
+        .of('position')
+        .filter((frame) => frame.room === room && frame.position.seq > 0)
+        .map((frame) => frame.position.epoch),
+    )
     const { position } = await bob.publish(room, 4)
     expect([...epochs]).toEqual([position?.epoch])
     await Promise.all([alice.end(), bob.end()])
@@ -243,7 +303,9 @@ describe('rooms', () => {
     await later.subscribe(room, { since: position })
     await until('the replay has come', () => later.events(room).length === 3)
     const resumed = await Client.open(edge.port)
-    const wanted = [room, 'user:alice', 'public:all'].map((each) => (each === room ? { room: each, since: position } : { room: each }))
+    const wanted = [room, 'user:alice', 'public:all'].map((each) =>
+      each === room ? { room: each, since: position } : { room: each },
+    )
     await resumed.ok({ type: 'resume', rooms: wanted })
     await until('the resume has come', () => resumed.events(room).length === 3)
     expect([client, later, resumed].map((each) => each.closed)).toEqual([undefined, undefined, undefined])
@@ -258,10 +320,14 @@ describe('rooms', () => {
     await client.end()
     for (const room of names) await post(room, 'x'.repeat(700_000))
     const later = await Client.open(edge.port)
-    const { rooms: answers = [] } = await later.ok({ type: 'resume', rooms: names.map((room) => ({ room, since: since.get(room) })) })
+    const { rooms: answers = [] } = await later.ok({
+      type: 'resume',
+      rooms: names.map((room) => ({ room, since: since.get(room) })),
+    })
     const left = answers.filter((answer) => answer.error !== undefined)
     expect(left.map((answer) => answer.error?.code)).toEqual(['OVERLOADED', 'OVERLOADED'])
-    for (const { room } of left) expect(await later.subscribe(room, { since: since.get(room) })).toMatchObject({ recovered: true, missed: 1 })
+    for (const { room } of left)
+      expect(await later.subscribe(room, { since: since.get(room) })).toMatchObject({ recovered: true, missed: 1 })
     await until('all have come', () => names.every((room) => later.events(room).length === 1))
     await later.end()
   })

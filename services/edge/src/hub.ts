@@ -131,11 +131,11 @@ export function createHub(deps: HubDeps): Hub {
       const items = events.map((event, i) => ({ seq: first + i, event, epoch: room.epoch }))
       const { frames, count, skips } = encodeFor(room, items, subscriber)
       // The rooms of a `resume` wait for each other: those whose replay does not fit now are asked for again.
-      if (frames !== null && subscriber.connection.isHoldingTooMuchFor(frames.length)) {
+      if (frames !== null && !subscriber.connection.mayHoldReplay(frames.length)) {
         step(room, { type: 'remove', subscriber: subscriber.id })
         return refuse(room, { type: 'refuse', subscriber: subscriber.id, retryAfterMs: replayAgainMs })
       }
-      if (frames !== null) write(subscriber, frames)
+      subscriber.replay = frames
       if (skips) subscriber.lagging = true
       metrics.delivered.inc(count)
     }
@@ -181,7 +181,15 @@ export function createHub(deps: HubDeps): Hub {
     unsubscribe(connection, effect.room)
     const room = roomFor(effect.room)
     const id = (nextId += 1)
-    const subscriber: Subscriber = { id, connection, filter: effect.filter, live: false, gate: [], lagging: false }
+    const subscriber: Subscriber = {
+      id,
+      connection,
+      filter: effect.filter,
+      live: false,
+      gate: [],
+      replay: null,
+      lagging: false,
+    }
     room.subscribers.set(id, subscriber)
     let own = byConnection.get(connection)
     if (own === undefined)
@@ -208,11 +216,18 @@ export function createHub(deps: HubDeps): Hub {
   function dropGate(subscriber: Subscriber): void {
     for (const frame of subscriber.gate ?? []) subscriber.connection.letGo(frame.length)
     subscriber.gate = []
+    subscriber.connection.letGoReplay(subscriber.replay?.length ?? 0)
+    subscriber.replay = null
   }
 
   function openGate(subscriber: Subscriber): void {
-    const { gate } = subscriber
+    const { gate, replay } = subscriber
     subscriber.gate = null
+    subscriber.replay = null
+    if (replay !== null) {
+      subscriber.connection.letGoReplay(replay.length)
+      subscriber.connection.write(replay)
+    }
     for (const frame of gate ?? []) {
       subscriber.connection.letGo(frame.length)
       subscriber.connection.write(frame)

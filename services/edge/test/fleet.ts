@@ -47,9 +47,20 @@ export async function startFleet(): Promise<Fleet> {
     edge: async (options = {}) => {
       count += 1
       const limits = { maxSubscriptions: 1_000, maxPublishesInFlight: 256, framesPerSecond: 500 }
-      const usual = { host, port: 0, origins: [], maxConnections: 1_000, acceptsPerSecond: 1_000, version: '0', drainTimeoutMs: 500 }
+      const usual = {
+        host,
+        port: 0,
+        origins: [],
+        maxConnections: 1_000,
+        acceptsPerSecond: 1_000,
+        version: '0',
+        drainTimeoutMs: 500,
+      }
       const verifier = createVerifier({ keys: { type: 'secret', secrets: [DEVELOPMENT_SECRET] }, log })
-      const edge = await startEdge({ ...usual, limits, memberId: `edge-${count}`, ...options }, { ...deps('edge'), verifier })
+      const edge = await startEdge(
+        { ...usual, limits, memberId: `edge-${count}`, ...options },
+        { ...deps('edge'), verifier },
+      )
       edges.push(edge)
       return edge
     },
@@ -81,7 +92,10 @@ export class Client {
   closed: { readonly code: number; readonly reason: string } | undefined
   #ids = 0
 
-  constructor(port: number, options: { readonly query?: string; readonly protocols?: string[]; readonly headers?: Record<string, string> } = {}) {
+  constructor(
+    port: number,
+    options: { readonly query?: string; readonly protocols?: string[]; readonly headers?: Record<string, string> } = {},
+  ) {
     const { query = '', protocols = [], headers = {} } = options
     this.socket = new WebSocket(`ws://${host}:${port}/ws${query}`, protocols, { headers, perMessageDeflate: false })
     this.socket.on('message', (data: Buffer) => this.frames.push(serverFrame.parse(JSON.parse(data.toString('utf8')))))
@@ -110,8 +124,12 @@ export class Client {
   async ask(frame: object): Promise<Of<'ok'> | Of<'error'>> {
     const id = `q${(this.#ids += 1)}`
     this.send({ ...frame, id })
-    const answer = (): (Of<'ok'> | Of<'error'>) | undefined => [...this.of('ok'), ...this.of('error')].find((each) => each.id === id)
-    await until(`an answer to ${JSON.stringify(frame).slice(0, 200)}`, () => answer() !== undefined || this.closed !== undefined)
+    const answer = (): (Of<'ok'> | Of<'error'>) | undefined =>
+      [...this.of('ok'), ...this.of('error')].find((each) => each.id === id)
+    await until(
+      `an answer to ${JSON.stringify(frame).slice(0, 200)}`,
+      () => answer() !== undefined || this.closed !== undefined,
+    )
     const given = answer()
     if (given === undefined) throw new Error(`closed: ${JSON.stringify(this.closed)}`)
     return given
