@@ -29,7 +29,8 @@ class Feed {
   }
   add(subscriber: number, seq?: number, of = epoch): FeedEffect[] {
     const [inc = 0, tag = 0, issuedHour] = of.split('.').map(Number)
-    const since: Since | null = seq === undefined ? null : { seq, epoch: { inc, tag, ...(issuedHour === undefined ? {} : { issuedHour }) } }
+    const since: Since | null =
+      seq === undefined ? null : { seq, epoch: { inc, tag, ...(issuedHour === undefined ? {} : { issuedHour }) } }
     return this.step({ type: 'add', subscriber, since })
   }
   record(record: FeedRecord): FeedEffect[] {
@@ -59,15 +60,31 @@ function live(head: number): Feed {
   return feed
 }
 const delivered = (effects: readonly FeedEffect[]): string[] =>
-  effects.flatMap((effect) => (effect.type === 'deliver' ? effect.events.map((event, i) => `${effect.first + i}:${event.tail}`) : []))
-const fetches = (effects: readonly FeedEffect[]): number[] => effects.flatMap((effect) => (effect.type === 'fetch' ? [effect.after] : []))
+  effects.flatMap((effect) =>
+    effect.type === 'deliver' ? effect.events.map((event, i) => `${effect.first + i}:${event.tail}`) : [],
+  )
+const fetches = (effects: readonly FeedEffect[]): number[] =>
+  effects.flatMap((effect) => (effect.type === 'fetch' ? [effect.after] : []))
 const answers = (effects: readonly FeedEffect[]): unknown[] =>
-  effects.flatMap((effect) => (effect.type === 'answer' ? [{ ...effect, events: effect.events.map(({ tail }) => tail) }] : []))
+  effects.flatMap((effect) =>
+    effect.type === 'answer' ? [{ ...effect, events: effect.events.map(({ tail }) => tail) }] : [],
+  )
 const types = (effects: readonly FeedEffect[]): string[] => effects.map((effect) => effect.type)
-const recovered = (subscriber: number, seq: number, missed: string[] = []): unknown =>
-  ({ type: 'answer', subscriber, position: { epoch, seq }, recovered: true, events: missed })
-const lost = (subscriber: number, seq: number, reason: string): unknown =>
-  ({ type: 'answer', subscriber, position: { epoch, seq }, recovered: false, reason, events: [] })
+const recovered = (subscriber: number, seq: number, missed: string[] = []): unknown => ({
+  type: 'answer',
+  subscriber,
+  position: { epoch, seq },
+  recovered: true,
+  events: missed,
+})
+const lost = (subscriber: number, seq: number, reason: string): unknown => ({
+  type: 'answer',
+  subscriber,
+  position: { epoch, seq },
+  recovered: false,
+  reason,
+  events: [],
+})
 
 describe('a room at its edge', () => {
   it('[FE2] it is declared once for its first subscriber; all who wait are answered with the owner’s head, later ones at once', () => {
@@ -132,7 +149,9 @@ describe('a room at its edge', () => {
     feed.events(9, 1)
     expect(types(feed.history(1, entry(7, 3)))).toEqual(['declare'])
     expect(feed.events(10, 1)).toEqual([])
-    expect(feed.answer(10)).toEqual([{ type: 'position', position: { epoch, seq: 10 }, recovered: false, reason: 'trimmed' }])
+    expect(feed.answer(10)).toEqual([
+      { type: 'position', position: { epoch, seq: 10 }, recovered: false, reason: 'trimmed' },
+    ])
     expect(delivered(feed.events(11, 1))).toEqual(['11:t11'])
   })
 
@@ -140,7 +159,9 @@ describe('a room at its edge', () => {
     const feed = live(4)
     expect(types(feed.step({ type: 'reset', inc: 6 }))).toEqual(['declare'])
     expect(feed.events(5, 1)).toEqual([])
-    expect(feed.answer(3, '6.12')).toEqual([{ type: 'position', position: { epoch: '6.12', seq: 3 }, recovered: false, reason: 'epoch' }])
+    expect(feed.answer(3, '6.12')).toEqual([
+      { type: 'position', position: { epoch: '6.12', seq: 3 }, recovered: false, reason: 'epoch' },
+    ])
     expect(feed.step({ type: 'reset', inc: 6 })).toEqual([])
     expect(delivered(feed.events(4, 1, '6.12'))).toEqual(['4:t4'])
     expect(feed.events(5, 1, '5.12')).toEqual([])
@@ -246,7 +267,9 @@ describe('resuming', () => {
     const fresh = live(6)
     fresh.now = 10
     fresh.add(2, 4)
-    expect(answers(fresh.history(1, entry(5, 2, { timeMs: wallStart + 10 - historyMs })))).toEqual([recovered(2, 6, ['t5', 't6'])])
+    expect(answers(fresh.history(1, entry(5, 2, { timeMs: wallStart + 10 - historyMs })))).toEqual([
+      recovered(2, 6, ['t5', 't6']),
+    ])
   })
 
   it('[RS7] another epoch is `epoch`; a newer one than the edge knows is asked about first', () => {
@@ -294,7 +317,9 @@ describe('resuming', () => {
       feed.step({ type: 'history', request: 1, entries: null })
       feed.tick(100)
     }
-    expect(feed.all.filter((effect) => effect.type === 'refuse')).toEqual([{ type: 'refuse', subscriber: 2, retryAfterMs: 1_000 }])
+    expect(feed.all.filter((effect) => effect.type === 'refuse')).toEqual([
+      { type: 'refuse', subscriber: 2, retryAfterMs: 1_000 },
+    ])
     expect(answers(feed.all.slice(2))).toEqual([])
     expect(delivered(feed.events(7, 1))).toEqual(['7:t7'])
     expect(answers(feed.history(1, entry(4, 4)))).toEqual([])
@@ -305,6 +330,8 @@ describe('resuming', () => {
     feed.add(2, 3)
     feed.step({ type: 'reset', inc: 6 })
     expect(feed.history(1, entry(4, 3))).toEqual([])
-    expect(answers(feed.answer(5, '6.12'))).toMatchObject([{ subscriber: 2, recovered: false, reason: 'epoch', position: { epoch: '6.12', seq: 5 } }])
+    expect(answers(feed.answer(5, '6.12'))).toMatchObject([
+      { subscriber: 2, recovered: false, reason: 'epoch', position: { epoch: '6.12', seq: 5 } },
+    ])
   })
 })
