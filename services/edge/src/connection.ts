@@ -59,7 +59,6 @@ export class Connection {
   #out: Buffer[] = []
   #outBytes = 0
   #heldBytes = 0
-  #replayBytes = 0
   #heardAt = performance.now()
   #pingAt = performance.now() + Math.random() * pingIntervalMs
   /** When the socket's buffer was last empty, or the client last read something. */
@@ -97,7 +96,7 @@ export class Connection {
 
   /** Bytes that the client has not read yet, or that wait for the tick or an answer. */
   get buffered(): number {
-    return this.#raw.writableLength + this.#outBytes + this.#heldBytes + this.#replayBytes
+    return this.#raw.writableLength + this.#outBytes + this.#heldBytes
   }
 
   get isSlow(): boolean {
@@ -151,7 +150,7 @@ export class Connection {
   write(frame: Buffer): void {
     if (this.#closed) return
     // Judged by what the client left unread before: a large event does not make a consumer slow.
-    if (this.#raw.writableLength > hardBufferBytes) return this.close('slowConsumer')
+    if (this.buffered > hardBufferBytes) return this.close('slowConsumer')
     if (this.#out.length === 0) this.#deps.onDirty(this)
     this.#out.push(frame)
     this.#outBytes += frame.length
@@ -159,7 +158,7 @@ export class Connection {
 
   /** Whether so much may be held back for an answer; if not, the connection is closed: it can resume. */
   mayHold(bytes: number): boolean {
-    if (this.#heldBytes > hardBufferBytes) {
+    if (this.buffered > hardBufferBytes) {
       this.close('slowConsumer')
       return false
     }
@@ -167,18 +166,9 @@ export class Connection {
     return true
   }
 
-  /**
-   * Whether a replay may be held beside others. One alone always may, whatever its size: the client would come back
-   * for the same one for ever.
-   */
-  mayHoldReplay(bytes: number): boolean {
-    if (this.#replayBytes > 0 && this.#replayBytes + bytes > hardBufferBytes) return false
-    this.#replayBytes += bytes
-    return true
-  }
-
-  letGoReplay(bytes: number): void {
-    this.#replayBytes -= bytes
+  /** Whether a replay would be held together with others beyond the limit. One alone always may, or it never would. */
+  isHoldingTooMuchFor(bytes: number): boolean {
+    return this.#heldBytes > 0 && this.#heldBytes + bytes > hardBufferBytes
   }
 
   letGo(bytes: number): void {

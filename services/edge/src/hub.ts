@@ -131,11 +131,11 @@ export function createHub(deps: HubDeps): Hub {
       const items = events.map((event, i) => ({ seq: first + i, event, epoch: room.epoch }))
       const { frames, count, skips } = encodeFor(room, items, subscriber)
       // The rooms of a `resume` wait for each other: those whose replay does not fit now are asked for again.
-      if (frames !== null && !subscriber.connection.mayHoldReplay(frames.length)) {
+      if (frames !== null && subscriber.connection.isHoldingTooMuchFor(frames.length)) {
         step(room, { type: 'remove', subscriber: subscriber.id })
         return refuse(room, { type: 'refuse', subscriber: subscriber.id, retryAfterMs: replayAgainMs })
       }
-      subscriber.replay = frames
+      if (frames !== null) write(subscriber, frames)
       if (skips) subscriber.lagging = true
       metrics.delivered.inc(count)
     }
@@ -181,15 +181,7 @@ export function createHub(deps: HubDeps): Hub {
     unsubscribe(connection, effect.room)
     const room = roomFor(effect.room)
     const id = (nextId += 1)
-    const subscriber: Subscriber = {
-      id,
-      connection,
-      filter: effect.filter,
-      live: false,
-      gate: [],
-      replay: null,
-      lagging: false,
-    }
+    const subscriber: Subscriber = { id, connection, filter: effect.filter, live: false, gate: [], lagging: false }
     room.subscribers.set(id, subscriber)
     let own = byConnection.get(connection)
     if (own === undefined)
@@ -216,18 +208,11 @@ export function createHub(deps: HubDeps): Hub {
   function dropGate(subscriber: Subscriber): void {
     for (const frame of subscriber.gate ?? []) subscriber.connection.letGo(frame.length)
     subscriber.gate = []
-    subscriber.connection.letGoReplay(subscriber.replay?.length ?? 0)
-    subscriber.replay = null
   }
 
   function openGate(subscriber: Subscriber): void {
-    const { gate, replay } = subscriber
+    const { gate } = subscriber
     subscriber.gate = null
-    subscriber.replay = null
-    if (replay !== null) {
-      subscriber.connection.letGoReplay(replay.length)
-      subscriber.connection.write(replay)
-    }
     for (const frame of gate ?? []) {
       subscriber.connection.letGo(frame.length)
       subscriber.connection.write(frame)
