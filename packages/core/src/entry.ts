@@ -40,6 +40,20 @@ export interface InterestMessage {
 }
 export type InputMessage = PublishMessage | EphemeralMessage | InterestMessage
 
+/**
+ * A publish as its worker reads it. `text` is the message as the room's log and its subscribers' outboxes get it: the
+ * worker cuts it out of the entry and never looks inside.
+ */
+export interface PublishRecord {
+  readonly type: 'publish'
+  readonly room: string
+  /** `sender key options tail`, separated by U+001F. */
+  readonly text: string
+  /** The first so many characters, sender and key, name the message in its room (promise 3). */
+  readonly keyEnd: number
+}
+export type InputRecord = PublishRecord | EphemeralMessage | InterestMessage
+
 /** What the publisher chose for one event. `except`: user or connection ids; `match`: attributes for filters. */
 export interface EventOptions {
   readonly except?: readonly string[]
@@ -52,13 +66,13 @@ export interface InputEntry {
   readonly boot: string
   readonly generation: number
   readonly k: number
-  readonly messages: readonly InputMessage[]
+  readonly messages: readonly InputRecord[]
 }
 
 export function encodeMessage(message: InputMessage): string {
   switch (message.type) {
     case 'publish':
-      return `P${US}${message.room}${US}${message.key}${US}${message.sender}${US}${message.options}${US}${message.tail}`
+      return `P${US}${message.room}${US}${message.sender}${US}${message.key}${US}${message.options}${US}${message.tail}`
     case 'ephemeral':
       return `E${US}${message.room}${US}${message.options}${US}${message.tail}`
     case 'interest':
@@ -71,12 +85,24 @@ export function encodeInput(head: Omit<InputEntry, 'messages'>, messages: readon
   return messages.length === 0 ? header : header + RS + messages.join(RS)
 }
 
-function decodeMessage(record: string): InputMessage | undefined {
+function decodePublish(record: string): PublishRecord | undefined {
+  const room = record.indexOf(US, 2)
+  const sender = record.indexOf(US, room + 1)
+  const key = record.indexOf(US, sender + 1)
+  const options = record.indexOf(US, key + 1)
+  if (room < 0 || sender < 0 || key < 0 || options < 0 || record.includes(US, options + 1)) return undefined
+  return { type: 'publish', room: record.slice(2, room), text: record.slice(room + 1), keyEnd: key - room - 1 }
+}
+
+/** What a publish record was written from. */
+export function publishOf({ room, text }: PublishRecord): PublishMessage {
+  const [sender = '', key = '', options = '', tail = ''] = text.split(US)
+  return { type: 'publish', room, key, sender, options, tail }
+}
+
+function decodeMessage(record: string): InputRecord | undefined {
+  if (record.startsWith(`P${US}`)) return decodePublish(record)
   const [kind, room = '', ...rest] = record.split(US)
-  if (kind === 'P' && rest.length === 4) {
-    const [key = '', sender = '', options = '', tail = ''] = rest
-    return { type: 'publish', room, key, sender, options, tail }
-  }
   if (kind === 'E' && rest.length === 2) return { type: 'ephemeral', room, options: rest[0] ?? '', tail: rest[1] ?? '' }
   if (kind === 'I' && rest.length === 2) return { type: 'interest', room, on: rest[0] === '+', nonce: rest[1] ?? '' }
   return undefined
@@ -89,7 +115,7 @@ export function decodeInput(body: string): InputEntry | undefined {
   if (version !== ENTRY_VERSION || boot === undefined || boot === '' || more.length > 0) return undefined
   const entry = { boot, generation: Number(generation), k: Number(k) }
   if (!Number.isSafeInteger(entry.generation) || !Number.isSafeInteger(entry.k) || entry.k < 0) return undefined
-  const messages: InputMessage[] = []
+  const messages: InputRecord[] = []
   for (const record of records) {
     const message = decodeMessage(record)
     if (message === undefined) return undefined
@@ -110,7 +136,8 @@ export type PublishResult =
 
 /**
  * One record of an outbox entry.
- * - `events`: durable events `first … first + events.length − 1` of the room. `epoch` is `<inc>.<tag>`.
+ * - `events`: durable events `first … first + events.length − 1` of the room; `epoch` is `<inc>.<tag>`. It is
+ *   the text of the log entry of the same commit, so the store needs that only once.
  * - `ack`: everything up to `k` of that generation is committed. `results` are those of entry `k`, one per publish in
  *   its order; empty when the worker recognised the entry as a repetition (its results are no longer known).
  * - `interest`: live delivery of the room begins after `head`.
@@ -146,26 +173,27 @@ export type OutRecord =
   | { readonly type: 'reset'; readonly slot: number; readonly inc: number }
   | { readonly type: 'head'; readonly room: string; readonly epoch: string; readonly head: number }
 
-function encodeResult(result: PublishResult): string {
+export function encodeResult(result: PublishResult): string {
   return result.ok ? `${result.epoch}:${result.seq}` : `!${result.code}:${result.retryAfterMs}`
 }
 
-export function encodeOut(record: OutRecord): string {
+/** `results` as {@link encodeResult} writes them. */
+export function encodeAck(
+  slot: number,
+  entry: Pick<InputEntry, 'generation' | 'k'>,
+  results: readonly string[],
+): string {
+  return [`a${US}${slot}${US}${entry.generation}${US}${entry.k}`, ...results].join(US)
+}
+
+export function encodeOut(record: Exclude<OutRecord, { type: 'events' }>): string {
   switch (record.type) {
     case 'boot':
       return 'b'
-    case 'events': {
-      const fields = ['m', record.room, record.epoch, String(record.first)]
-      for (const event of record.events) fields.push(event.options, event.tail)
-      return fields.join(US)
-    }
     case 'ephemeral':
       return `e${US}${record.room}${US}${record.event.options}${US}${record.event.tail}`
-    case 'ack': {
-      let text = `a${US}${record.slot}${US}${record.generation}${US}${record.k}`
-      for (const result of record.results) text += US + encodeResult(result)
-      return text
-    }
+    case 'ack':
+      return encodeAck(record.slot, record, record.results.map(encodeResult))
     case 'interest':
       return `i${US}${record.room}${US}${record.epoch}${US}${record.head}${US}${record.nonce}`
     case 'rewind':
@@ -190,10 +218,11 @@ const number = (fields: readonly string[], i: number): number => Number(fields[i
 
 const decoders: Readonly<Record<string, Decode>> = {
   b: () => ({ type: 'boot' }),
-  m: (f) => {
+  [ENTRY_VERSION]: (f) => {
     const events: OutEvent[] = []
-    for (let i = 4; i + 1 < f.length; i += 2) events.push({ options: field(f, i), tail: field(f, i + 1) })
-    return { type: 'events', room: field(f, 1), epoch: field(f, 2), first: number(f, 3), events }
+    for (let i = 6; i + 3 < f.length; i += 4) events.push({ options: field(f, i + 2), tail: field(f, i + 3) })
+    const epoch = `${field(f, 2)}.${field(f, 3)}`
+    return { type: 'events', room: field(f, 1), epoch, first: number(f, 4), events }
   },
   e: (f) => ({ type: 'ephemeral', room: field(f, 1), event: { options: field(f, 2), tail: field(f, 3) } }),
   a: (f) => ({
@@ -238,23 +267,27 @@ export interface LogEntry {
   readonly messages: readonly LogMessage[]
 }
 
+/** A message as a log entry carries it. */
+export function encodeLogMessage({ sender, key, options, tail }: LogMessage): string {
+  return `${sender}${US}${key}${US}${options}${US}${tail}`
+}
+
 /**
- * A joined text is one piece of memory. One that is added up would hold on to the entry that its parts came from, as
- * long as the worker keeps it (10 s of commits).
+ * `messages` as {@link encodeLogMessage} and {@link PublishRecord} write them. A joined text is one piece of memory: one
+ * that is added up would hold on to the entry that its parts came from, as long as the worker keeps it (10 s of commits).
  */
-export function encodeLog(entry: LogEntry): string {
-  const fields = [ENTRY_VERSION, String(entry.inc), String(entry.tag), String(entry.first), String(entry.timeMs)]
-  for (const { sender, key, options, tail } of entry.messages) fields.push(sender, key, options, tail)
-  return fields.join(US)
+export function encodeLog(room: string, head: Omit<LogEntry, 'messages'>, messages: readonly string[]): string {
+  const header = `${ENTRY_VERSION}${US}${room}${US}${head.inc}${US}${head.tag}${US}${head.first}${US}${head.timeMs}`
+  return [header, ...messages].join(US)
 }
 
 /** Undefined when the entry is not of a form this version knows. */
 export function decodeLog(body: string): LogEntry | undefined {
   const f = body.split(US)
-  if (f[0] !== ENTRY_VERSION || f.length < 9 || (f.length - 5) % 4 !== 0) return undefined
+  if (f[0] !== ENTRY_VERSION || f.length < 10 || (f.length - 6) % 4 !== 0) return undefined
   const messages: LogMessage[] = []
-  for (let i = 5; i < f.length; i += 4) {
+  for (let i = 6; i < f.length; i += 4) {
     messages.push({ sender: field(f, i), key: field(f, i + 1), options: field(f, i + 2), tail: field(f, i + 3) })
   }
-  return { inc: number(f, 1), tag: number(f, 2), first: number(f, 3), timeMs: number(f, 4), messages }
+  return { inc: number(f, 2), tag: number(f, 3), first: number(f, 4), timeMs: number(f, 5), messages }
 }

@@ -25,6 +25,8 @@ export function maintainLane(state: LaneState, now: number, effects: LaneEffect[
   for (const own of state.slots.values()) {
     state.retainedBytes -= release(own, state.lastOk - retainMs)
     reapMarks(state, own, now)
+    own.keys.expire(now)
+    own.keys.shrink()
   }
   shrinkRetained(state)
   evictRooms(state)

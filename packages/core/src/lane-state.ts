@@ -12,6 +12,8 @@ export interface LaneState {
   readonly lanes: number
   /** `id#boot` of this worker. */
   readonly owner: string
+  /** Random: nobody is to know what the keys hash to (key-window.ts). */
+  readonly seed: number
   readonly slots: Map<number, SlotState>
   /** Claims under way, by slot. */
   readonly claiming: Map<number, Claim>
@@ -119,8 +121,9 @@ export interface Clock {
   readonly wallMs: number
 }
 
-export function createLane(lane: number, lanes: number, owner: string): LaneState {
+export function createLane(lane: number, lanes: number, owner: string, seed = 0): LaneState {
   return {
+    seed,
     lane,
     lanes,
     owner,

@@ -154,7 +154,7 @@ function takeClaim(state: LaneState, input: Extract<LaneInput, { type: 'claimed'
     return
   }
   if (own !== undefined) releaseSlot(state, own, 'reclaimed', effects)
-  const fresh = ownSlot(claim.slot, reply.value, input.interest)
+  const fresh = ownSlot(claim.slot, reply.value, input.interest, state.seed)
   fresh.before = reply.before
   state.slots.set(claim.slot, fresh)
   fresh.listsAtClaim = state.membersVersion
@@ -188,7 +188,7 @@ function takeEntries(state: LaneState, input: SlotRead, effects: LaneEffect[]): 
 function takeRoom(state: LaneState, input: Extract<LaneInput, { type: 'room' }>, now: number): void {
   const own = state.slots.get(input.slot)
   if (own === undefined || own.reads !== input.read || !own.loading.delete(input.room)) return
-  own.rooms.set(input.room, loadRoom(input.room, input.entries, now))
+  own.rooms.set(input.room, loadRoom(input.room, input.entries, own.keys, now))
 }
 
 function takeReply(state: LaneState, id: number, reply: CommitReply, at: { effects: LaneEffect[]; now: number }): void {

@@ -1,49 +1,60 @@
 import { dedupeMax, dedupeMs, historyEvents } from './limits.ts'
+import { US } from './entry.ts'
 import type { LogEntry } from './entry.ts'
+import type { KeyHash, KeyWindow } from './key-window.ts'
 
 /**
- * A room as its worker knows it: where it stands and which publish keys it remembers. A cache of the room's log, loaded
- * when the room is first touched and dropped at will.
+ * A room as its worker knows it: where it stands and what its log keeps. A cache of the room's log, loaded when the room
+ * is first touched and dropped at will.
  */
 export interface RoomState {
   readonly name: string
+  /** Where the hashes of its keys begin. */
+  readonly hash: KeyHash
   /** The life of the room; 0 while it has no log (position.ts). */
   tag: number
   head: number
-  /** `senderKey` → seq, for every message in `window`. */
-  readonly keys: Map<string, number>
-  /** What the log must keep, oldest first. */
+  /** What the log must keep, oldest first: the messages after `floor`. */
   window: WindowEntry[]
+  floor: number
+  /** What the store was last told to keep from. */
+  keptFrom: number
   /** When the expiry of the log was renewed last. */
   renewedAt: number
   touchedAt: number
 }
 
+/** Trimming looks for the oldest entries anew each time, so it is asked for when there are so many messages to trim. */
+const trimStep = 64
+
 interface WindowEntry {
   readonly lastSeq: number
   /** By the owner's monotonic clock: since it committed or loaded the entry. */
   readonly at: number
-  readonly keys: readonly string[]
 }
 
-/** One entry in the dedupe window: the same sender and key in the same room are the same message. */
-export function senderKey(sender: string, key: string): string {
-  return `${sender}\u001f${key}`
-}
-
-/** The state of a room from its log entries (oldest first); none: an empty room. */
-export function loadRoom(name: string, entries: readonly LogEntry[], now: number): RoomState {
-  const room: RoomState = { name, tag: 0, head: 0, keys: new Map(), window: [], renewedAt: -Infinity, touchedAt: now }
-  for (const entry of entries) {
-    const keys: string[] = []
-    entry.messages.forEach((message, i) => {
-      const key = senderKey(message.sender, message.key)
-      keys.push(key)
-      room.keys.set(key, entry.first + i)
+/** The state of a room from its log entries (oldest first); none: an empty room. Their keys go to the slot's. */
+export function loadRoom(name: string, entries: readonly LogEntry[], keys: KeyWindow, now: number): RoomState {
+  const room: RoomState = {
+    name,
+    hash: keys.hash(name),
+    tag: 0,
+    head: 0,
+    window: [],
+    floor: (entries[0]?.first ?? 1) - 1,
+    keptFrom: 0,
+    renewedAt: -Infinity,
+    touchedAt: now,
+  }
+  for (const { tag, first, messages } of entries) {
+    messages.forEach(({ sender, key }, i) => {
+      const text = sender + US + key
+      keys.find(room.hash, text, text.length)
+      keys.add(first + i, now)
     })
-    room.tag = entry.tag
-    room.head = entry.first + entry.messages.length - 1
-    room.window.push({ lastSeq: room.head, at: now, keys })
+    room.tag = tag
+    room.head = first + messages.length - 1
+    room.window.push({ lastSeq: room.head, at: now })
   }
   return room
 }
@@ -52,32 +63,45 @@ export type Ordered =
   | { readonly type: 'new'; readonly seq: number }
   | { readonly type: 'repeat'; readonly seq: number }
   | { readonly type: 'full' }
+const full: Ordered = { type: 'full' }
 
 /**
- * The next seq of the room, or the seq that the same message got before, or `full` when the room remembers
- * `dedupeMax` keys younger than `dedupeMs`: taking one more would break promise 3.
+ * The next seq of the room, or the seq that the same message got before, or `full` when the room has `dedupeMax`
+ * messages younger than `dedupeMs`: taking one more would break promise 3. The key, sender and publish key with U+001F
+ * between them, is the first `end` characters of `text`.
  */
-export function orderMessage(room: RoomState, key: string, now: number): Ordered {
-  const seq = room.keys.get(key)
+export function orderMessage(
+  room: RoomState,
+  keys: KeyWindow,
+  message: { readonly text: string; readonly keyEnd: number },
+  now: number,
+): Ordered {
+  const seq = keys.find(room.hash, message.text, message.keyEnd)
   if (seq !== undefined) return { type: 'repeat', seq }
-  if (room.keys.size >= dedupeMax) {
+  if (room.head - room.floor >= dedupeMax) {
     forgetOld(room, now)
-    if (room.keys.size >= dedupeMax) return { type: 'full' }
+    if (room.head - room.floor >= dedupeMax) return full
   }
   room.head += 1
-  room.keys.set(key, room.head)
+  keys.add(room.head, now)
   return { type: 'new', seq: room.head }
 }
 
-/** Closes a commit's messages of the room into one entry of the window and returns the seq the log must keep from. */
-export function closeEntry(room: RoomState, keys: readonly string[], now: number): number {
-  room.window.push({ lastSeq: room.head, at: now, keys })
+/**
+ * Closes a commit's messages of the room into one entry of the window and returns the seq the log must keep from, 0 when
+ * that is hardly more than what was said before.
+ */
+export function closeEntry(room: RoomState, now: number): number {
+  room.window.push({ lastSeq: room.head, at: now })
   room.touchedAt = now
   forgetOld(room, now)
-  return room.window[0]?.lastSeq ?? room.head
+  const keepFrom = room.window[0]?.lastSeq ?? room.head
+  if (keepFrom - room.keptFrom < trimStep) return 0
+  room.keptFrom = keepFrom
+  return keepFrom
 }
 
-/** What is both outside the policy's count and older than the dedupe time is forgotten; the last entry never is. */
+/** What is both outside the policy's count and older than the dedupe time is let go of; the last entry never is. */
 function forgetOld(room: RoomState, now: number): void {
   const below = room.head - historyEvents
   let drop = 0
@@ -85,7 +109,7 @@ function forgetOld(room: RoomState, now: number): void {
     const needed = entry.lastSeq > below || now - entry.at < dedupeMs
     if (needed || drop === room.window.length - 1) break
     drop += 1
-    for (const key of entry.keys) room.keys.delete(key)
+    room.floor = entry.lastSeq
   }
   // Entries are dropped in steps, so that a full window costs no copy per commit.
   if (drop > 0 && (drop >= 64 || drop === room.window.length - 1)) room.window = room.window.slice(drop)

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import type { CommitReply } from '@flotilla/core/commit'
 import type { LogEntry } from '@flotilla/core/entry'
 import { ownedEpochs, pendingBytes, stepLane } from '@flotilla/core/lane'
@@ -39,7 +40,7 @@ export interface LaneLoop {
 /** Runs one lane: executes the effects of the reducer and feeds it their answers. */
 export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
   const { store, scope } = deps
-  const state = createLane(lane, store.shape.lanes, owner)
+  const state = createLane(lane, store.shape.lanes, owner, randomBytes(4).readInt32LE())
   const reader = createReader(state, deps, (input) => step(input))
   const loads = createGate(maxLoads)
 
