@@ -1,5 +1,5 @@
 import type { SlotCommit } from '../src/commit.ts'
-import { decodeInput, decodeOut, encodeInput, encodeMessage, publishOf } from '../src/entry.ts'
+import { decodeInput, decodeOut, encodeInput, publishOf } from '../src/entry.ts'
 import type { InputMessage, InputRecord } from '../src/entry.ts'
 import type { LaneState } from '../src/lane-state.ts'
 import type { Edge } from './edge.ts'
@@ -49,7 +49,7 @@ export function withoutMarks(): { (lane: LaneState, found: Found): Found; readon
           const again = entry.messages
             .map(messageOf)
             .map((message) => (message.type === 'publish' ? { ...message, key: `${message.key} of ${boot}` } : message))
-          return { id, body: encodeInput({ boot, generation: 0, k: 1 }, again.map(encodeMessage)) }
+          return { id, body: encodeInput({ boot, generation: 0, k: 1 }, again) }
         }),
       )
     }
@@ -63,9 +63,7 @@ const messageOf = (record: InputRecord): InputMessage => (record.type === 'publi
 /** Bug: an append never carries a generation but the first. */
 export function withoutGeneration(body: string): string {
   const entry = decodeInput(body)
-  return entry === undefined
-    ? body
-    : encodeInput({ ...entry, generation: 0 }, entry.messages.map(messageOf).map(encodeMessage))
+  return entry === undefined ? body : encodeInput({ ...entry, generation: 0 }, entry.messages.map(messageOf))
 }
 
 /** Bug: the producers are told when the commit is sent. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { formatSlotValue, outText, parseSlotValue } from './commit.ts'
 import { consume } from './consume.ts'
-import { decodeInput, decodeLog, decodeOut, encodeInput, encodeMessage } from './entry.ts'
+import { decodeInput, decodeLog, decodeOut, encodeInput } from './entry.ts'
 import type { InputMessage, OutRecord } from './entry.ts'
 import { loadRoom } from './room-state.ts'
 import { composeCommit, ownSlot } from './slot-state.ts'
@@ -33,10 +33,7 @@ function push(
   head: { boot?: string; generation?: number; k: number },
   messages: InputMessage[],
 ): void {
-  const body = encodeInput(
-    { boot: head.boot ?? edge, generation: head.generation ?? 0, k: head.k },
-    messages.map(encodeMessage),
-  )
+  const body = encodeInput({ boot: head.boot ?? edge, generation: head.generation ?? 0, k: head.k }, messages)
   state.pending.push({ id: `${10 + ids++}-0`, body, entry: decodeInput(body) })
 }
 

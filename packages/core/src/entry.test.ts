@@ -9,7 +9,6 @@ import {
   encodeInput,
   encodeLog,
   encodeLogMessage,
-  encodeMessage,
   encodeOut,
   publishOf,
   RS,
@@ -54,7 +53,7 @@ describe('entries of the streams', () => {
   it('[EN1] an input entry is read as it was written', () => {
     fc.assert(
       fc.property(boot, fc.nat(), count, fc.array(message, { maxLength: 6 }), (from, generation, k, messages) => {
-        const body = encodeInput({ boot: from, generation, k }, messages.map(encodeMessage))
+        const body = encodeInput({ boot: from, generation, k }, messages)
         const entry = decodeInput(body)
         const read = entry?.messages.map((record) => (record.type === 'publish' ? publishOf(record) : record))
         expect({ ...entry, messages: read }).toEqual({ boot: from, generation, k, messages })

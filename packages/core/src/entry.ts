@@ -1,6 +1,7 @@
 /**
  * What travels through Redis Streams: input entries (producer → worker), outbox entries (worker → edge) and log
- * entries (a room's history). All are text: records separated by U+001E, fields by U+001F. Neither character can
+ * entries (a room's history). All are text: records separated by U+001E, fields by U+001F (before the U+001E of an input
+ * entry too, so that it is written by one join). Neither character can
  * occur in a field: names are validated, and JSON text escapes control characters. So no decoder walks the payload,
  * and the bytes that a producer encoded are the bytes that a subscriber reads.
  */
@@ -69,20 +70,39 @@ export interface InputEntry {
   readonly messages: readonly InputRecord[]
 }
 
-export function encodeMessage(message: InputMessage): string {
-  switch (message.type) {
-    case 'publish':
-      return `P${US}${message.room}${US}${message.sender}${US}${message.key}${US}${message.options}${US}${message.tail}`
-    case 'ephemeral':
-      return `E${US}${message.room}${US}${message.options}${US}${message.tail}`
-    case 'interest':
-      return `I${US}${message.room}${US}${message.on ? '+' : '-'}${US}${message.nonce}`
+/** Between two messages of an input entry; the header and every message are fields joined by U+001F. */
+const BETWEEN = US + RS
+
+/** One join for all of it: texts added up piece by piece would be copied once more, and kept in pieces meanwhile. */
+export function encodeInput(head: Omit<InputEntry, 'messages'>, messages: readonly InputMessage[]): string {
+  const fields: (string | number)[] = [ENTRY_VERSION, head.boot, head.generation, head.k]
+  for (const message of messages) {
+    switch (message.type) {
+      case 'publish':
+        fields.push(`${RS}P`, message.room, message.sender, message.key, message.options, message.tail)
+        break
+      case 'ephemeral':
+        fields.push(`${RS}E`, message.room, message.options, message.tail)
+        break
+      case 'interest':
+        fields.push(`${RS}I`, message.room, message.on ? '+' : '-', message.nonce)
+    }
   }
+  return fields.join(US)
 }
 
-export function encodeInput(head: Omit<InputEntry, 'messages'>, messages: readonly string[]): string {
-  const header = `${ENTRY_VERSION}${US}${head.boot}${US}${head.generation}${US}${head.k}`
-  return messages.length === 0 ? header : header + RS + messages.join(RS)
+/** Characters that a message takes in an entry, separators included. */
+export function lengthOf(message: InputMessage): number {
+  switch (message.type) {
+    case 'publish': {
+      const { room, sender, key, options, tail } = message
+      return room.length + sender.length + key.length + options.length + tail.length + 8
+    }
+    case 'ephemeral':
+      return message.room.length + message.options.length + message.tail.length + 6
+    case 'interest':
+      return message.room.length + message.nonce.length + 7
+  }
 }
 
 function decodePublish(record: string): PublishRecord | undefined {
@@ -110,7 +130,7 @@ function decodeMessage(record: string): InputRecord | undefined {
 
 /** Undefined when the entry is not of a form this version knows: a poison message for the dead-letter stream. */
 export function decodeInput(body: string): InputEntry | undefined {
-  const [header = '', ...records] = body.split(RS)
+  const [header = '', ...records] = body.split(BETWEEN)
   const [version, boot, generation, k, ...more] = header.split(US)
   if (version !== ENTRY_VERSION || boot === undefined || boot === '' || more.length > 0) return undefined
   const entry = { boot, generation: Number(generation), k: Number(k) }

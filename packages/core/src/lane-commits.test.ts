@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { parseSlotValue } from './commit.ts'
-import { decodeOut, encodeInput, encodeMessage } from './entry.ts'
+import { decodeOut, encodeInput } from './entry.ts'
 import { createLane } from './lane-state.ts'
 import type { LaneEffect, LaneInput } from './lane-state.ts'
 import { stepLane } from './lane.ts'
@@ -74,7 +74,7 @@ function start() {
       const message = { type: 'publish', room, key, sender: 'alice', options: '', tail: key } as const
       const k = (ks[slot] ?? 0) + 1
       ks[slot] = k
-      store.append(slot, encodeInput({ boot: edge, generation: 0, k }, [encodeMessage(message)]), 1_000)
+      store.append(slot, encodeInput({ boot: edge, generation: 0, k }, [message]), 1_000)
     }
     readAll()
   }

@@ -100,22 +100,16 @@ function release(
       message.entry = null
       message.consumed = true
       state.budget.used += sizeOf(message)
-      state.queuedBytes += message.text.length
+      state.queuedBytes += message.length
       lost.push(message)
-    } else if (result.ok) settle(state, message, { type: 'committed', epoch: result.epoch, seq: result.seq }, effects)
-    else settle(state, message, { type: 'refused', code: result.code, retryAfterMs: result.retryAfterMs }, effects)
+    } else if (result.ok) settle(message, { type: 'committed', epoch: result.epoch, seq: result.seq }, effects)
+    else settle(message, { type: 'refused', code: result.code, retryAfterMs: result.retryAfterMs }, effects)
   }
   return lost
 }
 
-export function settle(
-  state: ProducerState,
-  message: PendingPublish,
-  outcome: Settlement,
-  effects: ProducerEffect[],
-): void {
+export function settle(message: PendingPublish, outcome: Settlement, effects: ProducerEffect[]): void {
   message.settled = true
-  state.unsettled.delete(message.id)
   effects.push({ type: 'settle', id: message.id, outcome })
 }
 
@@ -185,7 +179,7 @@ export function resendStalled(state: ProducerState, nowMs: number, effects: Prod
   let bytes = 0
   for (const entry of state.window) {
     if (bytes > maxStallResendBytes) break
-    for (const message of entry.messages) bytes += message.text.length
+    for (const message of entry.messages) bytes += message.length
     send(state, entry, nowMs, effects)
   }
 }

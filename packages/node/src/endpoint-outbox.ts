@@ -8,6 +8,8 @@ import type { Store, StreamEntry } from './store/port.ts'
 /** How long one read waits for entries, ms, and how many it takes. */
 const readBlockMs = 1_000
 const readCount = 512
+/** Reads of a busy outbox begin so far apart, ms: several commits share one read. */
+const readEveryMs = 1
 /** What was processed is trimmed after so many entries, or this long after the last trim, ms. */
 const trimEntries = 1_000
 const trimEveryMs = 1_000
@@ -40,6 +42,7 @@ export function readOutbox(lane: number, boot: string, deps: OutboxDeps): Outbox
 
   async function turn(signal: AbortSignal): Promise<void> {
     const { after, restarts } = position
+    const startedAt = performance.now()
     const own = new AbortController()
     call = own
     const abort = (): void => own.abort()
@@ -49,7 +52,13 @@ export function readOutbox(lane: number, boot: string, deps: OutboxDeps): Outbox
       const { exists, entries } = await store.outboxes.read(lane, boot, after, options)
       if (signal.aborted || position.restarts !== restarts) return
       backoff.reset()
-      if (exists) return take(entries)
+      if (exists) {
+        take(entries)
+        const restMs = readEveryMs - (performance.now() - startedAt)
+        // Whoever waits for it to stop does not wait for that long.
+        if (entries.length > 0 && restMs > 0.5) await new Promise((resolve) => setTimeout(resolve, restMs))
+        return
+      }
       void stop()
       deps.onGone(lane)
     } catch (error) {

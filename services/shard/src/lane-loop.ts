@@ -16,7 +16,12 @@ const maxPendingBytes = 16_777_216
 /** Log entries per page when a room is loaded. */
 const roomPage = 256
 const readBlockMs = 1_000
-const readCount = 256
+/** Entries per slot that one read asks for: fewer after a large answer, more after a small one. */
+const readCounts = { least: 1, first: 16, most: 128 }
+const largeReadBytes = 8_388_608
+const smallReadBytes = 1_048_576
+/** Reads of a busy lane begin so far apart, ms: what arrives meanwhile shares one read and one commit. */
+const readEveryMs = 2
 /** Rooms of one lane that are loaded at the same time. */
 const maxLoads = 64
 
@@ -206,6 +211,7 @@ interface Reader {
 function createReader(state: LaneState, deps: LaneDeps, step: (input: LaneInput) => void): Reader {
   const cursors = new Map<number, { cursor: string; read: number }>()
   let paused = false
+  let count = readCounts.first
   let wakeIdle: (() => void) | undefined
   const changed = (): void => {
     wakeIdle?.()
@@ -222,18 +228,26 @@ function createReader(state: LaneState, deps: LaneDeps, step: (input: LaneInput)
         })
         continue
       }
+      const startedAt = performance.now()
       const asked = new Map([...cursors].map(([slot, at]) => [slot, at.cursor]))
       const reads = new Map([...cursors].map(([slot, at]) => [slot, at.read]))
-      const found = await deps.store.inputs.read(state.lane, asked, { blockMs: readBlockMs, count: readCount, signal })
+      const found = await deps.store.inputs.read(state.lane, asked, { blockMs: readBlockMs, count, signal })
       const batch = []
+      let bytes = 0
       for (const [slot, entries] of found) {
+        for (const { body } of entries) bytes += body.length
         const at = cursors.get(slot)
         const last = entries.at(-1)
         if (at === undefined || last === undefined || at.read !== reads.get(slot)) continue
         at.cursor = last.id
         batch.push({ slot, read: at.read, entries })
       }
-      if (batch.length > 0) step({ type: 'entries', reads: batch })
+      if (bytes > largeReadBytes) count = Math.max(readCounts.least, count >> 2)
+      else if (bytes < smallReadBytes) count = Math.min(readCounts.most, count * 2)
+      if (batch.length === 0) continue
+      step({ type: 'entries', reads: batch })
+      const restMs = readEveryMs - (performance.now() - startedAt)
+      if (restMs > 0.5) await new Promise((resolve) => setTimeout(resolve, restMs))
     }
   })
 
