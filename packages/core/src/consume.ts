@@ -149,7 +149,10 @@ function takePublish(state: SlotState, draft: Draft, message: PublishRecord, con
   let log = draft.logs.get(message.room)
   if (log === undefined) {
     // A room comes to life with the commit that holds its first message; commit numbers only grow.
-    if (room.tag === 0) room.tag = tip(state).n + 1
+    if (room.tag === 0) {
+      room.tag = tip(state).n + 1
+      room.epochText = ''
+    }
     log = { room, epoch: epochOf(state, room), first: ordered.seq, messages: [] }
     draft.logs.set(message.room, log)
   }
@@ -157,8 +160,10 @@ function takePublish(state: SlotState, draft: Draft, message: PublishRecord, con
   return encodeResult({ ok: true, epoch: log.epoch, seq: ordered.seq })
 }
 
+/** A slot's `inc` never changes while its rooms are loaded. */
 function epochOf(state: SlotState, room: RoomState): string {
-  return formatEpoch({ inc: state.inc, tag: room.tag })
+  if (room.epochText === '') room.epochText = formatEpoch({ inc: state.inc, tag: room.tag })
+  return room.epochText
 }
 
 /**
@@ -217,6 +222,8 @@ function writeDigest(state: SlotState, draft: Draft): boolean {
 
 function closeDraft(state: SlotState, draft: Draft, context: ConsumeContext): Retained {
   const logs: LogAppend[] = []
+  // These numbers are the same for all, and too large to be turned into text in no time.
+  const [inc, timeMs] = [String(state.inc), String(context.wallMs)]
   for (const [name, { room, first, messages }] of draft.logs) {
     const boots = state.interest.get(name)
     if (boots !== undefined) {
@@ -224,7 +231,7 @@ function closeDraft(state: SlotState, draft: Draft, context: ConsumeContext): Re
       state.active.add(name)
     }
     const keepFromSeq = closeEntry(room, context.now)
-    const body = encodeLog(name, { inc: state.inc, tag: room.tag, first, timeMs: context.wallMs }, messages)
+    const body = encodeLog(name, { inc, tag: room.tag, first, timeMs }, messages)
     draft.bytes += body.length
     logs.push({ room: name, lastSeq: room.head, body, keepFromSeq })
   }

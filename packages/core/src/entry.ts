@@ -296,10 +296,13 @@ export function encodeLogMessage({ sender, key, options, tail }: LogMessage): st
  * `messages` as {@link encodeLogMessage} and {@link PublishRecord} write them. A joined text is one piece of memory: one
  * that is added up would hold on to the entry that its parts came from, as long as the worker keeps it (10 s of commits).
  */
-export function encodeLog(room: string, head: Omit<LogEntry, 'messages'>, messages: readonly string[]): string {
+export function encodeLog(room: string, head: LogHead, messages: readonly string[]): string {
   const header = `${ENTRY_VERSION}${US}${room}${US}${head.inc}${US}${head.tag}${US}${head.first}${US}${head.timeMs}`
-  return [header, ...messages].join(US)
+  const [only] = messages
+  return messages.length === 1 && only !== undefined ? [header, only].join(US) : [header, ...messages].join(US)
 }
+/** Numbers, or their texts. */
+type LogHead = { readonly [K in 'inc' | 'tag' | 'first' | 'timeMs']: number | string }
 
 /** Undefined when the entry is not of a form this version knows. */
 export function decodeLog(body: string): LogEntry | undefined {

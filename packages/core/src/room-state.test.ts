@@ -77,14 +77,15 @@ describe('a room at its worker', () => {
 
   it('[RM6] the log keeps what is new or young, and always its last entry; it is trimmed in steps', () => {
     const room = loadRoom('public:x', [], keys, 0)
-    expect(publish(room, 1, historyEvents, 0)).toBe(0)
-    const later = dedupeMs * 2
-    expect(publish(room, historyEvents + 1, 62, later)).toBe(0)
-    expect(publish(room, historyEvents + 63, 1, later)).toBe(64)
-    expect(publish(room, historyEvents + 64, 1, later)).toBe(0)
+    // One second apart, so that each may go on its own.
+    for (let i = 1; i <= historyEvents; i++) expect(publish(room, i, 1, i * 1_000)).toBeLessThanOrEqual(1)
+    const later = historyEvents * 1_000 + dedupeMs
+    const kept = Array.from({ length: 130 }, (_, i) => publish(room, historyEvents + 1 + i, 1, later + i * 1_000))
+    expect(kept.filter((from) => from > 0)).toEqual([64, 128])
+    expect(room.floor).toBe(130)
     const idle = loadRoom('public:y', [], keys, later)
     publish(idle, 1, 1, later)
-    closeEntry(idle, dedupeMs * 100)
-    expect(idle.window.at(-1)).toMatchObject({ lastSeq: 1 })
+    closeEntry(idle, later + dedupeMs * 100)
+    expect(idle).toMatchObject({ floor: 0, window: [{ lastSeq: 1 }, { lastSeq: 1 }] })
   })
 })

@@ -13,8 +13,10 @@ export interface RoomState {
   readonly hash: KeyHash
   /** The life of the room; 0 while it has no log (position.ts). */
   tag: number
+  /** Its epoch as text, `''` until it is needed. */
+  epochText: string
   head: number
-  /** What the log must keep, oldest first: the messages after `floor`. */
+  /** What the log must keep, oldest first: the messages after `floor`. One entry for those of a second. */
   window: WindowEntry[]
   floor: number
   /** What the store was last told to keep from. */
@@ -28,10 +30,12 @@ export interface RoomState {
 const trimStep = 64
 
 interface WindowEntry {
-  readonly lastSeq: number
-  /** By the owner's monotonic clock: since it committed or loaded the entry. */
-  readonly at: number
+  lastSeq: number
+  /** By the owner's monotonic clock: when it committed or loaded the last of them, and the first. */
+  at: number
+  readonly since: number
 }
+const windowEntryMs = 1_000
 
 /** The state of a room from its log entries (oldest first); none: an empty room. Their keys go to the slot's. */
 export function loadRoom(name: string, entries: readonly LogEntry[], keys: KeyWindow, now: number): RoomState {
@@ -39,6 +43,7 @@ export function loadRoom(name: string, entries: readonly LogEntry[], keys: KeyWi
     name,
     hash: keys.hash(name),
     tag: 0,
+    epochText: '',
     head: 0,
     window: [],
     floor: (entries[0]?.first ?? 1) - 1,
@@ -54,8 +59,8 @@ export function loadRoom(name: string, entries: readonly LogEntry[], keys: KeyWi
     })
     room.tag = tag
     room.head = first + messages.length - 1
-    room.window.push({ lastSeq: room.head, at: now })
   }
+  if (room.head > 0) room.window.push({ lastSeq: room.head, at: now, since: now })
   return room
 }
 
@@ -92,26 +97,28 @@ export function orderMessage(
  * that is hardly more than what was said before.
  */
 export function closeEntry(room: RoomState, now: number): number {
-  room.window.push({ lastSeq: room.head, at: now })
+  const last = room.window.at(-1)
+  if (last !== undefined && now - last.since < windowEntryMs) {
+    last.lastSeq = room.head
+    last.at = now
+  } else room.window.push({ lastSeq: room.head, at: now, since: now })
   room.touchedAt = now
   forgetOld(room, now)
-  const keepFrom = room.window[0]?.lastSeq ?? room.head
+  const keepFrom = room.floor + 1
   if (keepFrom - room.keptFrom < trimStep) return 0
   room.keptFrom = keepFrom
   return keepFrom
 }
 
-/** What is both outside the policy's count and older than the dedupe time is let go of; the last entry never is. */
+/** What is both outside the policy's count and older than the dedupe time is let go of. */
 function forgetOld(room: RoomState, now: number): void {
-  const below = room.head - historyEvents
   let drop = 0
   for (const entry of room.window) {
-    const needed = entry.lastSeq > below || now - entry.at < dedupeMs
-    if (needed || drop === room.window.length - 1) break
+    if (now - entry.at < dedupeMs) break
+    const through = Math.min(entry.lastSeq, room.head - historyEvents)
+    room.floor = Math.max(room.floor, through)
+    if (through < entry.lastSeq) break
     drop += 1
-    room.floor = entry.lastSeq
   }
-  // Entries are dropped in steps, so that a full window costs no copy per commit.
-  if (drop > 0 && (drop >= 64 || drop === room.window.length - 1)) room.window = room.window.slice(drop)
-  else if (drop > 0) room.window.splice(0, drop)
+  if (drop > 0) room.window.splice(0, drop)
 }
