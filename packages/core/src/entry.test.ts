@@ -69,6 +69,22 @@ describe('entries of the streams', () => {
     )
   })
 
+  it('[EN1] a log entry in an outbox is read as the events of its room', () => {
+    const line = fc.record({ sender: text.map((name) => `u${name}`), key: text, options: text, tail: text })
+    const lines = fc.array(line, { minLength: 1, maxLength: 5 })
+    fc.assert(
+      fc.property(text, count, lines, (room, first, messages) => {
+        const body = encodeLog(room, { inc: 7, tag: 3, first, timeMs: 0 }, messages.map(encodeLogMessage))
+        const events = messages.map(({ options, tail }) => ({ options, tail }))
+        const expected = [{ type: 'boot' }, { type: 'events', room, epoch: '7.3', first, events }]
+        expect(decodeOut(`b${RS}${body}`)).toEqual(expected)
+      }),
+    )
+    // Cut short in any place it is still read to an end.
+    const whole = encodeLog('public:a', { inc: 7, tag: 3, first: 1, timeMs: 0 }, ['u\u001fk\u001f\u001ft'])
+    for (let end = 0; end <= whole.length; end++) expect(decodeOut(whole.slice(0, end)).length).toBeLessThanOrEqual(1)
+  })
+
   it('[EN1] a log entry is read as it was written', () => {
     const line = fc.record({ sender: text, key: text, options: text, tail: text })
     fc.assert(

@@ -238,12 +238,6 @@ const number = (fields: readonly string[], i: number): number => Number(fields[i
 
 const decoders: Readonly<Record<string, Decode>> = {
   b: () => ({ type: 'boot' }),
-  [ENTRY_VERSION]: (f) => {
-    const events: OutEvent[] = []
-    for (let i = 6; i + 3 < f.length; i += 4) events.push({ options: field(f, i + 2), tail: field(f, i + 3) })
-    const epoch = `${field(f, 2)}.${field(f, 3)}`
-    return { type: 'events', room: field(f, 1), epoch, first: number(f, 4), events }
-  },
   e: (f) => ({ type: 'ephemeral', room: field(f, 1), event: { options: field(f, 2), tail: field(f, 3) } }),
   a: (f) => ({
     type: 'ack',
@@ -258,10 +252,41 @@ const decoders: Readonly<Record<string, Decode>> = {
   d: (f) => ({ type: 'head', room: field(f, 1), epoch: field(f, 2), head: number(f, 3) }),
 }
 
+const eventsBegin = `${ENTRY_VERSION}${US}`
+
+/** A log entry as its subscribers' edges need it: senders and keys are passed over. */
+function decodeEvents(text: string): OutRecord {
+  let at = eventsBegin.length
+  const skip = (): void => {
+    const end = text.indexOf(US, at)
+    at = end < 0 ? text.length + 1 : end + 1
+  }
+  const next = (): string => {
+    const from = at
+    skip()
+    return text.slice(from, at - 1)
+  }
+  const room = next()
+  const epoch = `${next()}.${next()}`
+  const first = Number(next())
+  skip()
+  const events: OutEvent[] = []
+  while (at < text.length) {
+    skip()
+    skip()
+    events.push({ options: next(), tail: next() })
+  }
+  return { type: 'events', room, epoch, first, events }
+}
+
 /** Records of a kind this version does not know are left out: a newer worker may say more than an older edge knows. */
 export function decodeOut(body: string): OutRecord[] {
   const records: OutRecord[] = []
   for (const text of body.split(RS)) {
+    if (text.startsWith(eventsBegin)) {
+      records.push(decodeEvents(text))
+      continue
+    }
     const fields = text.split(US)
     const decode = decoders[field(fields, 0)]
     if (decode !== undefined) records.push(decode(fields))
