@@ -37,18 +37,22 @@ export function readOutbox(lane: number, boot: string, deps: OutboxDeps): Outbox
   const { store, scope, log } = deps
   const backoff = createBackoff({ baseMs: 50, maxMs: 1_000, random: Math.random })
   const position = { after: '0-0', restarts: 0 }
-  let call = new AbortController()
+  // One for all reads until one has to be broken off.
+  let own = new AbortController()
+  let follows = false
   const trim = createTrim(lane, boot, deps)
 
   async function turn(signal: AbortSignal): Promise<void> {
     const { after, restarts } = position
     const startedAt = performance.now()
-    const own = new AbortController()
-    call = own
-    const abort = (): void => own.abort()
-    signal.addEventListener('abort', abort, { once: true })
+    if (!follows) {
+      follows = true
+      signal.addEventListener('abort', () => own.abort(), { once: true })
+    }
+    if (own.signal.aborted) own = new AbortController()
+    const call = own
     try {
-      const options = { blockMs: readBlockMs, count: readCount, signal: own.signal }
+      const options = { blockMs: readBlockMs, count: readCount, signal: call.signal }
       const { exists, entries } = await store.outboxes.read(lane, boot, after, options)
       if (signal.aborted || position.restarts !== restarts) return
       backoff.reset()
@@ -62,11 +66,9 @@ export function readOutbox(lane: number, boot: string, deps: OutboxDeps): Outbox
       void stop()
       deps.onGone(lane)
     } catch (error) {
-      if (own.signal.aborted) return
+      if (call.signal.aborted) return
       log.warn('outbox could not be read', { lane, err: error })
-      await wait(backoff.next(), own.signal).catch(() => undefined)
-    } finally {
-      signal.removeEventListener('abort', abort)
+      await wait(backoff.next(), call.signal).catch(() => undefined)
     }
   }
 
@@ -102,7 +104,7 @@ export function readOutbox(lane: number, boot: string, deps: OutboxDeps): Outbox
     restart: () => {
       position.after = '0-0'
       position.restarts += 1
-      call.abort()
+      own.abort()
     },
     stop: () => void stop(),
   }

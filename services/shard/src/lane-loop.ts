@@ -219,13 +219,14 @@ function createReader(state: LaneState, deps: LaneDeps, step: (input: LaneInput)
   }
   const ready = (): boolean => cursors.size > 0 && !paused && pendingBytes(state) < maxPendingBytes
 
+  deps.scope.signal.addEventListener('abort', () => wakeIdle?.(), { once: true })
   deps.scope.loop(`read lane ${state.lane}`, async (signal) => {
     while (!signal.aborted) {
       if (!ready()) {
         await new Promise<void>((resolve) => {
           wakeIdle = resolve
-          signal.addEventListener('abort', () => resolve(), { once: true })
         })
+        wakeIdle = undefined
         continue
       }
       const startedAt = performance.now()
