@@ -1,50 +1,52 @@
-// make bench: what the path and a hot room cost on this machine. docs/performance.md says how to read it.
-import { execFileSync } from 'node:child_process'
+/**
+ * make bench: what the fleet costs on this machine, beside what others cost. docs/performance.md says how it is measured.
+ * --quick: shorter runs. --only path,hot,small,idle,resume,edges,ways,commit: some of the rows.
+ */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
-import { startRedis } from '@flotilla/node/testing/redis-server'
-import { hotRoom } from './hot-room.mjs'
-import { path } from './path.mjs'
-import { onCore, pinned } from './processes.mjs'
-import { table } from './table.mjs'
+import { parseArgs } from 'node:util'
+import { canPin, stayWithLoad } from './harness/cores.mjs'
+import { fanout, loads } from './rows/fanout.mjs'
+import { path } from './rows/path.mjs'
 
-const quick = process.argv.includes('--quick')
-const settings = quick
-  ? { seconds: 5, pathRates: [2_000, 20_000, null], hotRates: [50, 200, 1_000] }
-  : { seconds: 15, pathRates: [2_000, 10_000, 20_000, 40_000, null], hotRates: [50, 100, 200, 500, 1_000] }
+const { values: args } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
+})
+const settings = args.quick
+  ? { warmSeconds: 1.5, seconds: 3, stepSeconds: 1.5, halvings: 2, retries: 0 }
+  : { warmSeconds: 3, seconds: 10, stepSeconds: 3, halvings: 3, retries: 1 }
 
-async function withRedis(run) {
-  const redis = await startRedis({ prefix: onCore(0) })
-  try {
-    return await run(redis)
-  } finally {
-    await redis.close()
-  }
-}
-
-/** The commit alone, as the prototype's was measured: in a process of its own, not pinned. */
-function commit() {
-  const env = { ...process.env, SECONDS: String(settings.seconds) }
-  const text = execFileSync(process.execPath, ['loadtests/commit.mjs'], { env, encoding: 'utf8' })
-  return JSON.parse(text.trim().split('\n').at(-1) ?? '')
-}
-
-const startedAt = new Date()
-const load = { before: loadavg()[0] }
+const hot = async (context) => ({
+  hot1000: await fanout(loads.hot1000, context),
+  hot5000: await fanout(loads.hot5000, context),
+})
 const rows = {
-  commit: commit(),
-  path: await withRedis((redis) => path(redis, settings)),
-  hotRoom: await withRedis((redis) => hotRoom(redis, settings)),
+  path,
+  hot,
+  small: (context) => fanout(loads.small, context),
+  edges: (context) => fanout(loads.twoEdges, context),
 }
-const machine = {
-  cpu: cpus()[0]?.model ?? '',
-  cores: cpus().length,
-  node: process.version,
-  pinned,
-  load: { ...load, after: loadavg()[0] },
+const chosen = args.only?.split(',') ?? Object.keys(rows)
+for (const name of chosen)
+  if (!(name in rows)) throw new Error(`no row is called ${name}: ${Object.keys(rows).join(', ')}`)
+
+stayWithLoad()
+const startedAt = new Date()
+const report = {
+  startedAt: startedAt.toISOString(),
+  quick: args.quick,
+  machine: { cpu: cpus()[0]?.model ?? '', cores: cpus().length, node: process.version, pinned: canPin },
+  load: { before: loadavg()[0] },
 }
-const report = { startedAt: startedAt.toISOString(), quick, machine, ...rows }
+for (const name of chosen) {
+  const progress = (text) => {
+    const seconds = Math.round((Date.now() - startedAt.getTime()) / 1_000)
+    process.stderr.write(`${String(seconds).padStart(4)} s  ${name}: ${text}\n`)
+  }
+  report[name] = await rows[name]({ settings, progress })
+}
+report.load.after = loadavg()[0]
 mkdirSync('out', { recursive: true })
 writeFileSync('out/bench.json', `${JSON.stringify(report, null, 2)}\n`)
-process.stdout.write(`${table(report)}\nAlso in out/bench.json.\n`)
+process.stdout.write(`${JSON.stringify(report, null, 1)}\nAlso in out/bench.json.\n`)
 process.exit(0)
