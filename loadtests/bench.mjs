@@ -7,14 +7,17 @@ import { cpus, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { canPin, stayWithLoad } from './harness/cores.mjs'
 import { fanout, loads } from './rows/fanout.mjs'
+import { idle } from './rows/idle.mjs'
 import { path } from './rows/path.mjs'
+import { publishWays } from './rows/ways.mjs'
+import { resume } from './rows/resume.mjs'
 
 const { values: args } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
 })
 const settings = args.quick
-  ? { warmSeconds: 1.5, seconds: 3, stepSeconds: 1.5, halvings: 2, retries: 0 }
-  : { warmSeconds: 3, seconds: 10, stepSeconds: 3, halvings: 3, retries: 1 }
+  ? { warmSeconds: 1.5, seconds: 3, stepSeconds: 1.5, halvings: 2, retries: 0, idleConnections: 10_000 }
+  : { warmSeconds: 3, seconds: 10, stepSeconds: 3, halvings: 3, retries: 1, idleConnections: 10_000 }
 
 const hot = async (context) => ({
   hot1000: await fanout(loads.hot1000, context),
@@ -23,8 +26,11 @@ const hot = async (context) => ({
 const rows = {
   path,
   hot,
+  idle,
+  resume,
   small: (context) => fanout(loads.small, context),
   edges: (context) => fanout(loads.twoEdges, context),
+  ways: publishWays,
 }
 const chosen = args.only?.split(',') ?? Object.keys(rows)
 for (const name of chosen)

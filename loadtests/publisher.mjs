@@ -48,41 +48,55 @@ async function postSingle(connection, [event], { tally, add }) {
   add(event.room, status === 202 ? 'OK' : JSON.parse(text).code)
 }
 
-/** One connection and its rooms: every `step`th event from `first`. */
-async function lane({ connection, first, step, run }) {
-  const { rooms, rate, total, startedAt, base, single, tally } = run
-  const most = single ? 1 : maxBatch
-  for (let i = first; i < total;) {
-    const dueAt = startedAt + (i / rate) * 1_000
-    const early = dueAt - clock()
-    if (early > 0) {
-      await sleep(Math.max(1, Math.floor(early)))
-      continue
-    }
-    const due = Math.min(total, Math.floor(((clock() - startedAt) / 1_000) * rate) + 1)
-    const events = []
-    for (; i < due && events.length < most; i += step) {
-      events.push({ room: i % rooms, text: eventText(i % rooms, base + i, startedAt + (i / rate) * 1_000) })
-    }
-    await (single ? postSingle : postBatch)(connection, events, tally)
+/** The events of a lane that are due now, from the `i`th on. Without a rate a full batch always is, until time is over. */
+function dueEvents(i, { step, run }) {
+  const { rooms, rate, total, startedAt, endAt, base, most } = run
+  const now = clock()
+  const dueAt = (event) => (rate === null ? now : startedAt + (event / rate) * 1_000)
+  const due = rate === null ? (now < endAt ? Infinity : 0) : Math.min(total, ((now - startedAt) / 1_000) * rate + 1)
+  const events = []
+  for (let event = i; event < due && events.length < most; event += step) {
+    const room = event % rooms
+    events.push({ room, text: eventText(room, base + event, dueAt(event)) })
   }
+  return events
+}
+
+/** One connection and its rooms: every `step`th event from `first`. Returns how many it has posted. */
+async function lane({ connection, first, step, run }) {
+  const { rate, total, startedAt, endAt, single, tally } = run
+  let i = first
+  const over = () => (rate === null ? clock() >= endAt : i >= total)
+  while (!over()) {
+    const early = rate === null ? 0 : startedAt + (i / rate) * 1_000 - clock()
+    if (early > 0) await sleep(Math.max(1, Math.floor(early)))
+    const events = dueEvents(i, { step, run })
+    if (events.length === 0) continue
+    await (single ? postSingle : postBatch)(connection, events, tally)
+    i += events.length * step
+  }
+  return (i - first) / step
 }
 
 const calls = {
-  /** `rooms` is a multiple of `connections`. */
+  /** `rate` null: as fast as it goes. `rooms` is a multiple of `connections`. */
   publish: async ({ port, key, rooms, rate, seconds, connections, single = false }) => {
     // The same number of events in every room.
-    const total = Math.max(1, Math.round((rate * seconds) / rooms)) * rooms
+    const total = rate === null ? Infinity : Math.max(1, Math.round((rate * seconds) / rooms)) * rooms
     const tally = createTally(rooms)
-    const run = { rooms, rate, total, startedAt: clock(), base: count, single, tally }
-    count += total
+    const startedAt = clock()
+    const endAt = startedAt + seconds * 1_000
+    const run = { rooms, rate, total, startedAt, endAt, base: count, single, most: single ? 1 : maxBatch, tally }
     const open = Array.from({ length: connections }, () => new HttpConnection({ port, key }))
+    let posted
     try {
-      await Promise.all(open.map((connection, i) => lane({ connection, first: i, step: connections, run })))
+      posted = await Promise.all(open.map((connection, i) => lane({ connection, first: i, step: connections, run })))
     } finally {
       for (const connection of open) connection.close()
     }
-    return { ...tally.tally, published: total, seconds: (clock() - run.startedAt) / 1_000 }
+    count += Math.max(...posted) * connections
+    const published = posted.reduce((sum, each) => sum + each, 0)
+    return { ...tally.tally, published, seconds: (clock() - startedAt) / 1_000 }
   },
 }
 answerCalls(calls)

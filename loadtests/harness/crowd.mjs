@@ -1,5 +1,6 @@
 // The sockets of a run: load processes with a part of them each, asked together.
 import { secret } from './fleet.mjs'
+import { until } from './processes.mjs'
 
 /** One socket in so many reads its frames. A prime, so that the sample meets all rooms and is no pattern. */
 const sampleEvery = 47
@@ -47,9 +48,25 @@ export class Crowd {
 
   reset = () => this.#all('reset')
   drop = () => this.#all('drop')
-  forget = (message) => this.#all('forget', () => message)
-  /** `missed`: events that each process is to get. */
-  resume = (port, missed) => this.#all('resume', (i) => ({ port, atOnce: 1_000, missed: missed[i] }))
+
+  /** Half of each room's subscribers miss `back` events more; says how many that makes together. */
+  async forget(message) {
+    const parts = await this.#all('forget', () => message)
+    return parts.reduce((sum, { missed }) => sum + missed, 0)
+  }
+
+  /** All connect again with their positions, all at once; seconds until the last has what it missed. */
+  async resume({ port, missed }) {
+    const startedAt = performance.now()
+    await this.#all('resume', () => ({ port }))
+    await until('everything that was missed has come', async () => (await this.report()).events >= missed)
+    return (performance.now() - startedAt) / 1_000
+  }
+
+  async distinctPositions() {
+    const positions = await this.#all('positions')
+    return new Set(positions.flatMap((part) => part.positions)).size
+  }
 
   /** Events so far, sockets that the server closed, faults seen by the sample. */
   async report() {

@@ -2,11 +2,13 @@
 import { mkdirSync } from 'node:fs'
 import { startRedis } from '@flotilla/node/testing/redis-server'
 import { onCore } from './cores.mjs'
-import { cpuOf, machineCpu, startLoad, startService, until } from './processes.mjs'
+import { cpuOf, machineCpu, sleep, startLoad, startService, until } from './processes.mjs'
 
 export const secret = 'bench-secret-bench-secret-bench-secret-01'
 export const ingestKey = 'bench-ingest-key-0123456789'
 const slots = 128
+/** Heartbeats of an idle fleet and keep-alive of its connections stay below this. */
+const calmCores = 0.25
 
 /**
  * Starts it and waits until every slot is owned. Options: `edges`, `ingest`, `fsync` (append-only file, synced at every
@@ -85,6 +87,16 @@ class Fleet {
       spent[role] = (spent[role] ?? 0) + cpuOf(each.pid)
     }
     return { atMs: performance.now(), machine: machineCpu(), spent }
+  }
+
+  /** Resolves when the servers do next to nothing: what came before is over. At the latest after 10 s. */
+  async quiet() {
+    for (let i = 0, calm = 0; i < 40 && calm < 2; i += 1) {
+      const before = this.cpu()
+      await sleep(250)
+      const { cores } = costPer(before, this.cpu(), 1)
+      calm = cores.servers < calmCores ? calm + 1 : 0
+    }
   }
 
   async stop() {

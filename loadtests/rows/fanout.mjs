@@ -24,6 +24,7 @@ export async function withCrowd({ edges = 1, perEdge, rooms, connections }, opti
       await crowd.open({ port: fleet.edges[i].port, rooms })
       crowds.push(crowd)
     }
+    await fleet.quiet()
     return run({ fleet, publisher, crowds, rooms, connections })
   })
 }
