@@ -4,7 +4,7 @@
  * benchmark, asked over IPC.
  */
 import { createHmac } from 'node:crypto'
-import { answerCalls, until } from './harness/processes.mjs'
+import { answerCalls, sleep, until } from './harness/processes.mjs'
 import { clock } from './harness/samples.mjs'
 import { kinds, openWebSocket, textFrame } from './harness/websocket.mjs'
 
@@ -12,6 +12,8 @@ import { kinds, openWebSocket, textFrame } from './harness/websocket.mjs'
 const maxFaults = 20
 /** Time for the server to answer what was asked of it, ms. */
 const answerMs = 60_000
+/** Before a client that was turned away comes again: the client library's first back-off, ms. */
+const maxBackoffMs = 500
 
 let events = 0
 let answered = 0
@@ -55,6 +57,17 @@ class Peer {
     this.socket = await openWebSocket({ port, token, localAddress, first: textFrame(JSON.stringify(first)) }, this)
   }
 
+  /** As `connect`, but says false where a client would come again: turned away, or given up on. */
+  async tryConnect(port, first) {
+    try {
+      await this.connect(port, first)
+      return true
+    } catch (error) {
+      if (!/^HTTP\/1.1 (408|503)|^closed before|ECONNRESET/.test(error.message)) throw error
+      return false
+    }
+  }
+
   kind(pair) {
     if (pair === kinds.event) {
       this.events += 1
@@ -90,8 +103,9 @@ class Peer {
     if (!this.leaving) fault(`${this.room}: closed by the server: ${reason}`)
   }
   closed() {
+    // One that never came up was turned away, and comes again.
+    if (!this.leaving && this.socket !== undefined) closed += 1
     this.socket = undefined
-    if (!this.leaving) closed += 1
   }
 
   leave() {
@@ -110,9 +124,9 @@ async function inParallel(list, width, run) {
 }
 
 const calls = {
-  /** Tokens are signed before anything is measured, one user per connection. */
-  prepare: ({ secret, count, first }) => {
-    tokens = Array.from({ length: count }, (_, i) => signToken(secret, `u${first + i}`))
+  /** Tokens are signed before anything is measured. */
+  prepare: ({ secret, count, first, users }) => {
+    tokens = Array.from({ length: count }, (_, i) => signToken(secret, users === 'one' ? 'u' : `u${first + i}`))
   },
   /** Connects one peer per token to rooms in turn; resolves when all are subscribed. */
   open: async ({ port, rooms, first, localAddress, sampleEvery, atOnce }) => {
@@ -134,11 +148,17 @@ const calls = {
   resume: async ({ port }) => {
     answered = 0
     events = 0
-    await inParallel(peers, peers.length, (peer) => {
+    let again = 0
+    await inParallel(peers, peers.length, async (peer) => {
       const since = { epoch: peer.epoch, seq: peer.seq }
-      return peer.connect(port, { type: 'resume', id: 2, rooms: [{ room: peer.room, since }] })
+      const first = { type: 'resume', id: 2, rooms: [{ room: peer.room, since }] }
+      while (!(await peer.tryConnect(port, first))) {
+        again += 1
+        await sleep(Math.random() * maxBackoffMs)
+      }
     })
     await until('every client is answered', () => faults.length > 0 || answered >= peers.length, answerMs)
+    return { again }
   },
   /** Every second client of a room takes a position of so many events ago. */
   forget: ({ back, rooms }) => {

@@ -18,13 +18,13 @@ export class Crowd {
     this.size = size
   }
 
-  /** Starts the processes and signs the tokens; nothing is connected yet. */
-  static async prepare(fleet, { size, processes = 1, first = 0 }) {
+  /** Starts the processes and signs the tokens, of a user per connection or of `one`; nothing is connected yet. */
+  static async prepare(fleet, { size, processes = 1, first = 0, users = 'own' }) {
     const share = Math.ceil(size / processes)
     const counts = Array.from({ length: processes }, (_, i) => Math.min(share, size - i * share))
     const clients = counts.map((_, i) => fleet.load('load-client.mjs', { id: `clients-${first + i * share}` }))
     await Promise.all(
-      clients.map((each, i) => each.ask('prepare', { secret, count: counts[i], first: first + i * share })),
+      clients.map((each, i) => each.ask('prepare', { secret, count: counts[i], first: first + i * share, users })),
     )
     return new Crowd(clients, { share, first }, size)
   }
@@ -55,12 +55,13 @@ export class Crowd {
     return parts.reduce((sum, { missed }) => sum + missed, 0)
   }
 
-  /** All connect again with their positions, all at once; seconds until the last has what it missed. */
+  /** All connect again with their positions, all at once. `again`: connects that were turned away first. */
   async resume({ port, missed }) {
     const startedAt = performance.now()
-    await this.#all('resume', () => ({ port }))
+    const parts = await this.#all('resume', () => ({ port }))
     await until('everything that was missed has come', async () => (await this.report()).events >= missed)
-    return (performance.now() - startedAt) / 1_000
+    const again = parts.reduce((sum, part) => sum + part.again, 0)
+    return { seconds: (performance.now() - startedAt) / 1_000, again }
   }
 
   async distinctPositions() {

@@ -4,7 +4,7 @@ import { sleep } from './processes.mjs'
 import { latencies } from './samples.mjs'
 
 /** Latency that a rate must keep to count, ms. */
-export const maxP99Ms = 200
+const maxP99Ms = 200
 /** A run is over when nothing has arrived for this long, or at the most this long after its last event, ms. */
 const quietMs = 1_500
 const drainMs = 20_000

@@ -14,7 +14,7 @@ const calmCores = 0.25
  * Starts it and waits until every slot is owned. Options: `edges`, `ingest`, `fsync` (append-only file, synced at every
  * write), `pinned` (servers on one core, load on the other; else both on both), `profiles` (a folder for profiles).
  */
-export async function startFleet({ edges = 0, ingest = false, fsync = false, pinned = true, profiles } = {}) {
+async function startFleet({ edges = 0, ingest = false, fsync = false, pinned = true, profiles } = {}) {
   const place = pinned ? 'servers' : 'free'
   const redis = await startRedis({ prefix: onCore(place), appendonly: fsync })
   const fleet = new Fleet(redis, { place, loadPlace: pinned ? 'load' : 'free', profiles })
@@ -45,6 +45,11 @@ class Fleet {
     this.redis = redis
     this.env = { FLOTILLA_REDIS_URL: redis.url }
     this.#places = places
+  }
+
+  /** The folder that profiles go to, if any. */
+  get profiles() {
+    return this.#places.profiles
   }
 
   get worker() {

@@ -2,7 +2,7 @@
 export const clock = () => performance.timeOrigin + performance.now()
 
 /** The value below which the share `p` of the values lies; null without values. */
-export function percentile(sorted, p) {
+function percentile(sorted, p) {
   return sorted.length === 0 ? null : sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * p))]
 }
 

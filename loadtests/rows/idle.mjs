@@ -3,6 +3,7 @@ import { Crowd } from '../harness/crowd.mjs'
 import { costPer, withFleet } from '../harness/fleet.mjs'
 import { rssOf, sleep } from '../harness/processes.mjs'
 
+const size = 10_000
 const rooms = 1_000
 /** Load processes: each has its own source address, and stays far below the 20,000 files that a process may open. */
 const processes = 4
@@ -21,37 +22,46 @@ async function settledRss(pid) {
   return last
 }
 
-/** Each connection authenticates with a token of its own user and joins one of 1,000 rooms. */
+/** A row for each kind of users: everybody is somebody else (`own`), or all are the same (`one`). */
 export async function idle({ settings, progress }) {
-  return withFleet({ edges: 1 }, async (fleet) => {
-    const size = settings.idleConnections
-    const crowd = await Crowd.prepare(fleet, { size, processes })
-    await fleet.quiet()
-    const [edge] = fleet.edges
-    const rssBefore = await settledRss(edge.pid)
-    const before = fleet.cpu()
-    await crowd.open({ port: edge.port, rooms })
-    const after = fleet.cpu()
-    const seconds = (after.atMs - before.atMs) / 1_000
-    progress(`${size} connections in ${seconds.toFixed(1)} s`)
-    const held = await edge.metric('flotilla_edge_connections')
-    if (held !== size) throw new Error(`the edge holds ${held} of ${size} connections`)
-    const rssAfter = await settledRss(edge.pid)
-    const restBefore = fleet.cpu()
-    await sleep(settings.seconds * 1_000)
-    const rest = costPer(restBefore, fleet.cpu(), size * settings.seconds)
-    const { closed, faults } = await crowd.report()
-    if (closed > 0 || faults.length > 0) throw new Error(`${closed} idle connections were closed: ${faults.join('; ')}`)
-    const { microseconds, cores } = costPer(before, after, size)
-    return {
-      connections: size,
-      connectsPerSecond: size / seconds,
-      microsecondsPerConnect: microseconds,
-      cores,
-      kilobytesPerConnection: (rssAfter - rssBefore) / size,
-      edgeMegabytes: { before: rssBefore / 1_024, after: rssAfter / 1_024 },
-      /** Of a second in which nothing happens, per connection. */
-      microsecondsPerIdleSecond: rest.microseconds,
-    }
-  })
+  const rows = []
+  for (const users of settings.idleUsers) {
+    const row = await withFleet({ edges: 1 }, (fleet) => hold(fleet, { users, restSeconds: settings.seconds }))
+    progress(
+      `${size} connections, ${users} user: ${Math.round(row.connectsPerSecond)}/s, ${row.kilobytesPerConnection.toFixed(1)} KB each`,
+    )
+    rows.push(row)
+  }
+  return rows
+}
+
+/** Each connection authenticates with a token and joins one of 1,000 rooms, and its user's own. */
+async function hold(fleet, { users, restSeconds }) {
+  const crowd = await Crowd.prepare(fleet, { size, processes, users })
+  await fleet.quiet()
+  const [edge] = fleet.edges
+  const rssBefore = await settledRss(edge.pid)
+  const before = fleet.cpu()
+  await crowd.open({ port: edge.port, rooms })
+  const after = fleet.cpu()
+  const held = await edge.metric('flotilla_edge_connections')
+  if (held !== size) throw new Error(`the edge holds ${held} of ${size} connections`)
+  const rssAfter = await settledRss(edge.pid)
+  const restBefore = fleet.cpu()
+  await sleep(restSeconds * 1_000)
+  const rest = costPer(restBefore, fleet.cpu(), size * restSeconds)
+  const { closed, faults } = await crowd.report()
+  if (closed > 0 || faults.length > 0) throw new Error(`${closed} idle connections were closed: ${faults.join('; ')}`)
+  const { microseconds, cores } = costPer(before, after, size)
+  return {
+    connections: size,
+    users,
+    connectsPerSecond: (size / (after.atMs - before.atMs)) * 1_000,
+    microsecondsPerConnect: microseconds,
+    cores,
+    kilobytesPerConnection: (rssAfter - rssBefore) / size,
+    edgeMegabytes: { before: rssBefore / 1_024, after: rssAfter / 1_024 },
+    /** Of a second in which nothing happens, per connection. */
+    microsecondsPerIdleSecond: rest.microseconds,
+  }
 }

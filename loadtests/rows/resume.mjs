@@ -10,11 +10,11 @@ const processes = 2
 const away = 10
 const further = 5
 
-/** How often the store has read a room's log for somebody, scripts excluded as far as the server tells them apart. */
-async function rangeCalls(redis) {
+/** Reads of rooms' logs so far: XRANGE is an edge that replays, XREVRANGE a worker that loads a room. */
+async function logReads(redis) {
   const info = String(await redis.call('INFO', 'commandstats'))
   const calls = (name) => Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(info)?.[1] ?? 0)
-  return { xrange: calls('xrange'), xrevrange: calls('xrevrange') }
+  return { history: calls('xrange'), loads: calls('xrevrange') }
 }
 
 /** Publishes so many events into every room. */
@@ -40,22 +40,24 @@ export async function resume({ progress }) {
     await fleet.quiet()
 
     const distinct = await crowd.distinctPositions()
-    const [readsBefore, before] = [await rangeCalls(fleet.redis), fleet.cpu()]
-    const seconds = await crowd.resume({ port: to.port, missed })
-    const [after, reads] = [fleet.cpu(), await rangeCalls(fleet.redis)]
+    const [readsBefore, before] = [await logReads(fleet.redis), fleet.cpu()]
+    const { seconds, again } = await crowd.resume({ port: to.port, missed })
+    const [after, reads] = [fleet.cpu(), await logReads(fleet.redis)]
     const { events, faults } = await crowd.report()
     if (faults.length > 0) throw new Error(faults.join('; '))
     if (events !== missed) throw new Error(`${missed} events were missed, ${events} came`)
     progress(`${clients} clients resumed in ${seconds.toFixed(2)} s`)
     const { microseconds, cores } = costPer(before, after, clients)
-    const historyReads = reads.xrange - readsBefore.xrange + reads.xrevrange - readsBefore.xrevrange
+    const historyReads = reads.history - readsBefore.history
     return {
       clients,
       rooms,
       distinctPositions: distinct,
       missed,
       seconds,
+      again,
       historyReads,
+      roomLoads: reads.loads - readsBefore.loads,
       readsPerPosition: historyReads / distinct,
       microsecondsPerClient: microseconds,
       cores,
