@@ -20,7 +20,7 @@ const { values: args } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
 })
 const settings = args.quick
-  ? { warmSeconds: 1.5, seconds: 3, stepSeconds: 1.2, halvings: 2, retries: 0, idleUsers: ['own'] }
+  ? { warmSeconds: 2, seconds: 2.5, stepSeconds: 1, halvings: 1, retries: 0, idleUsers: ['own'] }
   : { warmSeconds: 4, seconds: 10, stepSeconds: 3, halvings: 3, retries: 1, idleUsers: ['own', 'one'] }
 
 /** The commit alone, as the prototype's was measured: in a process of its own, on both cores. */

@@ -18,6 +18,8 @@ function pathTable(rows) {
     ...latency,
     'per commit': (row) => row.messagesPerCommit,
     ...cost('microsecondsPerMessage', ['redis', 'worker', 'producer', 'readerEach', 'servers']),
+    'server cores': (row) => row.cores.servers,
+    'other cores': (row) => row.cores.others,
   }
   return `Path: 2 producers → worker → commit with history → 3 endpoints, 1,024 rooms over all 128 slots; µs of CPU per message.\n${grid(columns, rows)}`
 }

@@ -37,13 +37,12 @@ export async function fanout(load, { settings, progress }) {
       progress(`${rate} events/s: ${Math.round(row.deliveriesPerSecond)} deliveries/s, p99 ${row.p99Ms?.toFixed(0)} ms`)
       return row
     }
-    // Code that has run only a few times is slow: that is not what is measured.
+    // Code that has run only a few times is slow: that is not what is measured. So the fixed rate comes last.
     await measure(load.quiet, settings.warmSeconds)
-    const quiet = await measure(load.quiet, settings.seconds)
-    if (load.from === undefined) return { quiet }
+    if (load.from === undefined) return { quiet: await measure(load.quiet, settings.seconds) }
     const { halvings, retries, stepSeconds } = settings
     const best = await highest({ from: load.from, to: most, halvings, retries }, (rate) => measure(rate, stepSeconds))
     const half = best === null ? null : await measure(Math.round(best.rate / 2), settings.seconds)
-    return { quiet, highest: best, half }
+    return { quiet: await measure(load.quiet, settings.seconds), highest: best, half }
   })
 }

@@ -8,7 +8,7 @@ const rooms = 1_000
 /** Load processes: each has its own source address, and stays far below the 20,000 files that a process may open. */
 const processes = 4
 /** Memory has settled when it moved by less than this share in so many looks. */
-const settled = { share: 0.002, looks: 4, everyMs: 500, mostLooks: 60 }
+const settled = { share: 0.002, looks: 3, everyMs: 500, mostLooks: 60 }
 
 /** KB of a process once its collector has nothing left to give back. */
 async function settledRss(pid) {

@@ -55,8 +55,8 @@ export async function publishWays({ settings, progress }) {
         const row = { way, offered: atRate, messagesPerSecond, refused, ...latencies(samples) }
         return { ...row, microsecondsPerMessage: microseconds, cores }
       }
-      await measure(rate, settings.warmSeconds)
-      rows.push(await measure(rate, settings.seconds), await measure(null, settings.seconds))
+      await measure(null, settings.warmSeconds)
+      rows.push(await measure(null, settings.seconds), await measure(rate, settings.seconds))
     }
     return rows
   })
