@@ -15,7 +15,7 @@ const config = {
   redisPrefix: '',
   redisCommandTimeoutMs: 5_000,
   slots: 128,
-  lanes: 4,
+  lanes: null,
 }
 /** Latency is taken of one event in so many. */
 const sampleEvery = 16
