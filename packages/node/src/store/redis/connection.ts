@@ -1,11 +1,11 @@
-import { Command, Redis } from 'ioredis'
-import type { RedisOptions } from 'ioredis'
+import { Redis } from 'ioredis'
+import type { Command, RedisOptions } from 'ioredis'
 import { createBackoff } from '../../backoff.ts'
 import { redactUrl } from '../../log.ts'
 import type { Log } from '../../log.ts'
 import { StoreError } from '../port.ts'
-
-export type Arg = string | number
+import { FlatCommand } from './command.ts'
+import type { Arg } from './command.ts'
 
 export interface ConnectionOptions {
   /** `redis://`, `rediss://`, `unix:///path` or a path. */
@@ -107,7 +107,7 @@ function corked(redis: Redis): (name: string, args: readonly Arg[]) => Command {
       held.cork()
       process.nextTick(release)
     }
-    const command = new Command(name, [...args], { replyEncoding: 'utf8' })
+    const command = new FlatCommand(name, args)
     // Its promise is the command's own.
     void redis.sendCommand(command)
     return command

@@ -1,6 +1,6 @@
 import type { Log } from '../../log.ts'
 import { connect } from './connection.ts'
-import type { Arg } from './connection.ts'
+import type { Arg } from './command.ts'
 import { isNoScript, saysElsewhere, saysReadOnly, storeError } from './errors.ts'
 import type { Script } from './lua/script.ts'
 import { serverRun } from './lua/server-run.ts'

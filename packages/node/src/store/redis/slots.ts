@@ -2,7 +2,7 @@ import type { Claim, ClaimReply, CommitReply, OutAppend, SlotCommit, SlotStatus 
 import { encodeOut, RS, US } from '@flotilla/core/entry'
 import { laneOf } from '@flotilla/core/slot'
 import type { SlotStore } from '../port.ts'
-import type { Arg } from './connection.ts'
+import type { Arg } from './command.ts'
 import type { Keys } from './keys.ts'
 import { claim } from './lua/claim.ts'
 import { commit } from './lua/commit.ts'
