@@ -1,6 +1,6 @@
 import type { InterestChange, LogAppend, OutAppend } from './commit.ts'
 import { formatMarks } from './commit.ts'
-import { encodeAck, encodeLog, encodeOut, encodeResult, RS } from './entry.ts'
+import { detached, encodeAck, encodeLog, encodeOut, encodeResult, RS } from './entry.ts'
 import type { EphemeralMessage, InputEntry, InputRecord, InterestMessage, PublishRecord } from './entry.ts'
 import { formatEpoch } from './position.ts'
 import { closeEntry, orderMessage } from './room-state.ts'
@@ -68,30 +68,41 @@ export function consume(state: SlotState, context: ConsumeContext): { commit: Re
   return { commit, poison }
 }
 
+/** One text for a boot, to keep with commits, marks and interest: the one that was read holds on to its entry. */
+function bootOf(state: SlotState, boot: string): string {
+  let own = state.boots.get(boot)
+  if (own === undefined) {
+    own = detached(boot)
+    state.boots.set(own, own)
+  }
+  return own
+}
+
 /** False when the entry must wait: for a room to load, or for the list of members. */
 function takeEntry(state: SlotState, draft: Draft, entry: InputEntry, context: ConsumeContext): boolean {
-  const mark = state.marks.get(entry.boot)
+  const boot = bootOf(state, entry.boot)
+  const mark = state.marks.get(boot)
   if (mark === undefined || entry.k === 0) {
-    const alive = context.alive(entry.boot)
+    const alive = context.alive(boot)
     if (alive === 'ask') return false
     if (alive === 'no') {
-      if (entry.k > 0) say(draft, entry.boot, rewind(state, entry.generation, 1))
+      if (entry.k > 0) say(draft, boot, rewind(state, entry.generation, 1))
       return true
     }
   }
   const verdict = entry.k === 0 ? { type: 'take' as const } : judge(mark, entry)
-  if (verdict.type === 'rewind') say(draft, entry.boot, rewind(state, entry.generation, verdict.from))
+  if (verdict.type === 'rewind') say(draft, boot, rewind(state, entry.generation, verdict.from))
   if (verdict.type === 'repeat') {
     say(
       draft,
-      entry.boot,
+      boot,
       encodeOut({ type: 'ack', slot: state.slot, generation: entry.generation, k: verdict.k, results: [] }),
     )
   }
   if (verdict.type !== 'take') return true
   // Rooms are asked for when an entry is read, so every room is there when none is under way.
   if (state.loading.size > 0 && !entry.messages.every(isReady(state))) return false
-  takeMessages(state, draft, entry, context)
+  takeMessages(state, draft, { ...entry, boot }, context)
   return true
 }
 
@@ -154,7 +165,7 @@ function takePublish(state: SlotState, draft: Draft, message: PublishRecord, con
       room.epochText = ''
     }
     log = { room, epoch: epochOf(state, room), first: ordered.seq, messages: [] }
-    draft.logs.set(message.room, log)
+    draft.logs.set(room.name, log)
   }
   log.messages.push(message.text)
   return encodeResult({ ok: true, epoch: log.epoch, seq: ordered.seq })
@@ -178,11 +189,11 @@ function headBefore(draft: Draft, room: RoomState): number {
 function takeInterest(state: SlotState, draft: Draft, message: InterestMessage, boot: string): void {
   const room = state.rooms.get(message.room)
   if (room === undefined) throw new Error(`room ${message.room} is not loaded`)
-  const boots = interested(state, message.room)
+  const boots = interested(state, room.name)
   if (message.on) boots.add(boot)
   else boots.delete(boot)
-  if (boots.size === 0) state.interest.delete(message.room)
-  draft.interest.push({ room: message.room, boot, on: message.on })
+  if (boots.size === 0) state.interest.delete(room.name)
+  draft.interest.push({ room: room.name, boot, on: message.on })
   if (!message.on) return
   const answer = {
     room: message.room,

@@ -6,6 +6,8 @@ import type { SlotState } from './slot-state.ts'
 
 export const maintainEveryMs = 1_000
 export const digestEveryMs = 5_000
+/** Texts of boots that a slot shares among what it keeps; they are copied anew when these are forgotten. */
+const maxBootTexts = 1_000
 /** A room's log lives 24 h; renewing it once an hour of use keeps it far from its end. */
 export const renewEveryMs = 3_600_000
 
@@ -25,6 +27,7 @@ export function maintainLane(state: LaneState, now: number, effects: LaneEffect[
   for (const own of state.slots.values()) {
     state.retainedBytes -= release(own, state.lastOk - retainMs)
     reapMarks(state, own, now)
+    if (own.boots.size > maxBootTexts) own.boots.clear()
     own.keys.expire(now)
     own.keys.shrink()
   }

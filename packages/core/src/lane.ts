@@ -1,7 +1,7 @@
 import type { Claim, ClaimReply, CommitReply, SlotCommit } from './commit.ts'
 import { parseSlotValue } from './commit.ts'
 import { consume } from './consume.ts'
-import { decodeInput } from './entry.ts'
+import { decodeInput, detached } from './entry.ts'
 import { maintainLane, shrinkRetained } from './lane-maintenance.ts'
 import { applied, settle, verify, vouched } from './lane-recovery.ts'
 import { claimAssigned, releaseSlot } from './lane-state.ts'
@@ -179,8 +179,9 @@ function takeEntries(state: LaneState, input: SlotRead, effects: LaneEffect[]): 
     own.pendingBytes += body.length
     for (const message of entry?.messages ?? []) {
       if (message.type === 'ephemeral' || own.rooms.has(message.room) || own.loading.has(message.room)) continue
-      own.loading.add(message.room)
-      effects.push({ type: 'loadRoom', slot: own.slot, read: own.reads, room: message.room })
+      const room = detached(message.room)
+      own.loading.add(room)
+      effects.push({ type: 'loadRoom', slot: own.slot, read: own.reads, room })
     }
   }
 }

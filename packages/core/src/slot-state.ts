@@ -48,6 +48,8 @@ export interface SlotState {
   readonly keys: KeyWindow
   readonly loading: Set<string>
   readonly interest: Map<string, Set<string>>
+  /** Texts of boots that were seen. */
+  readonly boots: Map<string, string>
   /** Count of the lists of members when the slot was claimed: only the list after the next was surely read since. */
   listsAtClaim: number
   /** Changes that no input asked for: interest of dead boots to remove with the next commit. */
@@ -89,6 +91,7 @@ export function ownSlot(
     keys: new KeyWindow(seed),
     loading: new Set(),
     interest: new Map(),
+    boots: new Map(),
     listsAtClaim: 0,
     dropped: [],
     pending: [],
