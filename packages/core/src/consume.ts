@@ -11,6 +11,8 @@ import type { Retained, SlotState } from './slot-state.ts'
 /** What consuming needs to know of the world. */
 export interface ConsumeContext {
   readonly now: number
+  /** The clock by which publish keys are forgotten (lane-state.ts); `now` when it is left out. */
+  readonly keysNow?: number
   /** Wall clock, ms since 1970; goes into log entries for the policy's age. */
   readonly wallMs: number
   readonly token: string
@@ -154,7 +156,7 @@ function say(draft: Draft, boot: string, record: string): void {
 function takePublish(state: SlotState, draft: Draft, message: PublishRecord, context: ConsumeContext): string {
   const room = state.rooms.get(message.room)
   if (room === undefined) throw new Error(`room ${message.room} is not loaded`)
-  const ordered = orderMessage(room, state.keys, message, context.now)
+  const ordered = orderMessage(room, state.keys, message, context.keysNow ?? context.now)
   if (ordered.type === 'full') return encodeResult({ ok: false, code: 'OVERLOADED', retryAfterMs: 1_000 })
   if (ordered.type === 'repeat') return encodeResult({ ok: true, epoch: epochOf(state, room), seq: ordered.seq })
   let log = draft.logs.get(message.room)
@@ -241,7 +243,7 @@ function closeDraft(state: SlotState, draft: Draft, context: ConsumeContext): Re
       for (const boot of boots) outOf(draft, boot).logs.push(logs.length)
       state.active.add(name)
     }
-    const keepFromSeq = closeEntry(room, context.now)
+    const keepFromSeq = closeEntry(room, context.now, context.keysNow)
     const body = encodeLog(name, { inc, tag: room.tag, first, timeMs }, messages)
     draft.bytes += body.length
     logs.push({ room: name, lastSeq: room.head, body, keepFromSeq })

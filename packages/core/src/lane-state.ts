@@ -35,6 +35,12 @@ export interface LaneState {
   /** When the store last said ok. */
   lastOk: number
   retainedBytes: number
+  /**
+   * The clock by which publish keys are forgotten. It stands while a commit waits for a store that does not say ok: two
+   * minutes after a message was committed are meant, not after it was ordered.
+   */
+  keysNow: number
+  steppedAt: number
   maintainedAt: number
   digestAt: number
 }
@@ -142,6 +148,8 @@ export function createLane(lane: number, lanes: number, owner: string, seed = 0)
     flights: 0,
     lastOk: -Infinity,
     retainedBytes: 0,
+    keysNow: 0,
+    steppedAt: 0,
     maintainedAt: -Infinity,
     digestAt: 0,
   }

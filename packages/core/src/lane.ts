@@ -38,6 +38,7 @@ export function pendingBytes(state: LaneState): number {
  */
 export function stepLane(state: LaneState, input: LaneInput, clock: Clock): LaneEffect[] {
   const effects: LaneEffect[] = []
+  advanceKeys(state, clock.now)
   switch (input.type) {
     case 'plan':
       takePlan(state, input.plan, effects)
@@ -77,6 +78,15 @@ export function stepLane(state: LaneState, input: LaneInput, clock: Clock): Lane
   settle(state, effects)
   pump(state, clock, effects)
   return effects
+}
+
+/** Time without an ok after which a store that owes one counts as away, ms. */
+const awayAfterMs = 1_000
+
+function advanceKeys(state: LaneState, now: number): void {
+  const waits = state.inFlight.length > 0 || state.mode.type !== 'serving'
+  if (!waits || now - state.lastOk <= awayAfterMs) state.keysNow += now - state.steppedAt
+  state.steppedAt = now
 }
 
 function takePlan(state: LaneState, plan: Plan, effects: LaneEffect[]): void {
@@ -189,7 +199,7 @@ function takeEntries(state: LaneState, input: SlotRead, effects: LaneEffect[]): 
 function takeRoom(state: LaneState, input: Extract<LaneInput, { type: 'room' }>, now: number): void {
   const own = state.slots.get(input.slot)
   if (own === undefined || own.reads !== input.read || !own.loading.delete(input.room)) return
-  own.rooms.set(input.room, loadRoom(input.room, input.entries, own.keys, now))
+  own.rooms.set(input.room, loadRoom(input.room, input.entries, own.keys, { now, keysNow: state.keysNow }))
 }
 
 function takeReply(state: LaneState, id: number, reply: CommitReply, at: { effects: LaneEffect[]; now: number }): void {
@@ -237,7 +247,14 @@ function composeBatch(state: LaneState, clock: Clock, effects: LaneEffect[]): La
     if (own.needsClaim || (own.pending.length === 0 && own.dropped.length === 0 && !own.digestDue)) continue
     if (budget.messages <= 0 || budget.bytes <= 0) break
     const token = `t${(state.tokens += 1).toString(36)}`
-    const { commit, poison } = consume(own, { now: clock.now, wallMs: clock.wallMs, token, alive, budget })
+    const { commit, poison } = consume(own, {
+      now: clock.now,
+      keysNow: state.keysNow,
+      wallMs: clock.wallMs,
+      token,
+      alive,
+      budget,
+    })
     if (poison.length > 0) effects.push({ type: 'deadLetter', slot: own.slot, entries: poison })
     if (commit === undefined) continue
     state.retainedBytes += commit.bytes

@@ -38,7 +38,13 @@ interface WindowEntry {
 const windowEntryMs = 1_000
 
 /** The state of a room from its log entries (oldest first); none: an empty room. Their keys go to the slot's. */
-export function loadRoom(name: string, entries: readonly LogEntry[], keys: KeyWindow, now: number): RoomState {
+export function loadRoom(
+  name: string,
+  entries: readonly LogEntry[],
+  keys: KeyWindow,
+  clock: number | { readonly now: number; readonly keysNow: number },
+): RoomState {
+  const { now, keysNow } = typeof clock === 'number' ? { now: clock, keysNow: clock } : clock
   const room: RoomState = {
     name,
     hash: keys.hash(name),
@@ -55,12 +61,12 @@ export function loadRoom(name: string, entries: readonly LogEntry[], keys: KeyWi
     messages.forEach(({ sender, key }, i) => {
       const text = sender + US + key
       keys.find(room.hash, text, text.length)
-      keys.add(first + i, now)
+      keys.add(first + i, keysNow)
     })
     room.tag = tag
     room.head = first + messages.length - 1
   }
-  if (room.head > 0) room.window.push({ lastSeq: room.head, at: now, since: now })
+  if (room.head > 0) room.window.push({ lastSeq: room.head, at: keysNow, since: keysNow })
   return room
 }
 
@@ -96,14 +102,14 @@ export function orderMessage(
  * Closes a commit's messages of the room into one entry of the window and returns the seq the log must keep from, 0 when
  * that is hardly more than what was said before.
  */
-export function closeEntry(room: RoomState, now: number): number {
+export function closeEntry(room: RoomState, now: number, keysNow = now): number {
   const last = room.window.at(-1)
-  if (last !== undefined && now - last.since < windowEntryMs) {
+  if (last !== undefined && keysNow - last.since < windowEntryMs) {
     last.lastSeq = room.head
-    last.at = now
-  } else room.window.push({ lastSeq: room.head, at: now, since: now })
+    last.at = keysNow
+  } else room.window.push({ lastSeq: room.head, at: keysNow, since: keysNow })
   room.touchedAt = now
-  forgetOld(room, now)
+  forgetOld(room, keysNow)
   const keepFrom = room.floor + 1
   if (keepFrom - room.keptFrom < trimStep) return 0
   room.keptFrom = keepFrom
