@@ -31,11 +31,11 @@ test: build ## every test; gets itself a Redis
 run: build ## the whole fleet in one process; FLOTILLA_REDIS_URL=… for Redis
 	@node scripts/run.mjs
 
-bench: build ## every figure of docs/performance.md, into out/bench.json: about 8 minutes
+bench: build ## every figure of docs/performance.md, into out/bench.json: 8 to 12 minutes
 	sh scripts/ensure-redis.sh
 	node loadtests/bench.mjs
 
-bench-quick: build ## the same, shorter: under 3 minutes
+bench-quick: build ## the same, shorter: 3 minutes
 	sh scripts/ensure-redis.sh
 	node loadtests/bench.mjs --quick
 

@@ -68,6 +68,10 @@ class Peer {
     }
   }
 
+  send(frame) {
+    this.socket.write(textFrame(JSON.stringify(frame)))
+  }
+
   kind(pair) {
     if (pair === kinds.event) {
       this.events += 1
@@ -85,6 +89,8 @@ class Peer {
   }
 
   #place(answer) {
+    // That of an unsubscribe says nothing of a place.
+    if (answer.position === undefined && answer.error === undefined) return
     if (answer.error !== undefined || answer.recovered === false) return fault(JSON.stringify(answer))
     this.epoch = answer.position.epoch
     this.seq = answer.position.seq - answer.missed
@@ -138,6 +144,17 @@ const calls = {
     peers.push(...fresh)
     await inParallel(fresh, atOnce, (peer) => peer.connect(port, { type: 'subscribe', id: 1, room: peer.room }))
     await until('every subscription is answered', () => answered + faults.length >= fresh.length, answerMs)
+  },
+  /** Everybody leaves the room and subscribes to the one of the same number under another prefix. */
+  move: async ({ prefix, rooms, first }) => {
+    answered = 0
+    peers.forEach((peer, i) => {
+      const from = peer.room
+      peer.room = `${prefix}-${(first + i) % rooms}`
+      peer.send({ type: 'unsubscribe', id: 3, room: from })
+      peer.send({ type: 'subscribe', id: 4, room: peer.room })
+    })
+    await until('every subscription is answered', () => answered + faults.length >= 2 * peers.length, answerMs)
   },
   /** Ends all connections without a word, as a network does. */
   drop: async () => {

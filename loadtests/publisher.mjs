@@ -13,8 +13,7 @@ const padding = 'x'.repeat(64)
 /** Counts up over all runs: the readers check that they see it grow. */
 let count = 0
 
-const eventText = (room, n, t) =>
-  `{"room":"public:bench-${room}","event":"bench","data":{"t":${t},"n":${n},"p":"${padding}"}}`
+const eventText = (room, n, t) => `{"room":"${room}","event":"bench","data":{"t":${t},"n":${n},"p":"${padding}"}}`
 
 /** What became of the events of a run, by room. */
 function createTally(rooms) {
@@ -50,14 +49,14 @@ async function postSingle(connection, [event], { tally, add }) {
 
 /** The events of a lane that are due now, from the `i`th on. Without a rate a full batch always is, until time is over. */
 function dueEvents(i, { step, run }) {
-  const { rooms, rate, total, startedAt, endAt, base, most } = run
+  const { prefix, rooms, rate, total, startedAt, endAt, base, most } = run
   const now = clock()
   const dueAt = (event) => (rate === null ? now : startedAt + (event / rate) * 1_000)
   const due = rate === null ? (now < endAt ? Infinity : 0) : Math.min(total, ((now - startedAt) / 1_000) * rate + 1)
   const events = []
   for (let event = i; event < due && events.length < most; event += step) {
     const room = event % rooms
-    events.push({ room, text: eventText(room, base + event, dueAt(event)) })
+    events.push({ room, text: eventText(`${prefix}-${room}`, base + event, dueAt(event)) })
   }
   return events
 }
@@ -80,13 +79,14 @@ async function lane({ connection, first, step, run }) {
 
 const calls = {
   /** `rate` null: as fast as it goes. `rooms` is a multiple of `connections`. */
-  publish: async ({ port, key, rooms, rate, seconds, connections, single = false }) => {
+  publish: async ({ port, key, prefix = 'public:bench', rooms, rate, seconds, connections, single = false }) => {
     // The same number of events in every room.
     const total = rate === null ? Infinity : Math.max(1, Math.round((rate * seconds) / rooms)) * rooms
     const tally = createTally(rooms)
     const startedAt = clock()
     const endAt = startedAt + seconds * 1_000
-    const run = { rooms, rate, total, startedAt, endAt, base: count, single, most: single ? 1 : maxBatch, tally }
+    const most = single ? 1 : maxBatch
+    const run = { prefix, rooms, rate, total, startedAt, endAt, base: count, single, most, tally }
     const open = Array.from({ length: connections }, () => new HttpConnection({ port, key }))
     let posted
     try {

@@ -42,6 +42,12 @@ export class Crowd {
     }))
   }
 
+  /** All go on in other rooms: `prefix-0` and so on. */
+  async move({ prefix, rooms }) {
+    const { share, first } = this.#first
+    await this.#all('move', (i) => ({ prefix, rooms, first: first + i * share }))
+  }
+
   #all(call, message = () => ({})) {
     return Promise.all(this.#clients.map((each, i) => each.ask(call, message(i))))
   }

@@ -1,3 +1,7 @@
+/** A run that failed while somebody else used this many cores of the machine says nothing: it is repeated so often. */
+const disturbedCores = 0.3
+const disturbedRetries = 2
+
 /**
  * The highest rate at which `run(rate)` says `{ ok: true }`: doubled from `from` while it does, then halved in so many
  * steps. What is noise for a moment must not end it, so a rate that fails is tried again up to `retries` times.
@@ -5,9 +9,10 @@
  */
 export async function highest({ from, to, halvings, retries }, run) {
   const attempt = async (rate) => {
-    for (let left = retries; ; left -= 1) {
+    for (let tried = 1; ; tried += 1) {
       const result = await run(rate)
-      if (result.ok || left === 0) return result
+      const more = result.cores.others > disturbedCores ? disturbedRetries : 0
+      if (result.ok || tried > retries + more) return result
     }
   }
   let best = null

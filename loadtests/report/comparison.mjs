@@ -48,7 +48,7 @@ const figuresOf = {
 
 /** How many times better this run is than the other figure. */
 function timesBetter(value, other, more) {
-  if (other === null || other === undefined) return '–'
+  if (other === null || other === undefined || value === null) return figure(other)
   const ratio = more ? value / other : other / value
   return `${figure(other)} (${ratio.toFixed(1)} ×)`
 }
@@ -61,7 +61,7 @@ export function compare(report) {
   return Object.fromEntries(
     entries.map(([name, value]) => {
       const { bar, more = false } = others[name]
-      const reached = bar === undefined ? undefined : more ? value >= bar : value <= bar
+      const reached = bar === undefined ? undefined : value === null ? false : more ? value >= bar : value <= bar
       return [name, { value, bar, reached }]
     }),
   )

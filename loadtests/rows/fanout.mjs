@@ -37,12 +37,19 @@ export async function fanout(load, { settings, progress }) {
       progress(`${rate} events/s: ${Math.round(row.deliveriesPerSecond)} deliveries/s, p99 ${row.p99Ms?.toFixed(0)} ms`)
       return row
     }
+    /** At a rate that must be possible: refusals would make the figures look better than they are. */
+    const required = async (rate, seconds) => {
+      const row = await measure(rate, seconds)
+      if (row.refused + row.unknown > 0)
+        throw new Error(`${row.refused + row.unknown} events refused at ${rate} events/s`)
+      return row
+    }
     // Code that has run only a few times is slow: that is not what is measured. So the fixed rate comes last.
     await measure(load.quiet, settings.warmSeconds)
-    if (load.from === undefined) return { quiet: await measure(load.quiet, settings.seconds) }
+    if (load.from === undefined) return { quiet: await required(load.quiet, settings.seconds) }
     const { halvings, retries, stepSeconds } = settings
     const best = await highest({ from: load.from, to: most, halvings, retries }, (rate) => measure(rate, stepSeconds))
-    const half = best === null ? null : await measure(Math.round(best.rate / 2), settings.seconds)
-    return { quiet: await measure(load.quiet, settings.seconds), highest: best, half }
+    const half = best === null ? null : await required(Math.round(best.rate / 2), settings.seconds)
+    return { quiet: await required(load.quiet, settings.seconds), highest: best, half }
   })
 }
