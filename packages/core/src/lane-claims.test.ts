@@ -55,11 +55,8 @@ class Bench {
         return this.step({ type: 'values', values: store.values(0, effect.slots) })
       case 'loadRoom':
         return this.step({
-          type: 'room',
-          slot: 0,
-          read: effect.read,
-          room: effect.room,
-          entries: store.roomRange(effect.room, 0, 1_000),
+          type: 'rooms',
+          rooms: [{ slot: 0, read: effect.read, room: effect.room, entries: store.roomRange(effect.room, 0, 1_000) }],
         })
       default:
         return

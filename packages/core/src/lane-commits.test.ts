@@ -54,7 +54,7 @@ function start() {
         return step({ type: 'values', values: store.values(0, effect.slots) })
       case 'loadRoom': {
         const { slot, read, room } = effect
-        return step({ type: 'room', slot, read, room, entries: store.roomRange(room, 0, 1_000) })
+        return step({ type: 'rooms', rooms: [{ slot, read, room, entries: store.roomRange(room, 0, 1_000) }] })
       }
       case 'maintain':
         return store.maintain(0, effect.work, 1_000)

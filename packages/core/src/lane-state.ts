@@ -71,13 +71,8 @@ export type LaneInput =
     }
   /** What one read of the lane brought: together, so that they go into as few commits as possible. */
   | { readonly type: 'entries'; readonly reads: readonly SlotRead[] }
-  | {
-      readonly type: 'room'
-      readonly slot: number
-      readonly read: number
-      readonly room: string
-      readonly entries: readonly LogEntry[]
-    }
+  /** Logs that were read: together, so that what waited for them goes into as few commits as possible. */
+  | { readonly type: 'rooms'; readonly rooms: readonly RoomRead[] }
   | { readonly type: 'committed'; readonly id: number; readonly reply: CommitReply }
   /** The call failed or its outcome is unknown. */
   | { readonly type: 'commitFailed'; readonly id: number }
@@ -86,6 +81,14 @@ export type LaneInput =
   /** The store does not know this worker any more: it may have lost its slots too, without another run to tell it. */
   | { readonly type: 'forgotten' }
   | { readonly type: 'tick' }
+
+/** The log of one room, oldest entry first; `read` is that of the effect that asked for it. */
+export interface RoomRead {
+  readonly slot: number
+  readonly read: number
+  readonly room: string
+  readonly entries: readonly LogEntry[]
+}
 
 /** Entries of one slot; `read` is that of the effect that asked for them. */
 export interface SlotRead {

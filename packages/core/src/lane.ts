@@ -5,7 +5,7 @@ import { decodeInput, detached } from './entry.ts'
 import { maintainLane, shrinkRetained } from './lane-maintenance.ts'
 import { applied, settle, verify, vouched } from './lane-recovery.ts'
 import { claimAssigned, releaseSlot } from './lane-state.ts'
-import type { Clock, LaneEffect, LaneInput, LaneState, SlotRead } from './lane-state.ts'
+import type { Clock, LaneEffect, LaneInput, LaneState, RoomRead, SlotRead } from './lane-state.ts'
 import { maxCommitBytes, maxCommitMessages, maxCommitsInFlight, maxRetainedBytes } from './limits.ts'
 import type { Plan } from './plan.ts'
 import { loadRoom } from './room-state.ts'
@@ -52,8 +52,8 @@ export function stepLane(state: LaneState, input: LaneInput, clock: Clock): Lane
     case 'entries':
       for (const read of input.reads) takeEntries(state, read, effects)
       break
-    case 'room':
-      takeRoom(state, input, clock.now)
+    case 'rooms':
+      for (const room of input.rooms) takeRoom(state, room, clock.now)
       break
     case 'committed':
       takeReply(state, input.id, input.reply, { effects, now: clock.now })
@@ -196,7 +196,7 @@ function takeEntries(state: LaneState, input: SlotRead, effects: LaneEffect[]): 
   }
 }
 
-function takeRoom(state: LaneState, input: Extract<LaneInput, { type: 'room' }>, now: number): void {
+function takeRoom(state: LaneState, input: RoomRead, now: number): void {
   const own = state.slots.get(input.slot)
   if (own === undefined || own.reads !== input.read || !own.loading.delete(input.room)) return
   own.rooms.set(input.room, loadRoom(input.room, input.entries, own.keys, { now, keysNow: state.keysNow }))

@@ -3,7 +3,7 @@ import type { CommitReply } from '@flotilla/core/commit'
 import type { LogEntry } from '@flotilla/core/entry'
 import { ownedEpochs, pendingBytes, stepLane } from '@flotilla/core/lane'
 import { createLane } from '@flotilla/core/lane-state'
-import type { LaneEffect, LaneInput, LaneState } from '@flotilla/core/lane-state'
+import type { LaneEffect, LaneInput, LaneState, RoomRead } from '@flotilla/core/lane-state'
 import { createBackoff, wait } from '@flotilla/node/backoff'
 import type { Log } from '@flotilla/node/log'
 import type { Scope } from '@flotilla/node/scope'
@@ -14,6 +14,7 @@ import type { ShardMetrics } from './metrics.ts'
 /** Input read but not yet committed, bytes per lane; above it the lane is not read further. */
 const maxPendingBytes = 16_777_216
 /** Log entries per page when a room is loaded, at the most, and what a page is to bring at the most, about, in UTF-16 units. */
+const firstRoomPage = 4
 const maxRoomPage = 256
 const roomPageChars = 262_144
 const readBlockMs = 1_000
@@ -23,7 +24,7 @@ const readChars = 4_194_304
 /** Reads of a busy lane begin so far apart, ms: what arrives meanwhile shares one read and one commit. */
 const readEveryMs = 2
 /** Rooms of one lane that are loaded at the same time. */
-const maxLoads = 32
+const maxLoads = 128
 /** A store that answers reads and refuses writes is not asked as fast as it answers, ms. */
 const refusedBaseMs = 20
 const refusedMaxMs = 1_000
@@ -51,6 +52,7 @@ export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
   const state = createLane(lane, store.shape.lanes, owner, randomBytes(4).readInt32LE())
   const reader = createReader(state, deps, (input) => step(input))
   const loads = createGate(maxLoads)
+  let loaded: RoomRead[] = []
   const refused = createBackoff({ baseMs: refusedBaseMs, maxMs: refusedMaxMs, random: Math.random })
 
   function step(input: LaneInput): void {
@@ -144,7 +146,16 @@ export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
     // A load that nobody waits for any more must not keep others waiting.
     const wanted = (): boolean => state.slots.get(effect.slot)?.reads === effect.read
     const entries = await askUntilAnswered('load room', () => readRoom(store, effect.room, wanted), deps)
-    if (entries !== undefined) step({ type: 'room', slot: effect.slot, read: effect.read, room: effect.room, entries })
+    if (entries === undefined) return
+    if (loaded.length === 0) setImmediate(takeLoaded)
+    loaded.push({ slot: effect.slot, read: effect.read, room: effect.room, entries })
+  }
+
+  /** All that one answer of the store brought. */
+  function takeLoaded(): void {
+    const rooms = loaded
+    loaded = []
+    step({ type: 'rooms', rooms })
   }
 
   function tell(what: string, call: Promise<void>): void {
@@ -174,7 +185,7 @@ async function askUntilAnswered<T>(what: string, call: () => Promise<T>, deps: L
 /** All entries of the room's log, oldest first: what it keeps is what must be remembered. */
 async function readRoom(store: Store, room: string, wanted: () => boolean): Promise<LogEntry[] | undefined> {
   const newestFirst: LogEntry[] = []
-  let limit = 1
+  let limit = firstRoomPage
   for (let before = Infinity; ;) {
     if (!wanted()) return undefined
     const page = await store.rooms.tail(room, before, limit)
