@@ -9,7 +9,7 @@ import type { Store, StreamEntry } from './store/port.ts'
 const readBlockMs = 1_000
 const readCount = 512
 /** Reads of a busy outbox begin so far apart, ms: several commits share one read. */
-const readEveryMs = 1
+const readEveryMs = 2
 /** What was processed is trimmed after so many entries, or this long after the last trim, ms. */
 const trimEntries = 1_000
 const trimEveryMs = 1_000

@@ -22,7 +22,7 @@ const readBlockMs = 1_000
 const maxReadCount = 256
 const readChars = 4_194_304
 /** Reads of a busy lane begin so far apart, ms: what arrives meanwhile shares one read and one commit. */
-const readEveryMs = 2
+const readEveryMs = 4
 /** Rooms of one lane that are loaded at the same time. */
 const maxLoads = 128
 /** A store that answers reads and refuses writes is not asked as fast as it answers, ms. */
