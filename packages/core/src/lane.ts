@@ -282,6 +282,11 @@ function known(state: LaneState, boot: string, effects: LaneEffect[]): 'yes' | '
     return 'ask'
   }
   if (state.membersVersion === askedAt) return 'ask'
+  if (state.membersVersion === askedAt + 1) {
+    // The list that came first may have been read before the question.
+    effects.push({ type: 'members' })
+    return 'ask'
+  }
   state.asked.delete(boot)
   return 'no'
 }

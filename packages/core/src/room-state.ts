@@ -19,6 +19,10 @@ export interface RoomState {
   /** What the log must keep, oldest first: the messages after `floor`. One entry for those of a second. */
   window: WindowEntry[]
   floor: number
+  /** UTF-16 units of the messages in `window`. */
+  chars: number
+  /** Of those ordered since its last entry. */
+  openChars: number
   /** What the store was last told to keep from. */
   keptFrom: number
   /** When the expiry of the log was renewed last. */
@@ -29,8 +33,15 @@ export interface RoomState {
 /** Trimming looks for the oldest entries anew each time, so it is asked for when there are so many messages to trim. */
 const trimStep = 64
 
+/**
+ * What a room's log may hold, in UTF-16 units: a room at the limit refuses, and above half of it history gives way. An owner
+ * reads all of it when it takes the room over.
+ */
+export const maxRoomChars = 67_108_864
+
 interface WindowEntry {
   lastSeq: number
+  chars: number
   /** By the owner's monotonic clock: when it committed or loaded the last of them, and the first. */
   at: number
   readonly since: number
@@ -53,12 +64,15 @@ export function loadRoom(
     head: 0,
     window: [],
     floor: (entries[0]?.first ?? 1) - 1,
+    chars: 0,
+    openChars: 0,
     keptFrom: 0,
     renewedAt: -Infinity,
     touchedAt: now,
   }
   for (const { tag, first, messages } of entries) {
-    messages.forEach(({ sender, key }, i) => {
+    messages.forEach(({ sender, key, options, tail }, i) => {
+      room.chars += sender.length + key.length + options.length + tail.length
       const text = sender + US + key
       keys.find(room.hash, text, text.length)
       keys.add(first + i, keysNow)
@@ -66,7 +80,7 @@ export function loadRoom(
     room.tag = tag
     room.head = first + messages.length - 1
   }
-  if (room.head > 0) room.window.push({ lastSeq: room.head, at: keysNow, since: keysNow })
+  if (room.head > 0) room.window.push({ lastSeq: room.head, at: keysNow, since: keysNow, chars: room.chars })
   return room
 }
 
@@ -89,13 +103,18 @@ export function orderMessage(
 ): Ordered {
   const seq = keys.find(room.hash, message.text, message.keyEnd)
   if (seq !== undefined) return { type: 'repeat', seq }
-  if (room.head - room.floor >= dedupeMax) {
+  if (isFull(room, message.text.length)) {
     forgetOld(room, now)
-    if (room.head - room.floor >= dedupeMax) return full
+    if (isFull(room, message.text.length)) return full
   }
   room.head += 1
+  room.openChars += message.text.length
   keys.add(room.head, now)
   return { type: 'new', seq: room.head }
+}
+
+function isFull(room: RoomState, chars: number): boolean {
+  return room.head - room.floor >= dedupeMax || room.chars + room.openChars + chars > maxRoomChars
 }
 
 /**
@@ -107,7 +126,10 @@ export function closeEntry(room: RoomState, now: number, keysNow = now): number 
   if (last !== undefined && keysNow - last.since < windowEntryMs) {
     last.lastSeq = room.head
     last.at = keysNow
-  } else room.window.push({ lastSeq: room.head, at: keysNow, since: keysNow })
+    last.chars += room.openChars
+  } else room.window.push({ lastSeq: room.head, at: keysNow, since: keysNow, chars: room.openChars })
+  room.chars += room.openChars
+  room.openChars = 0
   room.touchedAt = now
   forgetOld(room, keysNow)
   const keepFrom = room.floor + 1
@@ -121,10 +143,13 @@ function forgetOld(room: RoomState, now: number): void {
   let drop = 0
   for (const entry of room.window) {
     if (now - entry.at < dedupeMs) break
-    const through = Math.min(entry.lastSeq, room.head - historyEvents)
+    // The last entry of the log is its head: it stays.
+    const most = room.chars > maxRoomChars / 2 ? room.head - 1 : room.head - historyEvents
+    const through = Math.min(entry.lastSeq, most)
     room.floor = Math.max(room.floor, through)
     if (through < entry.lastSeq) break
     drop += 1
+    room.chars -= entry.chars
   }
   if (drop > 0) room.window.splice(0, drop)
 }

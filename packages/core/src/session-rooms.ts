@@ -149,8 +149,10 @@ export function refused(step: SessionStep, { room, retryAfterMs }: Extract<Sessi
   const asker = subscription?.asker
   if (subscription === undefined || asker === undefined || asker === null) return
   subscription.asker = null
-  if (asker.type === 'join') subscription.retryAtMs = clock.now + retryAfterMs
-  else {
+  if (asker.type === 'join') {
+    subscription.retryAtMs = clock.now + retryAfterMs
+    state.retryAtMs = Math.min(state.retryAtMs, subscription.retryAtMs)
+  } else {
     // Also a room that the server joined: to join it again at its head would hide what the client asked to be given.
     state.rooms.delete(room)
     if (!subscription.joined) state.subscribed -= 1
@@ -160,8 +162,14 @@ export function refused(step: SessionStep, { room, retryAfterMs }: Extract<Sessi
 
 /** Nobody asks again for a room that the server joined: the server does. */
 export function retryOwnRooms({ state, clock, effects }: SessionStep): void {
+  if (clock.now < state.retryAtMs) return
+  state.retryAtMs = Infinity
   for (const [room, subscription] of state.rooms) {
-    if (subscription.retryAtMs === null || clock.now < subscription.retryAtMs) continue
+    if (subscription.retryAtMs === null) continue
+    if (clock.now < subscription.retryAtMs) {
+      state.retryAtMs = Math.min(state.retryAtMs, subscription.retryAtMs)
+      continue
+    }
     subscription.retryAtMs = null
     subscription.asker = { type: 'join' }
     effects.push({ type: 'subscribe', room, since: null, filter: subscription.filter })

@@ -78,6 +78,8 @@ export interface SessionState {
   readonly publishes: Map<number, { readonly id: RequestId; readonly room: string }>
   requests: number
   attempts: number
+  /** When a room that the server joined is due to be tried again; Infinity when none is. */
+  retryAtMs: number
   readonly frames: Bucket
   readonly badFrames: Bucket
 }

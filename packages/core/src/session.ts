@@ -71,6 +71,7 @@ export function createSession(
     publishes: new Map(),
     requests: 0,
     attempts: 0,
+    retryAtMs: Infinity,
     frames: createBucket({ capacity: limits.framesAtOnce, refillPerSecond: limits.framesPerSecond }),
     badFrames: createBucket({ capacity: limits.maxBadFrames, refillPerSecond: forgivenPerSecond }),
   }
@@ -113,6 +114,14 @@ export function stepSession(state: SessionState, input: SessionInput, clock: Ses
       break
   }
   return step.effects
+}
+
+/** Whether a `tick` would do anything: an edge asks this of 100,000 sessions every second. */
+export function isDue(state: SessionState, nowMs: number, wallMs: number): boolean {
+  const { phase } = state
+  if (phase.type === 'authenticating') return nowMs >= phase.deadlineMs
+  if (phase.type === 'closed') return false
+  return nowMs >= state.retryAtMs || (phase.identity.expiresAtMs !== undefined && wallMs >= phase.identity.expiresAtMs)
 }
 
 function verify(

@@ -4,7 +4,7 @@ import { closeCodes } from '@flotilla/core/codes'
 import type { CloseName } from '@flotilla/core/codes'
 import type { ServerFrame } from '@flotilla/core/frames'
 import { hardBufferBytes, pingIntervalMs, pingTimeoutMs, softBufferBytes, stuckSocketMs } from '@flotilla/core/limits'
-import { createSession, stepSession } from '@flotilla/core/session'
+import { createSession, isDue, stepSession } from '@flotilla/core/session'
 import type {
   SessionClock,
   SessionEffect,
@@ -59,6 +59,7 @@ export class Connection {
   #out: Buffer[] = []
   #outBytes = 0
   #heldBytes = 0
+  #replayBytes = 0
   #heardAt = performance.now()
   #pingAt = performance.now() + Math.random() * pingIntervalMs
   /** When the socket's buffer was last empty, or the client last read something. */
@@ -66,6 +67,9 @@ export class Connection {
   #flushedBytes = 0
   #readBytes = 0
   #closed = false
+  /** The client is not read while it leaves so much unread: its own requests would make it a slow consumer. */
+  #paused = false
+  #drains = false
   #userId = ''
 
   constructor(id: string, socket: WebSocket, raw: Duplex, deps: ConnectionDeps) {
@@ -96,7 +100,7 @@ export class Connection {
 
   /** Bytes that the client has not read yet, or that wait for the tick or an answer. */
   get buffered(): number {
-    return this.#raw.writableLength + this.#outBytes + this.#heldBytes
+    return this.#raw.writableLength + this.#outBytes + this.#heldBytes + this.#replayBytes
   }
 
   get isSlow(): boolean {
@@ -150,15 +154,19 @@ export class Connection {
   write(frame: Buffer): void {
     if (this.#closed) return
     // Judged by what the client left unread before: a large event does not make a consumer slow.
-    if (this.buffered > hardBufferBytes) return this.close('slowConsumer')
+    if (this.#raw.writableLength > hardBufferBytes) return this.close('slowConsumer')
     if (this.#out.length === 0) this.#deps.onDirty(this)
     this.#out.push(frame)
     this.#outBytes += frame.length
+    if (!this.#paused && this.isSlow) {
+      this.#paused = true
+      this.#socket.pause()
+    }
   }
 
   /** Whether so much may be held back for an answer; if not, the connection is closed: it can resume. */
   mayHold(bytes: number): boolean {
-    if (this.buffered > hardBufferBytes) {
+    if (this.#heldBytes > hardBufferBytes) {
       this.close('slowConsumer')
       return false
     }
@@ -166,9 +174,18 @@ export class Connection {
     return true
   }
 
-  /** Whether a replay would be held together with others beyond the limit. One alone always may, or it never would. */
-  isHoldingTooMuchFor(bytes: number): boolean {
-    return this.#heldBytes > 0 && this.#heldBytes + bytes > hardBufferBytes
+  /**
+   * Whether a replay may be held beside others. One alone always may, whatever its size: the client would come back
+   * for the same one for ever.
+   */
+  mayHoldReplay(bytes: number): boolean {
+    if (this.#replayBytes > 0 && this.#replayBytes + bytes > hardBufferBytes) return false
+    this.#replayBytes += bytes
+    return true
+  }
+
+  letGoReplay(bytes: number): void {
+    this.#replayBytes -= bytes
   }
 
   letGo(bytes: number): void {
@@ -195,18 +212,41 @@ export class Connection {
       for (const frame of out) this.#raw.write(frame)
       this.#raw.uncork()
     }
+    if (this.#paused) this.#listenAgain()
+  }
+
+  /** Once what was unread is small again: now, at the buffer's end, or at the next check. */
+  #listenAgain(): void {
+    if (!this.#paused || this.#closed) return
+    if (this.#raw.writableLength <= softBufferBytes / 2) {
+      this.#paused = false
+      // What it may have sent meanwhile was not heard.
+      this.#heardAt = performance.now()
+      this.#socket.resume()
+    } else if (!this.#drains) {
+      this.#drains = true
+      this.#raw.once('drain', () => {
+        this.#drains = false
+        this.#listenAgain()
+      })
+    }
   }
 
   /** Once a second: keep-alive, expiry, and sockets that do not move. */
-  check(now: number): void {
-    this.step({ type: 'tick' })
+  check(now: number, wallMs: number): void {
+    if (isDue(this.#session, now, wallMs)) this.step({ type: 'tick' })
     if (this.#closed) return
-    if (now - this.#heardAt > pingTimeoutMs) return this.close('pingTimeout')
     const buffered = this.#raw.writableLength
     const read = this.#flushedBytes - buffered
-    if (buffered === 0 || read > this.#readBytes) this.#movedAt = now
+    if (buffered === 0 || read > this.#readBytes) {
+      this.#movedAt = now
+      // A client that reads is alive, also while it is not listened to.
+      if (this.#paused) this.#heardAt = now
+    }
     this.#readBytes = read
+    this.#listenAgain()
     if (now - this.#movedAt > stuckSocketMs) return this.close('slowConsumer')
+    if (now - this.#heardAt > pingTimeoutMs) return this.close('pingTimeout')
     if (now >= this.#pingAt) {
       this.#pingAt = now + pingIntervalMs
       this.#socket.ping()

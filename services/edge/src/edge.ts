@@ -130,8 +130,8 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
   }
 
   scope.every(1_000, () => {
-    const now = performance.now()
-    for (const connection of connections) connection.check(now)
+    const [now, wallMs] = [performance.now(), Date.now()]
+    for (const connection of connections) connection.check(now, wallMs)
   })
   const readMembers = async (): Promise<void> => {
     try {

@@ -14,6 +14,8 @@ export interface Subscriber {
   live: boolean
   /** Nothing goes out before the answer has; what comes meanwhile waits here. */
   gate: Buffer[] | null
+  /** What goes out before it, when the gate opens. */
+  replay: Buffer | null
   /** Under a filter: a position frame is due, because events were kept away since the last. */
   lagging: boolean
 }

@@ -51,6 +51,8 @@ export interface Hub {
 export function createHub(deps: HubDeps): Hub {
   const { shape, metrics } = deps
   const rooms = new Map<string, Room>()
+  /** Those that time alone can change. */
+  const waiting = new Set<Room>()
   const byConnection = new Map<Connection, Map<string, { room: Room; subscriber: Subscriber }>>()
   let nextId = 0
   let nextLife = 0
@@ -75,9 +77,12 @@ export function createHub(deps: HubDeps): Hub {
     // A step that gives the place up may have delivered before: then the epoch is still the one from before.
     room.epoch = standing(room.feed)?.epoch ?? room.epoch
     for (const effect of effects) execute(room, effect)
+    if (needsTick(room.feed)) waiting.add(room)
+    else waiting.delete(room)
     // Somebody who came in this turn of the event loop is not in the feed yet.
     if (!isForgotten(room.feed) || room.subscribers.size > 0 || rooms.get(room.name) !== room) return
     rooms.delete(room.name)
+    waiting.delete(room)
     metrics.rooms.set(rooms.size)
   }
 
@@ -131,11 +136,11 @@ export function createHub(deps: HubDeps): Hub {
       const items = events.map((event, i) => ({ seq: first + i, event, epoch: room.epoch }))
       const { frames, count, skips } = encodeFor(room, items, subscriber)
       // The rooms of a `resume` wait for each other: those whose replay does not fit now are asked for again.
-      if (frames !== null && subscriber.connection.isHoldingTooMuchFor(frames.length)) {
+      if (frames !== null && !subscriber.connection.mayHoldReplay(frames.length)) {
         step(room, { type: 'remove', subscriber: subscriber.id })
         return refuse(room, { type: 'refuse', subscriber: subscriber.id, retryAfterMs: replayAgainMs })
       }
-      if (frames !== null) write(subscriber, frames)
+      subscriber.replay = frames
       if (skips) subscriber.lagging = true
       metrics.delivered.inc(count)
     }
@@ -150,6 +155,7 @@ export function createHub(deps: HubDeps): Hub {
     if (subscriber === undefined) return
     room.subscribers.delete(id)
     byConnection.get(subscriber.connection)?.delete(room.name)
+    dropGate(subscriber)
     subscriber.connection.step({ type: 'refused', room: room.name, retryAfterMs })
   }
 
@@ -181,7 +187,15 @@ export function createHub(deps: HubDeps): Hub {
     unsubscribe(connection, effect.room)
     const room = roomFor(effect.room)
     const id = (nextId += 1)
-    const subscriber: Subscriber = { id, connection, filter: effect.filter, live: false, gate: [], lagging: false }
+    const subscriber: Subscriber = {
+      id,
+      connection,
+      filter: effect.filter,
+      live: false,
+      gate: [],
+      replay: null,
+      lagging: false,
+    }
     room.subscribers.set(id, subscriber)
     let own = byConnection.get(connection)
     if (own === undefined)
@@ -208,11 +222,18 @@ export function createHub(deps: HubDeps): Hub {
   function dropGate(subscriber: Subscriber): void {
     for (const frame of subscriber.gate ?? []) subscriber.connection.letGo(frame.length)
     subscriber.gate = []
+    subscriber.connection.letGoReplay(subscriber.replay?.length ?? 0)
+    subscriber.replay = null
   }
 
   function openGate(subscriber: Subscriber): void {
-    const { gate } = subscriber
+    const { gate, replay } = subscriber
     subscriber.gate = null
+    subscriber.replay = null
+    if (replay !== null) {
+      subscriber.connection.letGoReplay(replay.length)
+      subscriber.connection.write(replay)
+    }
     for (const frame of gate ?? []) {
       subscriber.connection.letGo(frame.length)
       subscriber.connection.write(frame)
@@ -233,7 +254,7 @@ export function createHub(deps: HubDeps): Hub {
   }
 
   deps.scope.every(feedTickMs, () => {
-    for (const room of rooms.values()) if (needsTick(room.feed)) step(room, { type: 'tick' })
+    for (const room of waiting) step(room, { type: 'tick' })
   })
   deps.scope.every(filterPositionMs, () => {
     for (const own of byConnection.values()) advance(own)

@@ -10,8 +10,8 @@ export interface Ticker<R, C> {
 
 const stretches = [0, 10, 20, 40] as const
 /** Share of the time spent writing above which ticks stretch, and below which they shrink. */
-const busy = 0.5
-const calm = 0.2
+const busy = 0.6
+const calm = 0.35
 const judgeEveryMs = 100
 
 export function createTicker<R, C>(flush: {
