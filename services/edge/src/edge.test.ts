@@ -113,6 +113,16 @@ describe('connecting', () => {
     expect((await handshake(small.port, '/ws')).status).toBe(101)
   })
 
+  test('[EG25] who is connected is told to those who show a token, and to nobody else', async () => {
+    const client = await Client.open(edge.port)
+    const fleetPage = `http://127.0.0.1:${edge.port}/fleet`
+    const stranger = await fetch(fleetPage)
+    expect([stranger.status, await stranger.json()]).toEqual([401, { code: 'UNAUTHORIZED' }])
+    const known = await fetch(fleetPage, { headers: { authorization: `Bearer ${token('bob')}` } })
+    expect(await known.json()).toMatchObject({ users: [{ userId: 'alice' }] })
+    await client.end()
+  })
+
   test('[EG24] a drain closes every connection with 1012 and takes no new one', async () => {
     const leaving = await fleet.edge()
     const clients = [await Client.open(leaving.port), await Client.open(leaving.port, 'bob')]

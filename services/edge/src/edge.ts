@@ -112,8 +112,13 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
       if (token !== undefined) connection.step({ type: 'token', token })
     },
     pages: {
-      '/': () => ({ type: 'text/html; charset=utf-8', body: pageHtml, policy: pagePolicy }),
-      '/fleet': () => ({ type: 'application/json', body: JSON.stringify(fleetView()) }),
+      '/': async () => ({ type: 'text/html; charset=utf-8', body: pageHtml, policy: pagePolicy }),
+      '/fleet': async (token) => {
+        // Who is here is told to those who may be here themselves.
+        const { ok } = await verifier.verify(token)
+        if (!ok) return { status: 401, type: 'application/json', body: JSON.stringify({ code: 'UNAUTHORIZED' }) }
+        return { type: 'application/json', body: JSON.stringify(fleetView()) }
+      },
     },
   })
 

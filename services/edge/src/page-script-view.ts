@@ -229,7 +229,8 @@ function drawSpark(list) {
 async function pollFleet() {
   if (!document.hidden && link.session !== null) {
     try {
-      const response = await fetch(relative('fleet'), { cache: 'no-store' })
+      const headers = { authorization: 'Bearer ' + link.token }
+      const response = await fetch(relative('fleet'), { cache: 'no-store', headers })
       if (!response.ok) throw new Error(String(response.status))
       drawFleet(await response.json())
     } catch {

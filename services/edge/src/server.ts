@@ -29,10 +29,14 @@ export interface ServerDeps {
   admits(): boolean
   connections(): number
   onConnection(socket: WebSocket, raw: Duplex, token: string | undefined): void
-  /** GET pages by path. */
-  readonly pages: Readonly<
-    Record<string, () => { readonly type: string; readonly body: string; readonly policy?: string }>
-  >
+  /** GET pages by path; they are given the token that came along. */
+  readonly pages: Readonly<Record<string, (token: string | undefined) => Promise<Page>>>
+}
+export interface Page {
+  readonly status?: number
+  readonly type: string
+  readonly body: string
+  readonly policy?: string
 }
 
 export interface EdgeServer {
@@ -44,9 +48,9 @@ export interface EdgeServer {
 
 /** Listens on the port of clients: `/ws`, and the pages. */
 export async function listen(options: ServerOptions, deps: ServerDeps): Promise<EdgeServer> {
-  const http = createServer({ ...serverLimits, keepAliveTimeout: 5_000 }, (request, response) =>
-    respond(request, response, deps),
-  )
+  const http = createServer({ ...serverLimits, keepAliveTimeout: 5_000 }, (request, response) => {
+    respond(request, response, deps).catch(() => response.writeHead(500).end())
+  })
   const upgrades = new WebSocketServer({
     noServer: true,
     perMessageDeflate: false,
@@ -131,15 +135,15 @@ function tokenOf(request: IncomingMessage): string | undefined {
   return query === undefined ? undefined : (new URLSearchParams(query).get('token') ?? undefined)
 }
 
-function respond(request: IncomingMessage, response: ServerResponse, { pages }: ServerDeps): void {
+async function respond(request: IncomingMessage, response: ServerResponse, { pages }: ServerDeps): Promise<void> {
   const path = pathOf(request)
   const page = Object.hasOwn(pages, path) ? pages[path] : undefined
   if (page === undefined || (request.method !== 'GET' && request.method !== 'HEAD')) {
     response.writeHead(404, { 'content-type': 'text/plain' }).end('not found\n')
     return
   }
-  const { type, body, policy } = page()
-  response.writeHead(200, {
+  const { status = 200, type, body, policy } = await page(tokenOf(request))
+  response.writeHead(status, {
     'content-type': type,
     'cache-control': 'no-store',
     'x-content-type-options': 'nosniff',
