@@ -1,7 +1,7 @@
 import type { LogEntry } from './entry.ts'
 import { charsOf, dropHeld, maxHeldChars, takeHeld } from './feed-held.ts'
 import { deliver, liven, livens, positionAt, rejoin, standing } from './feed-place.ts'
-import type { Fetch, FeedInput, Standing, Step, Waiting } from './feed-state.ts'
+import type { Fetch, FeedInput, Replayed, Standing, Step, Waiting } from './feed-state.ts'
 import type { LossReason } from './frames.ts'
 import { historyMs, maxHeldEvents } from './limits.ts'
 import type { RoomEpoch } from './position.ts'
@@ -31,12 +31,21 @@ export function fillTo(step: Step, place: Standing, target: number): void {
   begin(step, 'fill', seq)
 }
 
-/** One read serves all that resume from the same seq. */
+/** A replay is kept for those who come a little later, when it is not too large, ms and UTF-16 units. */
+const replayedMs = 1_000
+const maxReplayedChars = 1_048_576
+
+/** One read serves all that resume from the same seq, also those who come a little later. */
 export function startReplay(step: Step, id: number, waiting: Waiting): void {
-  const { state } = step
+  const { state, clock } = step
   if (waiting.since === null) return
   state.waiting.delete(id)
   const { seq } = waiting.since
+  const place = standing(state)
+  const known = state.replayed
+  if (known?.after === seq && known.seq === place?.seq && known.epochText === place.epochText) {
+    if (clock.now < known.expiresAtMs) return giveReplay(step, id, place, known.events)
+  }
   for (const fetch of state.fetches.values()) {
     if (fetch.purpose !== 'replay' || fetch.after !== seq) continue
     fetch.subscribers.set(id, waiting)
@@ -145,20 +154,33 @@ function takeReplay(step: Step, read: Read): void {
 }
 
 /** All or nothing: a replay is never partial. */
-function finishReplay(
-  { state, clock, effects }: Step,
-  { request, fetch, place }: Read,
-  reason: LossReason | undefined,
-): void {
+function finishReplay(step: Step, { request, fetch, place }: Read, reason: LossReason | undefined): void {
+  const { state, clock, effects } = step
   state.fetches.delete(request)
   if (state.fetches.size === 0) dropHeld(state)
   const position = positionAt(place, clock)
-  const events = reason === undefined ? fetch.events.slice(0, place.seq - fetch.after) : []
-  for (const subscriber of fetch.subscribers.keys()) {
-    state.live.add(subscriber)
-    const base = { type: 'answer', subscriber, position, events } as const
-    effects.push(reason === undefined ? { ...base, recovered: true } : { ...base, recovered: false, reason })
+  if (reason !== undefined) {
+    for (const subscriber of fetch.subscribers.keys()) {
+      state.live.add(subscriber)
+      effects.push({ type: 'answer', subscriber, position, events: [], recovered: false, reason })
+    }
+    return
   }
+  const events = fetch.events.slice(0, place.seq - fetch.after)
+  for (const subscriber of fetch.subscribers.keys()) giveReplay(step, subscriber, place, events)
+  if (fetch.chars > maxReplayedChars) return
+  const { seq, epochText } = place
+  state.replayed = { after: fetch.after, epochText, seq, events, expiresAtMs: clock.now + replayedMs }
+}
+
+function giveReplay(
+  { state, clock, effects }: Step,
+  subscriber: number,
+  place: Standing,
+  events: Replayed['events'],
+): void {
+  state.live.add(subscriber)
+  effects.push({ type: 'answer', subscriber, position: positionAt(place, clock), events, recovered: true })
 }
 
 function retryLater({ clock }: Step, fetch: Fetch): void {

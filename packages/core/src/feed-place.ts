@@ -46,6 +46,7 @@ function stopReading(state: FeedState): void {
   for (const fetch of state.fetches.values())
     for (const [id, waiting] of fetch.subscribers) state.waiting.set(id, waiting)
   state.fetches.clear()
+  state.replayed = null
   dropHeld(state)
 }
 

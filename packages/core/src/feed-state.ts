@@ -50,6 +50,7 @@ export interface FeedState {
   readonly held: Map<number, OutEvent>
   heldChars: number
   readonly fetches: Map<number, Fetch>
+  replayed: Replayed | null
   requests: number
   /** When the last subscriber left; null while there is one. */
   emptySinceMs: number | null
@@ -81,6 +82,15 @@ export interface Fetch {
   failures: number
   emptyReads: number
   retryAtMs: number | null
+}
+
+/** A replay that was given just now: whoever comes from the same seq while nothing new was said gets the same. */
+export interface Replayed {
+  readonly after: number
+  readonly epochText: string
+  readonly seq: number
+  readonly events: readonly OutEvent[]
+  readonly expiresAtMs: number
 }
 
 export type FeedInput =

@@ -249,6 +249,16 @@ describe('resuming', () => {
     expect(feed.state.live.size).toBe(502)
   })
 
+  it('[RS12] a replay serves those who come within a second, as long as nothing new was said', () => {
+    const feed = live(6)
+    feed.add(2, 3)
+    feed.history(1, entry(4, 3))
+    expect(answers(feed.add(3, 3))).toEqual([recovered(3, 6, ['t4', 't5', 't6'])])
+    expect(fetches(feed.add(4, 4))).toEqual([4])
+    feed.now += 1_000
+    expect(fetches(feed.add(5, 3))).toEqual([3])
+  })
+
   it('[RS5] a replay is read page by page', () => {
     const feed = live(6)
     feed.add(2, 1)

@@ -52,6 +52,7 @@ export function createFeed(room: string, life = 0): FeedState {
     held: new Map(),
     heldChars: 0,
     fetches: new Map(),
+    replayed: null,
     requests: 0,
     emptySinceMs: null,
   }
@@ -65,6 +66,7 @@ export function isForgotten(state: FeedState): boolean {
 /** Whether time alone can change anything, so that it has to be told of it. */
 export function needsTick(state: FeedState): boolean {
   if (state.emptySinceMs !== null || state.waiting.size > 0 || state.fetches.size > 0) return true
+  if (state.replayed !== null) return true
   const { phase } = state
   return (
     phase.type === 'backfilling' ||
@@ -258,6 +260,7 @@ function goLive(step: Step, who: { id: number; place: Standing }, verdict: LossR
 
 function tick(step: Step): void {
   const { state, clock } = step
+  if (state.replayed !== null && clock.now >= state.replayed.expiresAtMs) state.replayed = null
   if (state.emptySinceMs !== null && clock.now - state.emptySinceMs >= interestLingerMs) return withdraw(step)
   if (state.answered < state.declared && clock.now - state.declaredAtMs >= declareAgainMs) declare(step, false)
   const place = placeOf(state.phase)
@@ -274,6 +277,7 @@ function withdraw({ state, effects }: Step): void {
   state.phase = { type: 'idle' }
   state.emptySinceMs = null
   state.fetches.clear()
+  state.replayed = null
   dropHeld(state)
   effects.push({ type: 'withdraw' })
 }

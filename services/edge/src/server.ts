@@ -13,6 +13,8 @@ const subprotocol = 'flotilla.v1'
 const tokenProtocol = 'flotilla.token.'
 /** Time to wait that a client is told when too many connect at once, s, and as much again at random. */
 const retryAfterSeconds = 1
+/** When thousands connect at once the last of them are read seconds after they came: that is not their fault, ms. */
+const stormLimits = { headersTimeout: 15_000, requestTimeout: 20_000 }
 /** Fragments of one message: one-byte fragments would otherwise cost a hundred times their size. */
 const maxFragments = 64
 
@@ -48,7 +50,7 @@ export interface EdgeServer {
 
 /** Listens on the port of clients: `/ws`, and the pages. */
 export async function listen(options: ServerOptions, deps: ServerDeps): Promise<EdgeServer> {
-  const http = createServer({ ...serverLimits, keepAliveTimeout: 5_000 }, (request, response) => {
+  const http = createServer({ ...serverLimits, ...stormLimits }, (request, response) => {
     respond(request, response, deps).catch(() => response.writeHead(500).end())
   })
   const upgrades = new WebSocketServer({
