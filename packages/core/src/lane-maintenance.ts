@@ -1,4 +1,4 @@
-import { maxRetainedBytes, reapAfterMs, retainMs } from './limits.ts'
+import { maxLoadedRooms, maxRetainedBytes, reapAfterMs, retainMs } from './limits.ts'
 import { ownershipPrefix } from './lane-state.ts'
 import type { LaneEffect, LaneState, MaintenanceWork } from './lane-state.ts'
 import type { RoomState } from './room-state.ts'
@@ -87,14 +87,14 @@ function reapMarks(state: LaneState, own: SlotState, now: number): void {
 function evictRooms(state: LaneState): void {
   let loaded = 0
   for (const own of state.slots.values()) loaded += own.rooms.size
-  if (loaded <= state.maxLoadedRooms) return
+  if (loaded <= maxLoadedRooms) return
   const all: { own: SlotState; room: RoomState }[] = []
   for (const own of state.slots.values()) {
     const needed = roomsUnderWay(own)
     for (const room of own.rooms.values()) if (!needed.has(room.name)) all.push({ own, room })
   }
   all.sort((a, b) => a.room.touchedAt - b.room.touchedAt)
-  for (const { own, room } of all.slice(0, loaded - state.maxLoadedRooms)) own.rooms.delete(room.name)
+  for (const { own, room } of all.slice(0, loaded - maxLoadedRooms)) own.rooms.delete(room.name)
 }
 
 function roomsUnderWay(own: SlotState): ReadonlySet<string> {

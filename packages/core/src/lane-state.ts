@@ -1,7 +1,6 @@
 import type { Claim, ClaimReply, CommitReply, SlotCommit, SlotValues } from './commit.ts'
 import type { Poison } from './consume.ts'
 import type { LogEntry } from './entry.ts'
-import { maxLoadedRooms } from './limits.ts'
 import type { Plan } from './plan.ts'
 import { prefixAt, tip } from './slot-state.ts'
 import type { Retained, SlotState } from './slot-state.ts'
@@ -42,8 +41,6 @@ export interface LaneState {
    */
   keysNow: number
   steppedAt: number
-  /** Rooms kept in memory; the least recently used ones go first. */
-  maxLoadedRooms: number
   maintainedAt: number
   digestAt: number
 }
@@ -156,7 +153,6 @@ export function createLane(lane: number, lanes: number, owner: string, seed = 0)
     retainedBytes: 0,
     keysNow: 0,
     steppedAt: 0,
-    maxLoadedRooms,
     maintainedAt: -Infinity,
     digestAt: 0,
   }
