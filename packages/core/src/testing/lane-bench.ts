@@ -66,10 +66,10 @@ export function startLane() {
     const slots = epochs.map((epoch) => ({ worker: me, epoch, confirmed: epoch }))
     step({ type: 'plan', plan: { version: (version += 1), slots, runs } })
   }
-  /** Appends one publish to each slot given, and lets the lane read all that is new. */
-  function publish(key: string, slots: readonly number[] = [0, 1], tail = key): void {
+  /** Appends one publish to each slot given, of the slot's room unless another one of it is named, and lets the lane read all that is new. */
+  function publish(key: string, slots: readonly number[] = [0, 1], of: { tail?: string; room?: string } = {}): void {
     for (const slot of slots) {
-      const room = rooms[slot] ?? ''
+      const { tail = key, room = rooms[slot] ?? '' } = of
       const message = { type: 'publish', room, key, sender: 'alice', options: '', tail } as const
       const k = (ks[slot] ?? 0) + 1
       ks[slot] = k
