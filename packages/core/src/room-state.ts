@@ -23,8 +23,9 @@ export interface RoomState {
   chars: number
   /** Of those ordered since its last entry. */
   openChars: number
-  /** What the store was last told to keep from. */
+  /** What the store was last told to keep from, and the UTF-16 units that were let go of since. */
   keptFrom: number
+  droppedChars: number
   /** When the expiry of the log was renewed last. */
   renewedAt: number
   touchedAt: number
@@ -32,6 +33,8 @@ export interface RoomState {
 
 /** Trimming looks for the oldest entries anew each time, so it is asked for when there are so many messages to trim. */
 const trimStep = 64
+/** Or when they have so many UTF-16 units together. */
+const trimChars = 4_194_304
 
 /**
  * What a room's log may hold, in UTF-16 units: a room at the limit refuses, and above half of it history gives way. An owner
@@ -46,7 +49,9 @@ interface WindowEntry {
   at: number
   readonly since: number
 }
+/** Entries that are let go of as a whole must be small, in time and in UTF-16 units, or what is new keeps what is old. */
 const windowEntryMs = 1_000
+const windowEntryChars = 1_048_576
 
 /** The state of a room from its log entries (oldest first); none: an empty room. Their keys go to the slot's. */
 export function loadRoom(
@@ -67,20 +72,21 @@ export function loadRoom(
     chars: 0,
     openChars: 0,
     keptFrom: 0,
+    droppedChars: 0,
     renewedAt: -Infinity,
     touchedAt: now,
   }
   for (const { tag, first, messages } of entries) {
     messages.forEach(({ sender, key, options, tail }, i) => {
-      room.chars += sender.length + key.length + options.length + tail.length
+      room.openChars += sender.length + key.length + options.length + tail.length
       const text = sender + US + key
       keys.find(room.hash, text, text.length)
       keys.add(first + i, keysNow)
     })
     room.tag = tag
     room.head = first + messages.length - 1
+    closeWindowEntry(room, keysNow)
   }
-  if (room.head > 0) room.window.push({ lastSeq: room.head, at: keysNow, since: keysNow, chars: room.chars })
   return room
 }
 
@@ -122,20 +128,25 @@ function isFull(room: RoomState, chars: number): boolean {
  * that is hardly more than what was said before.
  */
 export function closeEntry(room: RoomState, now: number, keysNow = now): number {
-  const last = room.window.at(-1)
-  if (last !== undefined && keysNow - last.since < windowEntryMs) {
-    last.lastSeq = room.head
-    last.at = keysNow
-    last.chars += room.openChars
-  } else room.window.push({ lastSeq: room.head, at: keysNow, since: keysNow, chars: room.openChars })
-  room.chars += room.openChars
-  room.openChars = 0
+  closeWindowEntry(room, keysNow)
   room.touchedAt = now
   forgetOld(room, keysNow)
   const keepFrom = room.floor + 1
-  if (keepFrom - room.keptFrom < trimStep) return 0
+  if (keepFrom - room.keptFrom < trimStep && room.droppedChars < trimChars) return 0
   room.keptFrom = keepFrom
+  room.droppedChars = 0
   return keepFrom
+}
+
+function closeWindowEntry(room: RoomState, now: number): void {
+  const last = room.window.at(-1)
+  if (last !== undefined && now - last.since < windowEntryMs && last.chars < windowEntryChars) {
+    last.lastSeq = room.head
+    last.at = now
+    last.chars += room.openChars
+  } else room.window.push({ lastSeq: room.head, at: now, since: now, chars: room.openChars })
+  room.chars += room.openChars
+  room.openChars = 0
 }
 
 /** What is both outside the policy's count and older than the dedupe time is let go of. */
@@ -150,6 +161,7 @@ function forgetOld(room: RoomState, now: number): void {
     if (through < entry.lastSeq) break
     drop += 1
     room.chars -= entry.chars
+    room.droppedChars += entry.chars
   }
   if (drop > 0) room.window.splice(0, drop)
 }

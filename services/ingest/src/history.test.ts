@@ -86,3 +86,21 @@ it('[IN17] an event above the limit has a page of its own, also in the middle of
   expect(await page(log, { after: 1, limit: 3 })).toMatchObject({ count: 1, first: 2, last: 2 })
   expect(await page(log, { after: 3, limit: 3 })).toMatchObject({ count: 1, first: 4, last: 4 })
 })
+
+it('[IN18] what is too old does not count for the limit of a page', async () => {
+  const nowMs = 10_000_000
+  const tail = `"event":"e","data":"${'x'.repeat(990_000)}","meta":{}`
+  const log = Array.from({ length: 40 }, (_, i) => ({
+    inc: 1,
+    tag: 1,
+    first: i + 1,
+    timeMs: i < 30 ? nowMs - historyMs - 1 : nowMs,
+    messages: [{ sender: 'a', key: `k${i}`, options: '', tail }],
+  }))
+  const reader = {
+    history: async (_room: string, after: number, limit: number) => log.filter((e) => e.first > after).slice(0, limit),
+    tail: async () => [],
+  }
+  const page = await readHistory(reader, { room: 'public:a', after: 0, limit: 10, nowMs })
+  expect(page.first).toBe(31)
+})

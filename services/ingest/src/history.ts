@@ -95,8 +95,9 @@ async function following(
   for (let from = after; events.length < request.limit && chars <= maxPageChars;) {
     const page = await endpoint.history(request.room, from, entriesPerRead)
     for (const entry of page) {
-      if (isServed(entry, request.nowMs)) events.push(...eventsOf(entry).filter((event) => event.seq > after))
-      for (const message of entry.messages) chars += message.tail.length
+      const served = isServed(entry, request.nowMs) ? eventsOf(entry).filter((event) => event.seq > after) : []
+      events.push(...served)
+      for (const event of served) chars += event.tail.length
       from = entry.first + entry.messages.length - 1
     }
     if (page.length < entriesPerRead) break
