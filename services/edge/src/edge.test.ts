@@ -1,0 +1,334 @@
+import { request } from 'node:http'
+import type { IncomingHttpHeaders } from 'node:http'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { Client, startFleet, token, until } from '../test/fleet.ts'
+import type { Fleet } from '../test/fleet.ts'
+import type { Edge } from './edge.ts'
+
+let fleet: Fleet
+let edge: Edge
+let rooms = 0
+
+beforeAll(async () => {
+  fleet = await startFleet()
+  edge = await fleet.edge()
+  await until('a plan is there', () => edge.ready)
+}, 30_000)
+afterAll(() => fleet.close(), 30_000)
+
+const freshRoom = (): string => `public:r${(rooms += 1)}`
+/** An event of a service, as ingest publishes it. */
+const post = (room: string, data: unknown, options: object = {}) =>
+  fleet.publisher.publish({
+    ...{
+      room,
+      key: `k${Math.random()}`,
+      sender: 'key:test',
+      options: Object.keys(options).length === 0 ? '' : JSON.stringify(options),
+    },
+    tail: `"event":"e","data":${JSON.stringify(data)},"meta":{"userId":"key:test","timestamp":"2026-01-01T00:00:00.000Z"}`,
+  })
+const seqs = (client: Client, room: string): unknown[] => client.events(room).map((event) => event.seq)
+
+/** The answer to a handshake that was not taken. */
+function handshake(
+  port: number,
+  path: string,
+  headers: Record<string, string> = {},
+): Promise<{ status: number; headers: IncomingHttpHeaders }> {
+  return new Promise((resolve, reject) => {
+    const usual = {
+      connection: 'Upgrade',
+      upgrade: 'websocket',
+      'sec-websocket-version': '13',
+      'sec-websocket-key': 'MDEyMzQ1Njc4OWFiY2RlZg==',
+    }
+    const asked = request({ port, host: '127.0.0.1', path, headers: { ...usual, ...headers } }, (response) => {
+      response.resume()
+      resolve({ status: response.statusCode ?? 0, headers: response.headers })
+    })
+    asked.on('upgrade', (response, socket) => {
+      socket.destroy()
+      resolve({ status: response.statusCode ?? 0, headers: response.headers })
+    })
+    asked.on('error', reject)
+    asked.end()
+  })
+}
+
+describe('connecting', () => {
+  test('[EG4] the token may come in the query, the header, a subprotocol or the first frame; it is never sent back', async () => {
+    const encoded = Buffer.from(token('alice')).toString('base64url')
+    const clients = [
+      new Client(edge.port, { query: `?token=${token('alice')}` }),
+      new Client(edge.port, { headers: { authorization: `Bearer ${token('alice')}` } }),
+      new Client(edge.port, { protocols: ['flotilla.v1', `flotilla.token.${encoded}`] }),
+      new Client(edge.port),
+    ]
+    const last = clients.at(-1)
+    await until('the socket is open', () => last?.socket.readyState === 1)
+    last?.send({ type: 'auth', id: 1, token: token('alice') })
+    for (const client of clients) {
+      await until('connected', () => client.of('connected').length === 1)
+      expect(client.of('connected')[0]).toMatchObject({
+        userId: 'alice',
+        tenantId: 'acme',
+        rooms: ['user:alice', 'tenant:acme', 'public:all'],
+      })
+    }
+    expect(clients.map((client) => client.socket.protocol)).toEqual(['', '', 'flotilla.v1', ''])
+    await Promise.all(clients.map((client) => client.end()))
+  })
+
+  test('[EG4] a token that is not good closes with 4401', async () => {
+    for (const bad of ['x', '', token('alice', -60)]) {
+      const client = new Client(edge.port, { query: `?token=${bad}` })
+      expect(await client.closedWith()).toBe(4401)
+      expect(client.frames).toMatchObject([{ type: 'error', code: 'UNAUTHORIZED' }])
+    }
+  })
+
+  test('[EG6] other paths are 404, pages of another origin 403', async () => {
+    expect((await handshake(edge.port, '/other')).status).toBe(404)
+    expect((await handshake(edge.port, '/ws', { origin: 'https://elsewhere.example' })).status).toBe(403)
+    expect((await handshake(edge.port, '/ws', { origin: `http://127.0.0.1:${edge.port}` })).status).toBe(101)
+    const listed = await fleet.edge({ origins: ['https://app.example'] })
+    expect((await handshake(listed.port, '/ws', { origin: 'https://app.example' })).status).toBe(101)
+    expect((await handshake(listed.port, '/ws', { origin: `http://127.0.0.1:${listed.port}` })).status).toBe(403)
+  })
+
+  test('[EG8] beyond the accept rate, and beyond the number of connections, the answer is 503 with Retry-After', async () => {
+    const slow = await fleet.edge({ acceptsPerSecond: 1 })
+    expect((await handshake(slow.port, '/ws')).status).toBe(101)
+    const refused = await handshake(slow.port, '/ws')
+    expect(refused.status).toBe(503)
+    expect(Number(refused.headers['retry-after'])).toBeGreaterThanOrEqual(1)
+    const small = await fleet.edge({ maxConnections: 1 })
+    const only = new Client(small.port, { query: `?token=${token('alice')}` })
+    await until('connected', () => only.of('connected').length === 1)
+    const full = await handshake(small.port, '/ws')
+    expect([full.status, full.headers['x-flotilla-reason']]).toEqual([503, 'full'])
+    await only.end()
+    await until('the place is free', () => small.connections === 0)
+    expect((await handshake(small.port, '/ws')).status).toBe(101)
+  })
+
+  test('[EG9] a drain closes every connection with 1012 and takes no new one', async () => {
+    const leaving = await fleet.edge()
+    const clients = [await Client.open(leaving.port), await Client.open(leaving.port, 'bob')]
+    await leaving.drain()
+    for (const client of clients) expect(await client.closedWith()).toBe(1012)
+    expect(leaving.ready).toBe(false)
+    await expect(handshake(leaving.port, '/ws')).rejects.toThrow(/ECONNREFUSED/)
+  })
+})
+
+describe('rooms', () => {
+  test('[EG10] the rooms that the server joins are heard without subscribing', async () => {
+    const alice = await Client.open(edge.port)
+    const bob = await Client.open(edge.port, 'bob')
+    await post('user:alice', 'mine')
+    await post('tenant:acme', 'ours')
+    await post('public:all', 'everybody')
+    await until('all have come', () => alice.of('event').length === 3 && bob.of('event').length === 2)
+    expect(alice.of('event').map((event) => [event.room, event.data])).toEqual(
+      expect.arrayContaining([
+        ['user:alice', 'mine'],
+        ['tenant:acme', 'ours'],
+        ['public:all', 'everybody'],
+      ]),
+    )
+    expect(bob.events('user:alice')).toEqual([])
+    await Promise.all([alice.end(), bob.end()])
+  })
+
+  test('[EG11] sockets of one room see one order, on whichever edge; a publish is answered with its position', async () => {
+    const room = freshRoom()
+    const other = await fleet.edge()
+    const clients = [
+      await Client.open(edge.port),
+      await Client.open(edge.port, 'bob'),
+      await Client.open(other.port, 'carol'),
+    ]
+    for (const client of clients) await client.subscribe(room)
+    const answers = await Promise.all(
+      clients.flatMap((client, c) => Array.from({ length: 40 }, (_, i) => client.publish(room, `${c}.${i}`))),
+    )
+    await until('all have come', () => clients.every((client) => client.events(room).length === 120))
+    const [first] = clients
+    for (const client of clients) {
+      expect(seqs(client, room)).toEqual(Array.from({ length: 120 }, (_, i) => i + 1))
+      expect(client.events(room).map((event) => event.data)).toEqual(first?.events(room).map((event) => event.data))
+    }
+    answers.forEach(({ position }, i) => {
+      const event = first?.events(room)[(position?.seq ?? 0) - 1]
+      expect(event?.data).toBe(`${Math.floor(i / 40)}.${i % 40}`)
+    })
+    expect(new Set(answers.map(({ position }) => position?.epoch)).size).toBe(1)
+    await Promise.all(clients.map((client) => client.end()))
+  })
+
+  test('[EG12] a resume gets exactly what was missed, after its answer, then what is live', async () => {
+    const room = freshRoom()
+    const before = await Client.open(edge.port)
+    const { position } = await before.subscribe(room)
+    for (let i = 1; i <= 3; i++) await before.publish(room, i)
+    await until('3 have come', () => before.events(room).length === 3)
+    const epoch = before.of('position').findLast((frame) => frame.room === room)?.position.epoch ?? position?.epoch
+    await before.end()
+    for (let i = 4; i <= 7; i++) await post(room, i)
+    const after = await Client.open(edge.port)
+    const answer = await after.ok({
+      type: 'resume',
+      rooms: [{ room, since: { epoch, seq: 3 } }, { room: 'user:alice' }],
+    })
+    expect(answer.rooms?.find((each) => each.room === room)).toEqual({
+      room,
+      position: { epoch, seq: 7 },
+      recovered: true,
+      missed: 4,
+    })
+    await post(room, 8)
+    await until('the last has come', () => after.events(room).length === 5)
+    expect(after.events(room).map((event) => event.data)).toEqual([4, 5, 6, 7, 8])
+    const at = after.frames.findIndex((frame) => frame.type === 'ok')
+    expect(after.frames.findIndex((frame) => frame.type === 'event' && frame.room === room)).toBeGreaterThan(at)
+    await after.end()
+  })
+
+  test('[EG13] a position of an empty room is good for what came first after it', async () => {
+    const room = freshRoom()
+    const before = await Client.open(edge.port)
+    const { position } = await before.subscribe(room)
+    expect(position).toMatchObject({ seq: 0 })
+    expect(position?.epoch).toMatch(/^\d+\.0\.\d+$/)
+    await before.end()
+    await post(room, 'first')
+    const after = await Client.open(edge.port)
+    expect(await after.subscribe(room, { since: position })).toMatchObject({
+      recovered: true,
+      missed: 1,
+      position: { seq: 1 },
+    })
+    await until('it has come', () => after.events(room).length === 1)
+    await after.end()
+  })
+
+  test('[EG14] a position that cannot be continued says so: ahead, or another epoch', async () => {
+    const room = freshRoom()
+    await post(room, 1)
+    const client = await Client.open(edge.port)
+    const { position } = await client.subscribe(room)
+    expect(await client.subscribe(room, { since: { ...position, seq: 9 } })).toMatchObject({
+      recovered: false,
+      reason: 'ahead',
+      missed: 0,
+      position,
+    })
+    expect(await client.subscribe(room, { since: { epoch: '1.1', seq: 0 } })).toMatchObject({
+      recovered: false,
+      reason: 'epoch',
+      position,
+    })
+    await client.end()
+  })
+
+  test('[EG15] under a filter only what matches comes, and a pong brings the position along', async () => {
+    const room = freshRoom()
+    const client = await Client.open(edge.port)
+    await client.subscribe(room, { filter: { region: 'eu' } })
+    await post(room, { region: 'eu', n: 1 })
+    await post(room, { region: 'us', n: 2 })
+    await post(room, { n: 3 }, { match: { region: 'eu' } })
+    await post(room, { region: 'us', n: 4 })
+    await until('2 have come', () => client.events(room).length === 2)
+    expect(seqs(client, room)).toEqual([1, 3])
+    await until('the position has come along', () => {
+      client.send({ type: 'ping' })
+      return client.of('position').some((frame) => frame.room === room && frame.position.seq === 4 && frame.recovered)
+    })
+    await client.end()
+  })
+
+  test('[EG16] whom an event excepts gets its position instead, so that no number is missing', async () => {
+    const room = freshRoom()
+    const alice = await Client.open(edge.port)
+    const bob = await Client.open(edge.port, 'bob')
+    for (const client of [alice, bob]) await client.subscribe(room)
+    await post(room, 1)
+    await post(room, 2, { except: ['alice'] })
+    await post(room, 3)
+    await until('all have come', () => alice.events(room).length === 2 && bob.events(room).length === 3)
+    expect(seqs(alice, room)).toEqual([1, 3])
+    const seen = alice.frames.flatMap((frame) =>
+      frame.type === 'event' && frame.room === room
+        ? [frame.seq]
+        : frame.type === 'position' && frame.room === room
+          ? [frame.position.seq]
+          : [],
+    )
+    expect(seen.filter((seq) => seq !== 0)).toEqual(expect.arrayContaining([1, 2, 3]))
+    expect(seen.indexOf(2)).toBeLessThan(seen.indexOf(3))
+    const epochs = new Set(
+      alice
+        .of('position')
+        .filter((frame) => frame.room === room && frame.position.seq > 0)
+        .map((frame) => frame.position.epoch),
+    )
+    const { position } = await bob.publish(room, 4)
+    expect([...epochs]).toEqual([position?.epoch])
+    await Promise.all([alice.end(), bob.end()])
+  })
+
+  test('[EG17] an ephemeral event has no seq, no place in the room and no position in its answer', async () => {
+    const room = freshRoom()
+    const client = await Client.open(edge.port)
+    await client.subscribe(room)
+    const answer = await client.publish(room, 'typing', { ephemeral: true })
+    expect(answer).not.toHaveProperty('position')
+    await until('it has come', () => client.events(room).length === 1)
+    expect(client.events(room)[0]).not.toHaveProperty('seq')
+    expect(await client.publish(room, 'said')).toMatchObject({ position: { seq: 1 } })
+    await client.end()
+  })
+
+  test('[EG18] an event larger than half of the buffer limit reaches everybody, also several at once and in a replay', async () => {
+    const room = freshRoom()
+    const client = await Client.open(edge.port)
+    const { position } = await client.subscribe(room)
+    const big = 'x'.repeat(600_000)
+    await Promise.all([1, 2, 3].map((n) => post(room, { n, big })))
+    await until('all have come', () => client.events(room).length === 3)
+    const later = await Client.open(edge.port)
+    await later.subscribe(room, { since: position })
+    await until('the replay has come', () => later.events(room).length === 3)
+    const resumed = await Client.open(edge.port)
+    const wanted = [room, 'user:alice', 'public:all'].map((each) =>
+      each === room ? { room: each, since: position } : { room: each },
+    )
+    await resumed.ok({ type: 'resume', rooms: wanted })
+    await until('the resume has come', () => resumed.events(room).length === 3)
+    expect([client, later, resumed].map((each) => each.closed)).toEqual([undefined, undefined, undefined])
+    await Promise.all([client, later, resumed].map((each) => each.end()))
+  })
+
+  test('[EG19] rooms whose replays do not fit beside each other in one resume are left to another request, not to a close', async () => {
+    const names = [freshRoom(), freshRoom(), freshRoom()]
+    const client = await Client.open(edge.port)
+    const since = new Map<string, unknown>()
+    for (const room of names) since.set(room, (await client.subscribe(room)).position)
+    await client.end()
+    for (const room of names) await post(room, 'x'.repeat(700_000))
+    const later = await Client.open(edge.port)
+    const { rooms: answers = [] } = await later.ok({
+      type: 'resume',
+      rooms: names.map((room) => ({ room, since: since.get(room) })),
+    })
+    const left = answers.filter((answer) => answer.error !== undefined)
+    expect(left.map((answer) => answer.error?.code)).toEqual(['OVERLOADED', 'OVERLOADED'])
+    for (const { room } of left)
+      expect(await later.subscribe(room, { since: since.get(room) })).toMatchObject({ recovered: true, missed: 1 })
+    await until('all have come', () => names.every((room) => later.events(room).length === 1))
+    await later.end()
+  })
+})
