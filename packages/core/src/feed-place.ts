@@ -77,7 +77,8 @@ export function deliver({ state, effects }: Step, place: Standing, events: reado
     if (held.length > 0) all = [...events, ...held]
     if (place.seq >= place.target) endBackfill(state, place)
   }
-  if (state.live.size > 0 && all.length > 0) effects.push({ type: 'deliver', first, events: all })
+  if (state.live.size > 0 && all.length > 0)
+    effects.push({ type: 'deliver', epoch: place.epochText, first, events: all })
 }
 
 function endBackfill(state: FeedState, place: Standing): void {

@@ -102,8 +102,8 @@ export type FeedEffect =
   | { readonly type: 'withdraw' }
   /** Read log entries with a seq > `after`; answered by `history` with the same request. */
   | { readonly type: 'fetch'; readonly request: number; readonly after: number; readonly limit: number }
-  /** To every live subscriber. */
-  | { readonly type: 'deliver'; readonly first: number; readonly events: readonly OutEvent[] }
+  /** To every live subscriber, as `first` and following of the life `epoch`. */
+  | { readonly type: 'deliver'; readonly epoch: string; readonly first: number; readonly events: readonly OutEvent[] }
   /** To every live subscriber. */
   | { readonly type: 'ephemeral'; readonly event: OutEvent }
   /** The subscription is live: its answer, then `events` (those with the last seqs up to `position`), then what is delivered. */

@@ -157,6 +157,43 @@ describe('resuming', () => {
     expect(live(state, 'public:a').map(({ type }) => type)).toEqual(['send', 'release'])
   })
 
+  it('[SE16] a finished resume releases nothing that belongs to a newer one', () => {
+    const state = open()
+    resume(state, 9, 'public:a', 'public:b')
+    live(state, 'public:a')
+    resume(state, 10, 'public:a', 'public:c')
+    live(state, 'public:a')
+    const first = live(state, 'public:b')
+    expect(sent(first)).toMatchObject([
+      {
+        id: 9,
+        rooms: [
+          { room: 'public:a', error: { code: 'NOT_SUBSCRIBED' } },
+          { room: 'public:b', position },
+        ],
+      },
+    ])
+    expect(first.slice(1)).toEqual([{ type: 'release', room: 'public:b' }])
+    expect(live(state, 'public:c').slice(1)).toEqual([
+      { type: 'release', room: 'public:a' },
+      { type: 'release', room: 'public:c' },
+    ])
+  })
+
+  it('[SE19] what cannot be held back until the others are answered is taken back, and can be asked for again', () => {
+    const state = open()
+    resume(state, 9, 'public:a', 'public:b')
+    live(state, 'public:a', 4, 3)
+    expect(refused(state, 'public:a')).toEqual([])
+    const effects = live(state, 'public:b')
+    expect(sent(effects)).toMatchObject([
+      { id: 9, rooms: [{ room: 'public:a', error: { code: 'OVERLOADED', retryAfterMs: 900 } }, { room: 'public:b' }] },
+    ])
+    expect(effects.slice(1)).toEqual([{ type: 'release', room: 'public:b' }])
+    expect(state.subscribed).toBe(1)
+    expect(subscribe(state, 10, 'public:a')).toMatchObject([{ type: 'subscribe' }])
+  })
+
   it('[SE16] a room that is left while its resume waits is not waited for', () => {
     const state = open()
     resume(state, 9, 'public:a', 'public:b')
@@ -168,20 +205,55 @@ describe('resuming', () => {
 })
 
 describe('rooms that the server joins', () => {
-  it('[SE17] their position is told when they are live', () => {
-    const effects = live(open(), 'user:alice')
-    expect(sent(effects)).toEqual([{ type: 'position', room: 'user:alice', position, recovered: true }])
-    expect(effects.at(-1)).toEqual({ type: 'release', room: 'user:alice' })
+  const tick = (state: SessionState, at = later): SessionEffect[] => stepSession(state, { type: 'tick' }, at)
+  const told = { type: 'position', room: 'user:alice', position, recovered: false }
+
+  it('[SE17] a client that does not say where it was is told their head as a possible loss, after a second', () => {
+    const state = open()
+    expect(live(state, 'user:alice')).toEqual([])
+    expect(tick(state, { ...clock, now: later.now - 1 })).toEqual([])
+    expect(tick(state)).toEqual([
+      { type: 'send', frame: told },
+      { type: 'release', room: 'user:alice' },
+    ])
+    expect(tick(state)).toEqual([])
+    const effects = stepSession(
+      state,
+      { type: 'answered', room: 'public:all', position, recovered: true, missed: 0 },
+      later,
+    )
+    expect(sent(effects)).toEqual([{ ...told, room: 'public:all' }])
+  })
+
+  it('[SE17] one that says so in time is answered, and told nothing else', () => {
+    const state = open()
+    live(state, 'user:alice', 9)
+    resume(state, 9, 'user:alice')
+    expect(sent(live(state, 'user:alice', 9, 4))).toMatchObject([
+      { type: 'ok', rooms: [{ room: 'user:alice', recovered: true, missed: 4 }] },
+    ])
+    expect(tick(state)).toEqual([])
   })
 
   it('[SE17] they are tried again after a refusal, by the server', () => {
     const state = open()
     expect(refused(state, 'user:alice')).toEqual([])
-    expect(step(state, { type: 'tick' })).toEqual([])
-    expect(stepSession(state, { type: 'tick' }, later)).toEqual([
-      { type: 'subscribe', room: 'user:alice', since: null, filter: null },
-    ])
-    expect(sent(live(state, 'user:alice'))).toMatchObject([{ type: 'position' }])
+    expect(tick(state, clock)).toEqual([])
+    expect(tick(state)).toEqual([{ type: 'subscribe', room: 'user:alice', since: null, filter: null }])
+    expect(
+      sent(stepSession(state, { type: 'answered', room: 'user:alice', position, recovered: true, missed: 0 }, later)),
+    ).toEqual([told])
+    expect(state.joinsSettled).toBe(false)
+    for (const room of ['public:all']) live(state, room)
+    tick(state)
+    expect(state.joinsSettled).toBe(true)
+  })
+
+  it('[SE17] one for which too much would have to be held back is left, and joined anew at its head', () => {
+    const state = open()
+    live(state, 'user:alice')
+    expect(refused(state, 'user:alice')).toEqual([])
+    expect(tick(state)).toContainEqual({ type: 'subscribe', room: 'user:alice', since: null, filter: null })
   })
 
   it('[SE18] one that the client resumes is answered to it, and after a refusal left to it, lest a jump to the head hide a loss', () => {

@@ -14,6 +14,10 @@ export interface SessionLimits {
   /** Frames a connection may send per second, and at once after a silence. */
   readonly framesPerSecond: number
   readonly framesAtOnce: number
+  /** How long after its expiry a token still counts, ms: as long as it would still be accepted. */
+  readonly expiryLeewayMs: number
+  /** Time in which a client may say where it was in the rooms that the server joins, ms. */
+  readonly joinHoldMs: number
 }
 
 /** Whom a verified token named. */
@@ -49,7 +53,11 @@ export type Open = Extract<SessionPhase, { type: 'open' }>
 export type RoomAsker =
   | { readonly type: 'subscribe'; readonly id: RequestId }
   | { readonly type: 'resume'; readonly resume: Resume }
-  | { readonly type: 'join' }
+  /** Live, but other rooms of its `resume` are not: what it gets is held back. A refusal still takes the answer back. */
+  | { readonly type: 'answered'; readonly resume: Resume }
+  | { readonly type: 'join'; readonly sinceMs: number }
+  /** Live at `position`, and held back: the client has not had its time yet to say where it was. */
+  | { readonly type: 'joined'; readonly sinceMs: number; readonly position: Position }
 export interface Subscription {
   /** The server put the connection into the room: it counts against no limit. */
   readonly joined: boolean
@@ -62,7 +70,7 @@ export type RoomAnswer = NonNullable<Extract<ServerFrame, { type: 'ok' }>['rooms
 /** A `resume` is answered in one frame, so its rooms wait for each other. */
 export interface Resume {
   readonly id: RequestId
-  readonly answers: RoomAnswer[]
+  readonly answers: Map<string, RoomAnswer>
   readonly waiting: Set<string>
 }
 
@@ -72,6 +80,8 @@ export interface SessionState {
   readonly limits: SessionLimits
   phase: SessionPhase
   readonly rooms: Map<string, Subscription>
+  /** None of the rooms that the server joins has anything due: ticks need not look at them. */
+  joinsSettled: boolean
   /** Rooms that count against `maxSubscriptions`. */
   subscribed: number
   /** Publishes that wait for their outcome. */
@@ -99,7 +109,7 @@ export type SessionInput =
       readonly missed: number
       readonly reason?: LossReason | undefined
     }
-  /** A subscription cannot be judged for now. */
+  /** A subscription cannot be judged for now, or what is held back for it cannot be kept. */
   | { readonly type: 'refused'; readonly room: string; readonly retryAfterMs: number }
   | { readonly type: 'tick' }
   /** The socket is gone, or the process ends it. */

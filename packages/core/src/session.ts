@@ -20,7 +20,7 @@ import {
   ownRooms,
   refused,
   resume,
-  retryOwnRooms,
+  settleJoins,
   subscribe,
   unsubscribe,
 } from './session-rooms.ts'
@@ -38,6 +38,8 @@ import type {
   SessionStep,
 } from './session-state.ts'
 
+/** How far clocks may differ: so long after its expiry a token is accepted, and a connection kept, ms. */
+export const expiryLeewayMs = 5_000
 export const defaultSessionLimits: SessionLimits = {
   authDeadlineMs,
   maxSubscriptions,
@@ -45,6 +47,8 @@ export const defaultSessionLimits: SessionLimits = {
   maxBadFrames,
   framesPerSecond: 500,
   framesAtOnce: 2_000,
+  expiryLeewayMs,
+  joinHoldMs: 1_000,
 }
 /** Bad frames beyond the limit are forgiven at this rate, so that a connection of weeks is not closed for a slip a day. */
 const forgivenPerSecond = 1 / 60
@@ -67,6 +71,7 @@ export function createSession(
       heldBytes: 0,
     },
     rooms: new Map(),
+    joinsSettled: true,
     subscribed: 0,
     publishes: new Map(),
     requests: 0,
@@ -255,6 +260,13 @@ function refresh(
   send(step, { type: 'ok', ...(id === undefined ? {} : { id }) })
 }
 
+/** Whether a tick would do anything: there are too many connections to step each of them every second. */
+export function isDue({ phase, limits, joinsSettled }: SessionState, clock: SessionClock): boolean {
+  if (phase.type === 'authenticating') return clock.now >= phase.deadlineMs
+  if (phase.type === 'closed') return false
+  return !joinsSettled || (phase.identity.expiresAtMs ?? Infinity) + limits.expiryLeewayMs <= clock.wallMs
+}
+
 function tick(step: SessionStep): void {
   const { state, clock } = step
   const { phase } = state
@@ -267,9 +279,9 @@ function tick(step: SessionStep): void {
   }
   if (phase.type !== 'open') return
   const { expiresAtMs } = phase.identity
-  if (expiresAtMs !== undefined && clock.wallMs >= expiresAtMs) {
+  if (expiresAtMs !== undefined && clock.wallMs >= expiresAtMs + state.limits.expiryLeewayMs) {
     fail(step, { code: 'UNAUTHORIZED', message: 'Token expired' })
     return close(step, 'unauthorized', 'Token expired')
   }
-  retryOwnRooms(step)
+  if (!state.joinsSettled) settleJoins(step)
 }

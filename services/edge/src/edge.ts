@@ -10,6 +10,7 @@ import type { Metrics } from '@flotilla/node/metrics'
 import type { Scope } from '@flotilla/node/scope'
 import type { Store } from '@flotilla/node/store/port'
 import { Connection } from './connection.ts'
+import type { ConnectionDeps } from './connection.ts'
 import { createHub } from './hub.ts'
 import { edgeMetrics } from './metrics.ts'
 import { pageHtml, pagePolicy } from './page.ts'
@@ -62,6 +63,7 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     log,
     scope,
     metrics,
+    connections: () => connections,
     endpoint: () => {
       if (endpoint === undefined) throw new Error('the endpoint is not there yet')
       return endpoint
@@ -89,28 +91,30 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     ...options.limits,
     framesAtOnce: options.limits.framesPerSecond * 4,
   }
+  const shared: ConnectionDeps = {
+    limits,
+    verifier,
+    metrics,
+    onRooms: hub.onRooms,
+    onDirty: hub.onDirty,
+    onClosed: (closed) => {
+      connections.delete(closed)
+      metrics.connections.set(connections.size)
+      hub.onClosed(closed)
+    },
+  }
   const server = await listen(options, {
     metrics,
     admits: () => !draining,
     connections: () => connections.size,
-    onConnection: (socket, raw, token) => {
+    onConnection: (socket, raw) => {
       const id = `${started.boot.replace('#', '.')}.${(counter += 1).toString(36)}`
-      const connection = new Connection(id, socket, raw, {
-        limits,
-        verifier,
-        metrics,
-        onRooms: hub.onRooms,
-        onDirty: hub.onDirty,
-        onClosed: (closed) => {
-          connections.delete(closed)
-          metrics.connections.set(connections.size)
-          hub.onClosed(closed)
-        },
-      })
+      const connection = new Connection(id, socket, raw, shared)
       connections.add(connection)
       metrics.connections.set(connections.size)
-      if (token !== undefined) connection.step({ type: 'token', token })
+      return connection
     },
+    onToken: (connection, token) => connection.step({ type: 'token', token }),
     pages: {
       '/': () => ({ type: 'text/html; charset=utf-8', body: pageHtml, policy: pagePolicy }),
       '/fleet': () => ({ type: 'application/json', body: JSON.stringify(fleetView()) }),

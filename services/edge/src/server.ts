@@ -4,8 +4,8 @@ import type { Duplex } from 'node:stream'
 import { createBucket, take } from '@flotilla/core/bucket'
 import { maxFrameBytes } from '@flotilla/core/limits'
 import { serverLimits } from '@flotilla/node/http'
-import { WebSocketServer } from 'ws'
-import type { WebSocket } from 'ws'
+import { WebSocket, WebSocketServer } from 'ws'
+import type { Connection } from './connection.ts'
 import type { EdgeMetrics } from './metrics.ts'
 
 /** The subprotocol of the native protocol; a token may come as a second one, and is never sent back. */
@@ -28,11 +28,38 @@ export interface ServerDeps {
   /** Open connections, and whether new ones are taken. */
   admits(): boolean
   connections(): number
-  onConnection(socket: WebSocket, raw: Duplex, token: string | undefined): void
+  /** Both carry what the library has written already. */
+  onConnection(socket: WebSocket, raw: Duplex): Connection
+  onToken(connection: Connection, token: string): void
   /** GET pages by path. */
   readonly pages: Readonly<
     Record<string, () => { readonly type: string; readonly body: string; readonly policy?: string }>
   >
+}
+
+/** A socket that knows its connection, so that all sockets share their listeners. */
+class ClientSocket extends WebSocket {
+  connection: Connection | null = null
+}
+const connectionOf = (socket: WebSocket): Connection | null =>
+  socket instanceof ClientSocket ? socket.connection : null
+
+function onMessage(this: WebSocket, data: Buffer, isBinary: boolean): void {
+  connectionOf(this)?.onMessage(data, isBinary)
+}
+function onPing(this: WebSocket, data: Buffer): void {
+  connectionOf(this)?.onPing(data)
+}
+function onPong(this: WebSocket): void {
+  connectionOf(this)?.onPong()
+}
+function onClose(this: WebSocket): void {
+  connectionOf(this)?.onEnd()
+}
+/** What went wrong is in the close that follows: too big, bad UTF-8, a protocol error, a broken socket. */
+function onError(): void {}
+function destroy(this: Duplex): void {
+  this.destroy()
 }
 
 export interface EdgeServer {
@@ -52,21 +79,24 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
     perMessageDeflate: false,
     maxPayload: maxFrameBytes,
     ...{ maxFragments },
+    // Pongs go out with everything else, and a client that sends pings faster than it reads is not read for a while.
+    autoPong: false,
     clientTracking: false,
+    WebSocket: ClientSocket,
     handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
   })
   const accepts = createBucket({ capacity: options.acceptsPerSecond, refillPerSecond: options.acceptsPerSecond })
   http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    socket.on('error', () => socket.destroy())
+    socket.on('error', destroy)
     const refusal = judge(request, { options, deps, accepts })
     if (refusal !== undefined) {
       deps.metrics.turnedAway.inc({ reason: refusal.reason })
       return turnAway(socket, refusal)
     }
-    upgrades.handleUpgrade(request, socket, head, (ws) => {
-      deps.metrics.accepted.inc()
-      deps.onConnection(ws, socket, tokenOf(request))
-    })
+    // The answer to the handshake goes out with the first frame, if that comes in this turn of the event loop.
+    socket.cork()
+    setImmediate(uncorkNextTurn, socket)
+    upgrades.handleUpgrade(request, socket, head, (ws) => connect(ws, { request, socket, deps }))
   })
   const port = await bind(http, options)
   return {
@@ -80,6 +110,30 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
         http.closeAllConnections()
       }),
   }
+}
+
+/** What was done in this turn is written in its check phase: the turn after that is the first that can be too late. */
+function uncorkNextTurn(socket: Duplex): void {
+  setImmediate(uncork, socket)
+}
+function uncork(socket: Duplex): void {
+  socket.uncork()
+}
+
+/** The request is needed until here only: nothing that lives as long as the connection may refer to it. */
+function connect(
+  ws: ClientSocket,
+  { request, socket, deps }: { request: IncomingMessage; socket: Duplex; deps: ServerDeps },
+): void {
+  deps.metrics.accepted.inc()
+  ws.on('message', onMessage)
+  ws.on('ping', onPing)
+  ws.on('pong', onPong)
+  ws.on('close', onClose)
+  ws.on('error', onError)
+  ws.connection = deps.onConnection(ws, socket)
+  const token = tokenOf(request)
+  if (token !== undefined) deps.onToken(ws.connection, token)
 }
 
 interface TurnAway {

@@ -14,7 +14,7 @@ import { startShard } from '../../shard/src/shard.ts'
 import { startEdge } from '../src/edge.ts'
 import type { Edge, EdgeOptions } from '../src/edge.ts'
 
-const log = createLog({ service: 'test', level: 'fatal' })
+const log = createLog({ service: 'test', level: 'silent' })
 const host = '127.0.0.1'
 const deadlineMs = 15_000
 
@@ -106,7 +106,9 @@ export class Client {
   /** Connected as `sub`, and live in the rooms that the server joins. */
   static async open(port: number, sub = 'alice'): Promise<Client> {
     const client = new Client(port, { headers: { authorization: `Bearer ${token(sub)}` } })
-    await until('the own rooms are live', () => client.of('position').length === 3)
+    await until('connected', () => client.of('connected').length === 1)
+    const rooms = client.of('connected')[0]?.rooms.map((room) => ({ room })) ?? []
+    await client.ok({ type: 'resume', rooms })
     return client
   }
 
