@@ -50,6 +50,11 @@ export type RoomEffect = Extract<
   { type: 'subscribe' | 'unsubscribe' | 'release' | 'publish' | 'ephemeral' | 'advance' }
 >
 
+/** What a connection needs of its WebSocket. */
+export type ConnectionSocket = Pick<WebSocket, 'close' | 'terminate' | 'pause' | 'resume'> & {
+  once(event: 'close', listener: () => void): unknown
+}
+
 /**
  * A socket and its session. All data frames are built here and written raw, in order; the library writes only control
  * frames, each as a whole. There are many thousands of them, so none has a timer or a closure that it does not need.
@@ -60,7 +65,7 @@ export class Connection {
   readonly rooms = new Map<string, Subscriber>()
   /** Waits for the end of the tick. */
   queued = false
-  readonly #socket: WebSocket
+  readonly #socket: ConnectionSocket
   readonly #raw: Duplex
   readonly #session: SessionState
   readonly #deps: ConnectionDeps
@@ -78,7 +83,7 @@ export class Connection {
   #userId = ''
 
   /** Whatever the library has written to `raw` so far goes out with the first frames. */
-  constructor(id: string, socket: WebSocket, raw: Duplex, deps: ConnectionDeps) {
+  constructor(id: string, socket: ConnectionSocket, raw: Duplex, deps: ConnectionDeps) {
     this.id = id
     this.#socket = socket
     this.#raw = raw
@@ -301,7 +306,7 @@ export class Connection {
 }
 
 /** Bytes of the write under way that the kernel has not taken: the socket tells in a field of its handle only. */
-function queuedBytes(raw: Duplex): number {
+export function queuedBytes(raw: Duplex): number {
   const { _handle: handle } = raw as Duplex & { readonly _handle?: { readonly writeQueueSize?: number } | null }
   return handle?.writeQueueSize ?? 0
 }

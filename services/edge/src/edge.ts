@@ -44,6 +44,8 @@ export interface Edge {
   /** Whether the store answers, a plan is there, and the edge does not drain. */
   readonly ready: boolean
   readonly connections: number
+  /** Rooms with subscribers here, or whose interest lingers. */
+  readonly rooms: number
   /** Takes nothing new, sends everybody elsewhere in batches, signs off. */
   drain(): Promise<void>
 }
@@ -172,6 +174,9 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     },
     get connections() {
       return connections.size
+    },
+    get rooms() {
+      return hub.rooms
     },
     drain,
   }
