@@ -8,6 +8,7 @@ import { createSession, isDue, stepSession } from '@flotilla/core/session'
 import type {
   SessionClock,
   SessionEffect,
+  SessionIdentity,
   SessionInput,
   SessionLimits,
   SessionState,
@@ -80,7 +81,7 @@ export class Connection {
   #paused = false
   #awaitsDrain = false
   #closed = false
-  #userId = ''
+  #identity: SessionIdentity | null = null
 
   /** Whatever the library has written to `raw` so far goes out with the first frames. */
   constructor(id: string, socket: ConnectionSocket, raw: Duplex, deps: ConnectionDeps) {
@@ -93,7 +94,12 @@ export class Connection {
 
   /** Empty until authenticated. */
   get userId(): string {
-    return this.#userId
+    return this.#identity?.userId ?? ''
+  }
+
+  /** Null until authenticated. */
+  get identity(): SessionIdentity | null {
+    return this.#identity
   }
 
   get closed(): boolean {
@@ -147,7 +153,7 @@ export class Connection {
       case 'close':
         return this.close(effect.name, effect.reason)
       case 'opened':
-        this.#userId = effect.identity.userId
+        this.#identity = effect.identity
         return
       case 'subscribe':
       case 'unsubscribe':

@@ -126,6 +126,18 @@ describe('connecting', () => {
   })
 })
 
+test('[PG14] who is connected is told to those of the same tenant only', async () => {
+  const alice = await Client.open(edge.port)
+  const look = (headers: Record<string, string>) => fetch(`http://127.0.0.1:${edge.port}/fleet`, { headers })
+  expect((await look({})).status).toBe(401)
+  expect((await look({ authorization: 'Bearer x' })).status).toBe(401)
+  const seen = async (tenant: string) =>
+    (await look({ authorization: `Bearer ${token('someone', 60, tenant)}` })).json() as Promise<{ users: object[] }>
+  expect((await seen('acme')).users).toContainEqual({ userId: 'alice', connections: 1 })
+  expect((await seen('other')).users).toEqual([])
+  await alice.end()
+})
+
 describe('rooms', () => {
   test('[EG10] the rooms that the server joins are heard without subscribing', async () => {
     const alice = await Client.open(edge.port)

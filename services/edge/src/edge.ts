@@ -1,4 +1,4 @@
-import type { SessionLimits } from '@flotilla/core/session-state'
+import type { SessionIdentity, SessionLimits } from '@flotilla/core/session-state'
 import { defaultSessionLimits } from '@flotilla/core/session'
 import type { Member } from '@flotilla/core/plan'
 import { wait } from '@flotilla/node/backoff'
@@ -119,14 +119,20 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     onToken: (connection, token) => connection.step({ type: 'token', token }),
     pages: {
       '/': () => ({ type: 'text/html; charset=utf-8', body: pageHtml, policy: pagePolicy }),
-      '/fleet': () => ({ type: 'application/json', body: JSON.stringify(fleetView()) }),
+      '/fleet': async (token) => {
+        const verdict = await verifier.verify(token)
+        return verdict.ok ? { type: 'application/json', body: JSON.stringify(fleetView(verdict.claims)) } : null
+      },
     },
   })
 
-  /** What the page shows: who is here, and what the fleet is made of. */
-  function fleetView(): object {
+  /** What the page shows: who of this tenant is here, and what the fleet is made of. */
+  function fleetView({ tenantId }: Pick<SessionIdentity, 'tenantId'>): object {
     const users = new Map<string, number>()
-    for (const { userId } of connections) if (userId !== '') users.set(userId, (users.get(userId) ?? 0) + 1)
+    for (const { identity } of connections) {
+      if (identity === null || identity.tenantId !== tenantId) continue
+      users.set(identity.userId, (users.get(identity.userId) ?? 0) + 1)
+    }
     return {
       edge: options.memberId,
       connections: connections.size,

@@ -190,7 +190,8 @@ function connected(frame) {
   showState('connected')
   for (const room of frame.rooms) if (!rooms.has(room)) createRoom(room, true)
   if (first && !rooms.has(lobby)) createRoom(lobby, false)
-  const known = [...rooms.values()].filter((record) => record.epoch !== undefined || !record.own)
+  // The server's own rooms too: what it has not been asked for it tells as a possible loss.
+  const known = [...rooms.values()]
   if (known.length === 1) ask(known[0])
   else if (known.length > 1) request(known, { type: 'resume', rooms: known.map(wish) })
   if (asks.size === 0) goOn()
@@ -300,7 +301,7 @@ function onPosition({ room, position, recovered, reason }) {
   if (!back) record.seq = record.vouched = position.seq
   if (!recovered) {
     record.answer = { recovered, missed: 0, reason }
-    addMark('bad', room + ' not recovered: ' + reason)
+    addMark('bad', room + ' not recovered: ' + (reason ?? 'joined at its head'))
   }
   showRooms()
 }

@@ -229,7 +229,7 @@ function drawSpark(list) {
 async function pollFleet() {
   if (!document.hidden && link.session !== null) {
     try {
-      const response = await fetch(relative('fleet'), { cache: 'no-store' })
+      const response = await fetch(relative('fleet'), { cache: 'no-store', headers: { authorization: 'Bearer ' + link.token } })
       if (!response.ok) throw new Error(String(response.status))
       drawFleet(await response.json())
     } catch {

@@ -23,6 +23,11 @@ export interface ServerOptions {
   readonly maxConnections: number
   readonly acceptsPerSecond: number
 }
+export interface Page {
+  readonly type: string
+  readonly body: string
+  readonly policy?: string
+}
 export interface ServerDeps {
   readonly metrics: EdgeMetrics
   /** Open connections, and whether new ones are taken. */
@@ -31,10 +36,8 @@ export interface ServerDeps {
   /** Both carry what the library has written already. */
   onConnection(socket: WebSocket, raw: Duplex): Connection
   onToken(connection: Connection, token: string): void
-  /** GET pages by path. */
-  readonly pages: Readonly<
-    Record<string, () => { readonly type: string; readonly body: string; readonly policy?: string }>
-  >
+  /** GET pages by path; what resolves with null needs a token in the Authorization header, or a better one. */
+  readonly pages: Readonly<Record<string, (token: string | undefined) => Page | Promise<Page | null>>>
 }
 
 /** A socket that knows its connection, so that all sockets share their listeners. */
@@ -71,8 +74,9 @@ export interface EdgeServer {
 
 /** Listens on the port of clients: `/ws`, and the pages. */
 export async function listen(options: ServerOptions, deps: ServerDeps): Promise<EdgeServer> {
-  const http = createServer({ ...serverLimits, keepAliveTimeout: 5_000 }, (request, response) =>
-    respond(request, response, deps),
+  const http = createServer(
+    { ...serverLimits, keepAliveTimeout: 5_000 },
+    (request, response) => void respond(request, response, deps),
   )
   const upgrades = new WebSocketServer({
     noServer: true,
@@ -179,20 +183,29 @@ function tokenOf(request: IncomingMessage): string | undefined {
   const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((each) => each.trim())
   const encoded = offered.find((each) => each.startsWith(tokenProtocol))
   if (encoded !== undefined) return Buffer.from(encoded.slice(tokenProtocol.length), 'base64url').toString('utf8')
-  const bearer = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1]
+  const bearer = bearerOf(request)
   if (bearer !== undefined) return bearer
   const query = (request.url ?? '').split('?', 2)[1]
   return query === undefined ? undefined : (new URLSearchParams(query).get('token') ?? undefined)
 }
 
-function respond(request: IncomingMessage, response: ServerResponse, { pages }: ServerDeps): void {
+function bearerOf({ headers }: IncomingMessage): string | undefined {
+  return /^Bearer (.+)$/i.exec(headers.authorization ?? '')?.[1]
+}
+
+async function respond(request: IncomingMessage, response: ServerResponse, { pages }: ServerDeps): Promise<void> {
   const path = pathOf(request)
   const page = Object.hasOwn(pages, path) ? pages[path] : undefined
   if (page === undefined || (request.method !== 'GET' && request.method !== 'HEAD')) {
     response.writeHead(404, { 'content-type': 'text/plain' }).end('not found\n')
     return
   }
-  const { type, body, policy } = page()
+  const shown = await page(bearerOf(request))
+  if (shown === null) {
+    response.writeHead(401, { 'content-type': 'text/plain', 'www-authenticate': 'Bearer' }).end('token required\n')
+    return
+  }
+  const { type, body, policy } = shown
   response.writeHead(200, {
     'content-type': type,
     'cache-control': 'no-store',
