@@ -1,6 +1,6 @@
 # Everything works from a fresh clone: each target installs what it needs first.
 .DEFAULT_GOAL := help
-.PHONY: help install build check format test run bench bench-quick docs clean
+.PHONY: help install build check format test run bench bench-quick profile docs clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -31,13 +31,17 @@ test: build ## every test; gets itself a Redis
 run: build ## the whole fleet in one process; FLOTILLA_REDIS_URL=… for Redis
 	@node scripts/run.mjs
 
-bench: build ## figures of the path and of a hot room, into out/bench.json
+bench: build ## every figure of docs/performance.md, into out/bench.json: 8 to 12 minutes
 	sh scripts/ensure-redis.sh
 	node loadtests/bench.mjs
 
-bench-quick: build ## the same, shorter
+bench-quick: build ## the same, shorter: 3 minutes
 	sh scripts/ensure-redis.sh
 	node loadtests/bench.mjs --quick
+
+profile: build ## where the time goes: CPU profile and heap of every process under every load, into out/profiles/
+	sh scripts/ensure-redis.sh
+	node loadtests/profile.mjs
 
 docs: build ## the tables of docs/config.md, from the code
 	node scripts/docs.mjs

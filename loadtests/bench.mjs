@@ -1,50 +1,85 @@
-// make bench: what the path and a hot room cost on this machine. docs/performance.md says how to read it.
+/**
+ * make bench: what the fleet costs on this machine, beside what others cost. docs/performance.md says how it is measured.
+ * --quick: shorter runs. --only path,hot,small,edges,idle,resume,ways,commit: some of the loads.
+ */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
-import { startRedis } from '@flotilla/node/testing/redis-server'
-import { hotRoom } from './hot-room.mjs'
-import { path } from './path.mjs'
-import { onCore, pinned } from './processes.mjs'
-import { table } from './table.mjs'
+import { parseArgs } from 'node:util'
+import { canPin, onCore, stayWithLoad } from './harness/cores.mjs'
+import { compare, comparisonTable } from './report/comparison.mjs'
+import { tables } from './report/rows.mjs'
+import { figure } from './report/table.mjs'
+import { fanout, loads } from './rows/fanout.mjs'
+import { idle } from './rows/idle.mjs'
+import { path } from './rows/path.mjs'
+import { resume } from './rows/resume.mjs'
+import { publishWays } from './rows/ways.mjs'
 
-const quick = process.argv.includes('--quick')
-const settings = quick
-  ? { seconds: 5, pathRates: [2_000, 20_000, null], hotRates: [50, 200, 1_000] }
-  : { seconds: 15, pathRates: [2_000, 10_000, 20_000, 40_000, null], hotRates: [50, 100, 200, 500, 1_000] }
+const { values: args } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
+})
+const settings = args.quick
+  ? { warmSeconds: 2, seconds: 2.5, stepSeconds: 1, halvings: 1, retries: 0, idleUsers: ['own'] }
+  : { warmSeconds: 4, seconds: 10, stepSeconds: 3, halvings: 3, retries: 1, idleUsers: ['own', 'one'] }
 
-async function withRedis(run) {
-  const redis = await startRedis({ prefix: onCore(0) })
-  try {
-    return await run(redis)
-  } finally {
-    await redis.close()
-  }
-}
-
-/** The commit alone, as the prototype's was measured: in a process of its own, not pinned. */
+/** The commit alone, as the prototype's was measured: in a process of its own, on both cores. */
 function commit() {
   const env = { ...process.env, SECONDS: String(settings.seconds) }
-  const text = execFileSync(process.execPath, ['loadtests/commit.mjs'], { env, encoding: 'utf8' })
-  return JSON.parse(text.trim().split('\n').at(-1) ?? '')
+  const [command, ...rest] = [...onCore('free'), process.execPath, 'loadtests/commit.mjs']
+  return JSON.parse(execFileSync(command, rest, { env, encoding: 'utf8' }).trim().split('\n').at(-1) ?? '')
 }
 
-const startedAt = new Date()
-const load = { before: loadavg()[0] }
 const rows = {
-  commit: commit(),
-  path: await withRedis((redis) => path(redis, settings)),
-  hotRoom: await withRedis((redis) => hotRoom(redis, settings)),
+  path,
+  hot: async (context) => ({
+    hot1000: await fanout(loads.hot1000, context),
+    hot5000: await fanout(loads.hot5000, context),
+  }),
+  small: (context) => fanout(loads.small, context),
+  edges: (context) => fanout(loads.twoEdges, context),
+  idle,
+  resume,
+  ways: publishWays,
+  commit,
 }
-const machine = {
-  cpu: cpus()[0]?.model ?? '',
-  cores: cpus().length,
-  node: process.version,
-  pinned,
-  load: { ...load, after: loadavg()[0] },
+const chosen = args.only?.split(',') ?? Object.keys(rows).filter((name) => !args.quick || name !== 'commit')
+for (const name of chosen)
+  if (!(name in rows)) throw new Error(`no load is called ${name}: ${Object.keys(rows).join(', ')}`)
+
+stayWithLoad()
+const startedAt = Date.now()
+const before = loadavg()[0]
+const results = {}
+for (const name of chosen) {
+  const progress = (text) => {
+    const seconds = Math.round((Date.now() - startedAt) / 1_000)
+    process.stderr.write(`${String(seconds).padStart(4)} s  ${name}: ${text}\n`)
+  }
+  results[name] = await rows[name]({ settings, progress })
 }
-const report = { startedAt: startedAt.toISOString(), quick, machine, ...rows }
+const comparison = compare(results)
+const machine = { cpu: cpus()[0]?.model ?? '', cores: cpus().length, node: process.version, pinned: canPin }
+const load = { before, after: loadavg()[0] }
+const seconds = Math.round((Date.now() - startedAt) / 1_000)
+const report = {
+  startedAt: new Date(startedAt).toISOString(),
+  seconds,
+  quick: args.quick,
+  machine,
+  load,
+  comparison,
+  ...results,
+}
 mkdirSync('out', { recursive: true })
 writeFileSync('out/bench.json', `${JSON.stringify(report, null, 2)}\n`)
-process.stdout.write(`${table(report)}\nAlso in out/bench.json.\n`)
+const place = canPin
+  ? 'servers and Redis on one core, load on the other'
+  : 'not pinned: figures are of all cores together'
+const head =
+  `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}; ${place}.\n` +
+  `Load average ${figure(load.before)} before, ${figure(load.after)} after; ${seconds} s. Nothing was lost, doubled or out of order.`
+process.stdout.write(
+  `\n${[head, ...tables(results), comparisonTable(comparison)].join('\n\n')}\n\nAlso in out/bench.json.\n`,
+)
 process.exit(0)

@@ -4,7 +4,7 @@
  * Settings: SECONDS, MESSAGES (per commit), SLOTS, ROOMS, OUTBOXES, FLIGHTS, BYTES (of a message's tail).
  */
 import { formatSlotValue, parseSlotValue, slotPrefix } from '@flotilla/core/commit'
-import { encodeLog, encodeOut } from '@flotilla/core/entry'
+import { encodeLog, encodeLogMessage } from '@flotilla/core/entry'
 import { slotOf } from '@flotilla/core/slot'
 import { createLog } from '@flotilla/node/log'
 import { createRedisStore } from '@flotilla/node/store/redis/store'
@@ -55,31 +55,26 @@ function compose() {
     }
     values[slot] = value
     const logs = []
-    const records = []
     for (const [room, count] of ofSlot) {
       const first = room.head + 1
       room.head += count
-      const messages = Array.from({ length: count }, () => ({
-        sender: 'alice',
-        key: `key-${(made += 1)}`,
-        options: '',
-        tail,
-      }))
+      const messages = Array.from({ length: count }, () =>
+        encodeLogMessage({ sender: 'alice', key: `key-${(made += 1)}`, options: '', tail }),
+      )
       logs.push({
         room: room.name,
         lastSeq: room.head,
-        body: encodeLog({ inc: 1, tag: 1, first, timeMs: Date.now(), messages }),
-        keepFromSeq: Math.max(1, room.head - 1_000),
+        body: encodeLog(room.name, { inc: 1, tag: 1, first, timeMs: Date.now() }, messages),
+        keepFromSeq: 0,
       })
-      records.push(encodeOut({ type: 'events', room: room.name, epoch: '1.1', first, events: messages }))
     }
-    const text = records.join('\u001e')
+    const out = { records: '', logs: logs.map((_, i) => i) }
     return {
       slot,
       expect: slotPrefix(before),
       value: formatSlotValue(value),
       logs,
-      outs: new Map(boots.map((boot) => [boot, text])),
+      outs: new Map(boots.map((boot) => [boot, out])),
       interest: [],
     }
   })

@@ -1,197 +1,203 @@
-// Many sockets in one process: WebSocket over raw sockets with as little work per frame as possible, so that the load
-// costs less than what it measures. Frames are counted by their headers; only a few sockets look at the text, for the
-// latency. Started by bench.mjs, asked over IPC.
-import { randomBytes } from 'node:crypto'
-import { connect } from 'node:net'
+/**
+ * Many sockets in one process, each subscribed to one room. All of them count events; a sample of them reads the frames,
+ * for the latency and to check that numbers have no hole, no repeat, and come in the publisher's order. Started by the
+ * benchmark, asked over IPC.
+ */
+import { createHmac } from 'node:crypto'
+import { answerCalls, sleep, until } from './harness/processes.mjs'
+import { clock } from './harness/samples.mjs'
+import { kinds, openWebSocket, textFrame } from './harness/websocket.mjs'
 
-/** One socket in so many looks at its frames' text. */
-const sampleEvery = 50
-/** Connections that are made at once. */
-const handshakes = 50
-const clock = () => performance.timeOrigin + performance.now()
-const stampMark = Buffer.from('"t":')
-const eventMark = Buffer.from('{"type":"event"')
-const okMark = Buffer.from('{"type":"ok"')
-
-// One buffer for all sockets: each read is looked through before the next.
-const shared = Buffer.allocUnsafe(262_144)
-const opText = 0x1
-const opPing = 0x9
-const opClose = 0x8
+/** Faults that are kept: one says enough. */
+const maxFaults = 20
+/** Time for the server to answer what was asked of it, ms. */
+const answerMs = 60_000
+/** Before a client that was turned away comes again: the client library's first back-off, ms. */
+const maxBackoffMs = 500
 
 let events = 0
-let reads = 0
+let answered = 0
 let closed = 0
-let subscribed = 0
 let samples = []
+const faults = []
+const peers = []
+let tokens = []
 
-/** A client's frame. The mask is zero, which leaves the payload as it is. */
-function frame(opcode, text) {
-  const payload = Buffer.from(text)
-  const header =
-    payload.length < 126
-      ? Buffer.from([0x80 | opcode, 0x80 | payload.length, 0, 0, 0, 0])
-      : Buffer.from([0x80 | opcode, 0xfe, payload.length >> 8, payload.length & 0xff, 0, 0, 0, 0])
-  return Buffer.concat([header, payload])
+const base64url = (value) => Buffer.from(JSON.stringify(value)).toString('base64url')
+const tokenHead = base64url({ alg: 'HS256', typ: 'JWT' })
+
+/** A JWT, made by hand: the library takes half a millisecond for each, and there are thousands. */
+function signToken(secret, sub) {
+  const now = Math.floor(Date.now() / 1_000)
+  const signed = `${tokenHead}.${base64url({ sub, tenantId: 'bench', iat: now, exp: now + 3_600 })}`
+  return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`
 }
-const pong = frame(0xa, '')
 
-/** Takes a stream of frames apart, wherever reads cut it. */
-class Reader {
-  constructor(socket, sampled) {
-    this.socket = socket
-    this.sampled = sampled
-    this.skip = 0
-    this.rest = null
+function fault(text) {
+  if (faults.length < maxFaults) faults.push(text)
+}
+
+/** One connection with one room. */
+class Peer {
+  socket = undefined
+  events = 0
+  /** The number and the publisher's own count of the last event, for those that read. */
+  seq = null
+  count = -1
+  epoch = ''
+  leaving = false
+
+  constructor({ room, token, localAddress, attentive }) {
+    Object.assign(this, { room, token, localAddress, attentive })
   }
 
-  take(read) {
-    let data = read
-    if (this.rest !== null) {
-      data = Buffer.concat([this.rest, read])
-      this.rest = null
+  async connect(port, first) {
+    this.leaving = false
+    const { token, localAddress } = this
+    this.socket = await openWebSocket({ port, token, localAddress, first: textFrame(JSON.stringify(first)) }, this)
+  }
+
+  /** As `connect`, but says false where a client would come again: turned away, or given up on. */
+  async tryConnect(port, first) {
+    try {
+      await this.connect(port, first)
+      return true
+    } catch (error) {
+      if (!/^HTTP\/1.1 (408|503)|^closed before|ECONNRESET/.test(error.message)) throw error
+      return false
     }
-    let at = Math.min(this.skip, data.length)
-    this.skip -= at
-    while (at < data.length) {
-      const size = headerSize(data, at)
-      // Of a frame's first bytes so many are needed to tell what it is.
-      if (size === 0 || data.length - at < Math.min(size + 16, size + payloadLength(data, at))) {
-        this.rest = Buffer.from(data.subarray(at))
-        return
-      }
-      const length = payloadLength(data, at)
-      const end = at + size + length
-      if (this.sampled && end > data.length) {
-        this.rest = Buffer.from(data.subarray(at))
-        return
-      }
-      this.see(data, { opcode: data[at] & 0x0f, from: at + size, end })
-      at = Math.min(end, data.length)
-      this.skip = end - at
-    }
   }
 
-  see(data, { opcode, from, end }) {
-    if (opcode === opText) {
-      if (starts(data, from, eventMark)) {
-        events += 1
-        if (this.sampled) sample(data.subarray(from, end))
-      } else if (starts(data, from, okMark)) subscribed += 1
-    } else if (opcode === opPing) this.socket.write(pong)
-    else if (opcode === opClose) this.socket.destroy()
+  send(frame) {
+    this.socket.write(textFrame(JSON.stringify(frame)))
+  }
+
+  kind(pair) {
+    if (pair === kinds.event) {
+      this.events += 1
+      events += 1
+    } else if (pair === kinds.ok) answered += 1
+    else if (pair === kinds.error) fault(`${this.room}: answered with an error`)
+  }
+
+  text(text) {
+    const frame = JSON.parse(text)
+    if (frame.type === 'event') this.#event(frame)
+    else if (frame.type === 'ok') this.#place(frame.rooms?.[0] ?? frame)
+    else if (frame.type === 'error') fault(text)
+    else if (frame.type === 'position' && frame.room === this.room && !frame.recovered) fault(`${this.room}: ${text}`)
+  }
+
+  #place(answer) {
+    // That of an unsubscribe says nothing of a place.
+    if (answer.position === undefined && answer.error === undefined) return
+    if (answer.error !== undefined || answer.recovered === false) return fault(JSON.stringify(answer))
+    this.epoch = answer.position.epoch
+    this.seq = answer.position.seq - answer.missed
+    this.count = -1
+  }
+
+  #event({ room, seq, data }) {
+    if (seq !== this.seq + 1) fault(`${room}: ${seq} came after ${this.seq}`)
+    if (data.n <= this.count) fault(`${room}: the publisher's ${data.n} came after its ${this.count}`)
+    this.seq = seq
+    this.count = data.n
+    samples.push(clock() - data.t)
+  }
+
+  ended(reason) {
+    if (!this.leaving) fault(`${this.room}: closed by the server: ${reason}`)
+  }
+  closed() {
+    // One that never came up was turned away, and comes again.
+    if (!this.leaving && this.socket !== undefined) closed += 1
+    this.socket = undefined
+  }
+
+  leave() {
+    this.leaving = true
+    this.socket?.destroy()
   }
 }
 
-function headerSize(data, at) {
-  if (data.length - at < 2) return 0
-  const short = data[at + 1] & 0x7f
-  const size = short < 126 ? 2 : short === 126 ? 4 : 10
-  return data.length - at < size ? 0 : size
-}
-function payloadLength(data, at) {
-  const short = data[at + 1] & 0x7f
-  if (short < 126) return short
-  return short === 126 ? data.readUInt16BE(at + 2) : Number(data.readBigUInt64BE(at + 2))
-}
-function starts(data, from, mark) {
-  for (let i = 0; i < mark.length; i += 1) if (data[from + i] !== mark[i]) return false
-  return true
-}
-function sample(payload) {
-  const at = payload.indexOf(stampMark)
-  if (at >= 0) samples.push(clock() - Number.parseFloat(payload.toString('latin1', at + 4, at + 24)))
-}
-
-function open({ port, token, room }, index) {
-  return new Promise((resolve, reject) => {
-    let upgraded = false
-    let head = ''
-    let reader
-    const onRead = (size) => {
-      reads += 1
-      const data = shared.subarray(0, size)
-      if (upgraded) return reader.take(data)
-      head += data.toString('latin1')
-      const end = head.indexOf('\r\n\r\n')
-      if (end < 0) return
-      if (!head.startsWith('HTTP/1.1 101')) return reject(new Error(head.slice(0, 200)))
-      upgraded = true
-      reader = new Reader(socket, index % sampleEvery === 0)
-      socket.write(frame(opText, JSON.stringify({ type: 'subscribe', id: 1, room })))
-      const rest = Buffer.from(head.slice(end + 4), 'latin1')
-      if (rest.length > 0) reader.take(rest)
-      resolve(socket)
-    }
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true, onread: { buffer: shared, callback: onRead } })
-    socket.once('connect', () => {
-      const key = randomBytes(16).toString('base64')
-      socket.write(
-        `GET /ws?token=${token} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-          `Sec-WebSocket-Key: ${key}\r\nSec-WebSocket-Version: 13\r\n\r\n`,
-      )
-    })
-    socket.once('error', reject)
-    socket.once('close', () => (closed += 1))
-  })
-}
-
-/** Posts batches at a pace. An event carries the time at which it was due, however late it is posted. */
-async function publish({ ingestPort, key, room, rate, seconds }) {
-  const startedAt = clock()
-  const total = Math.floor(rate * seconds)
-  const posts = new Set()
-  let [late, failed] = [0, 0]
-  for (let sent = 0; sent < total;) {
-    const due = Math.min(total, Math.floor(((clock() - startedAt) / 1_000) * rate))
-    if (due > sent && posts.size < 64) {
-      const batch = []
-      for (; sent < due && batch.length < 500; sent += 1) {
-        const t = startedAt + (sent / rate) * 1_000
-        batch.push({ room, event: 'bench', data: { t, p: 'x'.repeat(64) } })
-      }
-      const post = fetch(`http://127.0.0.1:${ingestPort}/v1/events/batch`, {
-        method: 'POST',
-        headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
-        body: JSON.stringify({ events: batch }),
-      })
-        .then((response) => response.json())
-        .then(({ results }) => (failed += results.filter((each) => each.status !== 202).length))
-        .catch(() => (failed += batch.length))
-        .finally(() => posts.delete(post))
-      posts.add(post)
-    } else if (due > sent) late += 1
-    await new Promise((resolve) => setTimeout(resolve, 2))
+/** So many at a time, each as soon as one before is done. */
+async function inParallel(list, width, run) {
+  let next = 0
+  const one = async () => {
+    while (next < list.length) await run(list[next++])
   }
-  await Promise.all(posts)
-  return { published: total, failed, late, seconds: (clock() - startedAt) / 1_000 }
+  await Promise.all(Array.from({ length: width }, one))
 }
 
-const sockets = []
 const calls = {
-  open: async (message) => {
-    for (let i = 0; i < message.count; i += handshakes) {
-      const batch = Array.from({ length: Math.min(handshakes, message.count - i) }, (_, j) => open(message, i + j))
-      sockets.push(...(await Promise.all(batch)))
-    }
-    const deadline = clock() + 20_000
-    while (subscribed < message.count && clock() < deadline) await new Promise((resolve) => setTimeout(resolve, 20))
-    return { subscribed }
+  /** Tokens are signed before anything is measured. */
+  prepare: ({ secret, count, first, users }) => {
+    tokens = Array.from({ length: count }, (_, i) => signToken(secret, users === 'one' ? 'u' : `u${first + i}`))
   },
-  reset: async () => {
+  /** Connects one peer per token to rooms in turn; resolves when all are subscribed. */
+  open: async ({ port, rooms, first, localAddress, sampleEvery, atOnce }) => {
+    answered = 0
+    const fresh = tokens.map((token, i) => {
+      const room = `public:bench-${(first + i) % rooms}`
+      return new Peer({ room, token, localAddress, attentive: i % sampleEvery === 0 })
+    })
+    peers.push(...fresh)
+    await inParallel(fresh, atOnce, (peer) => peer.connect(port, { type: 'subscribe', id: 1, room: peer.room }))
+    await until('every subscription is answered', () => answered + faults.length >= fresh.length, answerMs)
+  },
+  /** Everybody leaves the room and subscribes to the one of the same number under another prefix. */
+  move: async ({ prefix, rooms, first }) => {
+    answered = 0
+    peers.forEach((peer, i) => {
+      const from = peer.room
+      peer.room = `${prefix}-${(first + i) % rooms}`
+      peer.send({ type: 'unsubscribe', id: 3, room: from })
+      peer.send({ type: 'subscribe', id: 4, room: peer.room })
+    })
+    await until('every subscription is answered', () => answered + faults.length >= 2 * peers.length, answerMs)
+  },
+  /** Ends all connections without a word, as a network does. */
+  drop: async () => {
+    for (const peer of peers) peer.leave()
+    await until('every socket is closed', () => peers.every(({ socket }) => socket === undefined))
+  },
+  /** Connects all again at once, each with its position; resolves when each is told where it stands. */
+  resume: async ({ port }) => {
+    answered = 0
     events = 0
-    reads = 0
+    let again = 0
+    await inParallel(peers, peers.length, async (peer) => {
+      const since = { epoch: peer.epoch, seq: peer.seq }
+      const first = { type: 'resume', id: 2, rooms: [{ room: peer.room, since }] }
+      while (!(await peer.tryConnect(port, first))) {
+        again += 1
+        await sleep(Math.random() * maxBackoffMs)
+      }
+    })
+    await until('every client is answered', () => faults.length > 0 || answered >= peers.length, answerMs)
+    return { again }
+  },
+  /** Every second client of a room takes a position of so many events ago. */
+  forget: ({ back, rooms }) => {
+    const further = peers.filter((_, i) => Math.floor(i / rooms) % 2 === 0)
+    for (const peer of further) peer.seq -= back
+    return { missed: further.length * back }
+  },
+  reset: () => {
+    events = 0
     samples = []
-    return {}
+    for (const peer of peers) peer.events = 0
   },
-  publish,
-  report: async () => {
-    const { user, system } = process.cpuUsage()
-    return { events, reads, closed, samples, cpu: (user + system) / 1e6 }
+  report: () => ({ events, closed, faults }),
+  /** Of each room the fewest and the most events that a connection got, and the latencies. */
+  verify: () => {
+    const rooms = new Map()
+    for (const { room, events: got } of peers) {
+      const [least, most] = rooms.get(room) ?? [got, got]
+      rooms.set(room, [Math.min(least, got), Math.max(most, got)])
+    }
+    return { rooms: [...rooms], samples, faults, closed }
   },
+  positions: () => ({ positions: peers.map(({ room, seq }) => `${room} ${seq}`) }),
 }
-
-process.on('message', async (message) => {
-  process.send(await calls[message.call](message))
-})
-process.on('disconnect', () => process.exit(0))
+answerCalls(calls)

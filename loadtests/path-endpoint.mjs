@@ -1,9 +1,13 @@
-// A process that speaks to the fleet as an edge does, without sockets: it publishes (producer) or counts what is
-// delivered to it (reader). Started by bench.mjs, asked over IPC.
+/**
+ * A process that speaks to the fleet as an edge does, without sockets: it publishes (producer) or counts what is delivered
+ * to it (reader). Started by the benchmark, asked over IPC.
+ */
 import { createEndpoint } from '@flotilla/node/endpoint'
 import { createLog } from '@flotilla/node/log'
 import { createScope } from '@flotilla/node/scope'
 import { openStore } from '@flotilla/node/store/open'
+import { answerCalls, until } from './harness/processes.mjs'
+import { clock } from './harness/samples.mjs'
 
 const config = {
   redisUrl: process.env.FLOTILLA_REDIS_URL,
@@ -11,27 +15,38 @@ const config = {
   redisPrefix: '',
   redisCommandTimeoutMs: 5_000,
   slots: 128,
-  lanes: 4,
+  lanes: null,
 }
 /** Latency is taken of one event in so many. */
 const sampleEvery = 16
 /** Publishes in one turn of the event loop, and publishes without an outcome. */
 const maxPerTurn = 500
 const maxUnderWay = 16_384
-const clock = () => performance.timeOrigin + performance.now()
+const maxFaults = 20
 const stampAt = /"t":([\d.]+)/
 
 const log = createLog({ service: 'bench', level: 'warn' })
 const scope = createScope(log)
 const store = await openStore(config, { log, scope })
+const faults = []
+/** The last number of each room. */
+const heads = new Map()
 let received = 0
 let answered = new Set()
 let samples = []
 
+function fault(text) {
+  if (faults.length < maxFaults) faults.push(text)
+}
+
 function take(record) {
   if (record.type === 'interest') answered.add(record.nonce)
   if (record.type !== 'events') return
-  for (const event of record.events) {
+  const { room, first, events } = record
+  const next = (heads.get(room) ?? first - 1) + 1
+  if (first !== next) fault(`${room}: ${first} came where ${next} was due`)
+  heads.set(room, first + events.length - 1)
+  for (const event of events) {
     received += 1
     if (received % sampleEvery !== 0) continue
     const stamp = stampAt.exec(event.tail)
@@ -47,9 +62,10 @@ const endpoint = await createEndpoint({
   log,
   scope,
   onRecords: (_lane, records) => records.forEach(take),
-  onResync: (lane, reason) => log.error('the benchmark lost continuity', { lane, reason }),
+  onResync: (lane, reason) => fault(`lane ${lane} had to be made good: ${reason}`),
 })
 
+const { BENCH_ID: id } = process.env
 const roomAt = (i, rooms) => `public:bench-${i % rooms}`
 const padding = 'x'.repeat(100)
 let published = 0
@@ -58,16 +74,18 @@ let refused = 0
 function publish(room, dueAt) {
   const tail = `"event":"bench","data":{"t":${dueAt},"p":"${padding}"},"meta":{"userId":"bench","timestamp":"2026-01-01T00:00:00.000Z"}`
   published += 1
-  return endpoint.publish({ room, key: `k${published}`, sender: 'bench', options: '', tail })
+  return endpoint.publish({ room, key: `${id}.${published}`, sender: 'bench', options: '', tail })
 }
 
-const settle = (outcome) => {
-  if (outcome.type !== 'committed') refused += 1
+/** A refusal is told and counted; what is neither committed nor refused cannot be checked. */
+function settle(outcome) {
+  if (outcome.type === 'refused') refused += 1
+  if (outcome.type === 'unknown') fault('the outcome of a publish is not known')
 }
 
 /**
- * Publishes at a pace. A publish that is due late carries the time at which it was due, and it is late when the path
- * takes less than it is given: then `maxUnderWay` wait for their outcome, and the others for them.
+ * Publishes at a pace. A publish that is late carries the time at which it was due, and it is late when the path takes
+ * less than it is given: then `maxUnderWay` wait for their outcome, and the others for them.
  */
 async function paced({ rate, seconds, rooms }) {
   const startedAt = clock()
@@ -79,8 +97,8 @@ async function paced({ rate, seconds, rooms }) {
   }
   for (let sent = 0; sent < total || underWay > 0;) {
     const due = Math.min(total, Math.floor(((clock() - startedAt) / 1_000) * rate))
-    const until = Math.min(due, sent + maxPerTurn, sent + maxUnderWay - underWay)
-    for (; sent < until; sent += 1) {
+    const to = Math.min(due, sent + maxPerTurn, sent + maxUnderWay - underWay)
+    for (; sent < to; sent += 1) {
       underWay += 1
       void publish(roomAt(sent, rooms), startedAt + (sent / rate) * 1_000).then(done)
     }
@@ -107,39 +125,27 @@ async function saturated({ inFlight, seconds, rooms }) {
   return next
 }
 
-const usage = () => {
-  const { user, system } = process.cpuUsage()
-  return (user + system) / 1e6
+const timed = (run) => async (message) => {
+  const startedAt = clock()
+  refused = 0
+  const total = await run(message)
+  return { published: total, refused, seconds: (clock() - startedAt) / 1_000, faults }
 }
 
 const calls = {
+  /** Declares interest in all rooms; resolves when each is answered. */
   declare: async ({ rooms }) => {
     answered = new Set()
     for (let i = 0; i < rooms; i += 1) endpoint.interest(roomAt(i, rooms), true, `n${i}`)
-    const deadline = clock() + 20_000
-    while (answered.size < rooms && clock() < deadline) await new Promise((resolve) => setTimeout(resolve, 20))
-    return { answered: answered.size }
+    await until('interest in every room is answered', () => answered.size === rooms)
   },
-  reset: async () => {
+  reset: () => {
     received = 0
-    refused = 0
     samples = []
-    return { cpu: usage() }
   },
-  paced: async (message) => {
-    const startedAt = clock()
-    const total = await paced(message)
-    return { published: total, refused, seconds: (clock() - startedAt) / 1_000, cpu: usage() }
-  },
-  saturated: async (message) => {
-    const startedAt = clock()
-    const total = await saturated(message)
-    return { published: total, refused, seconds: (clock() - startedAt) / 1_000, cpu: usage() }
-  },
-  report: async () => ({ received, samples, cpu: usage() }),
+  paced: timed(paced),
+  saturated: timed(saturated),
+  report: () => ({ received, faults }),
+  samples: () => ({ samples }),
 }
-
-process.on('message', async (message) => {
-  process.send(await calls[message.call](message))
-})
-process.on('disconnect', () => process.exit(0))
+answerCalls(calls)

@@ -28,6 +28,8 @@ export interface Fleet {
   stop(): Promise<void>
 }
 
+/** More than one, so that lanes are told apart. */
+export const lanes = 4
 export const secret = 'e2e-secret-e2e-secret-e2e-secret-0123456789'
 export const ingestKey = 'e2e-ingest-key-0123456789'
 
@@ -70,6 +72,7 @@ async function group(service: ServiceName, count: number, options: FleetOptions)
       const [port, adminPort] = [service === 'shard' ? 0 : await freePort(), await freePort()]
       const env = {
         FLOTILLA_REDIS_URL: options.redisUrl,
+        FLOTILLA_LANES: String(lanes),
         FLOTILLA_MEMBER_ID: name,
         FLOTILLA_ADMIN_HOST: '127.0.0.1',
         [`${prefix}_ADMIN_PORT`]: String(adminPort),

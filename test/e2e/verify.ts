@@ -5,6 +5,7 @@ import { openStore } from '@flotilla/node/store/open'
 import type { Store } from '@flotilla/node/store/port'
 import { check } from '../../packages/core/sim/checks.ts'
 import type { RoomLog } from '../../packages/core/sim/checks.ts'
+import { lanes } from './fleet.ts'
 import { rooms } from './rooms.ts'
 import type { Traffic, Watch } from './traffic.ts'
 
@@ -53,7 +54,7 @@ export function incomplete({ acknowledged, watches }: Seen, logs: ReadonlyMap<st
 async function readLogs(redisUrl: string): Promise<Map<string, RoomLog>> {
   const log = createLog({ service: 'e2e', level: 'silent' })
   const scope = createScope(log)
-  const shape = { slots: 128, lanes: 4 }
+  const shape = { slots: 128, lanes }
   try {
     const config = { redisUrl, redisCluster: false, redisPrefix: '', redisCommandTimeoutMs: 5_000, ...shape }
     const store = await openStore(config, { log, scope })

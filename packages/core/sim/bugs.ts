@@ -1,5 +1,6 @@
 import type { SlotCommit } from '../src/commit.ts'
-import { decodeInput, decodeOut, encodeInput, encodeMessage } from '../src/entry.ts'
+import { decodeInput, decodeOut, encodeInput, publishOf } from '../src/entry.ts'
+import type { InputMessage, InputRecord } from '../src/entry.ts'
 import type { LaneState } from '../src/lane-state.ts'
 import type { Edge } from './edge.ts'
 
@@ -45,10 +46,10 @@ export function withoutMarks(): { (lane: LaneState, found: Found): Found; readon
           }
           const boot = `${entry.boot}x${boots.size}`
           boots.add(boot)
-          const again = entry.messages.map((message) =>
-            message.type === 'publish' ? { ...message, key: `${message.key} of ${boot}` } : message,
-          )
-          return { id, body: encodeInput({ boot, generation: 0, k: 1 }, again.map(encodeMessage)) }
+          const again = entry.messages
+            .map(messageOf)
+            .map((message) => (message.type === 'publish' ? { ...message, key: `${message.key} of ${boot}` } : message))
+          return { id, body: encodeInput({ boot, generation: 0, k: 1 }, again) }
         }),
       )
     }
@@ -57,17 +58,19 @@ export function withoutMarks(): { (lane: LaneState, found: Found): Found; readon
   return Object.assign(rewrite, { boots })
 }
 
+const messageOf = (record: InputRecord): InputMessage => (record.type === 'publish' ? publishOf(record) : record)
+
 /** Bug: an append never carries a generation but the first. */
 export function withoutGeneration(body: string): string {
   const entry = decodeInput(body)
-  return entry === undefined ? body : encodeInput({ ...entry, generation: 0 }, entry.messages.map(encodeMessage))
+  return entry === undefined ? body : encodeInput({ ...entry, generation: 0 }, entry.messages.map(messageOf))
 }
 
 /** Bug: the producers are told when the commit is sent. */
 export function ackAtOnce(commits: readonly SlotCommit[], edges: readonly Edge[]): void {
   for (const { outs } of commits) {
-    for (const [boot, text] of outs) {
-      const acks = decodeOut(text).filter((record) => record.type === 'ack')
+    for (const [boot, { records }] of outs) {
+      const acks = decodeOut(records).filter((record) => record.type === 'ack')
       edges.find((edge) => edge.boot() === boot)?.take(acks)
     }
   }

@@ -100,7 +100,7 @@ export function unbounded(fleet: Fleet, atRest: boolean): string[] {
     if (!process.alive) continue
     for (const producer of producers.values()) {
       if (producer.window.length > maxWindowEntries) found.push(`${boot()} has a window of ${producer.window.length}`)
-      if (atRest && producer.unsettled.size > 0) found.push(`${boot()} keeps ${producer.unsettled.size} publishes`)
+      if (atRest && !isIdle(producer)) found.push(`${boot()} keeps publishes`)
       if (atRest && producer.attempts.size > 0) found.push(`${boot()} keeps ${producer.attempts.size} attempts`)
     }
     if (budget.used > budget.max) found.push(`${boot()} holds ${budget.used} bytes`)

@@ -124,7 +124,10 @@ export function startWorker(world: World, boot: string): Worker {
         ask(
           command,
           () => [...store.roomTail(effect.room, Infinity, 1_000_000)].toReversed(),
-          (entries) => step(lane, { type: 'room', slot: effect.slot, read: effect.read, room: effect.room, entries }),
+          (entries) => {
+            const { slot, read, room } = effect
+            step(lane, { type: 'rooms', rooms: [{ slot, read, room, entries }] })
+          },
         )
         break
       case 'maintain':

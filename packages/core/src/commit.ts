@@ -1,3 +1,5 @@
+import { RS } from './entry.ts'
+
 /**
  * The commit: the one atomic write in which a worker turns a batch of inputs into outputs (docs/spec.md CO, the design
  * in ARCHITECTURE.md). This file has its data; the decisions are in slot-state.ts and lane.ts, the write itself in the
@@ -60,12 +62,23 @@ export function parseSlotValue(text: string): SlotValue {
   return { epoch: Number(epoch), owner, n: Number(n), token, inc: Number(inc), run, cursor, marks }
 }
 
-/** Append to a room's log at the explicit id `<lastSeq>-0`; entries whose id is below `keepFromSeq` may be trimmed. */
+/**
+ * Append to a room's log at the explicit id `<lastSeq>-0`. Entries whose id is below `keepFromSeq` may be trimmed; 0 when
+ * there is too little to trim for the effort.
+ */
 export interface LogAppend {
   readonly room: string
   readonly lastSeq: number
   readonly body: string
   readonly keepFromSeq: number
+}
+/**
+ * One boot's part of an outbox entry: its records (joined by RS, `''` for none), then the bodies of those logs of the
+ * commit (indexes). A body goes to the store once, however many boots it is for.
+ */
+export interface OutAppend {
+  readonly records: string
+  readonly logs: readonly number[]
 }
 /** `on` sets the interest of `boot` in `room`, else it is removed. */
 export interface InterestChange {
@@ -86,9 +99,19 @@ export interface SlotCommit {
   /** The whole new value; begins with the prefix of this commit's own (epoch, owner, n, token). */
   readonly value: string
   readonly logs: readonly LogAppend[]
-  /** Outbox text per boot (`edge#boot`): records already joined by RS. */
-  readonly outs: ReadonlyMap<string, string>
+  /** What every boot (`edge#boot`) is told. */
+  readonly outs: ReadonlyMap<string, OutAppend>
   readonly interest: readonly InterestChange[]
+}
+
+/** The text of an outbox entry, for a store that puts it together itself. */
+export function outText(out: OutAppend, logs: readonly LogAppend[]): string {
+  const parts = out.records === '' ? [] : [out.records]
+  for (const i of out.logs) {
+    const body = logs[i]?.body
+    if (body !== undefined) parts.push(body)
+  }
+  return parts.join(RS)
 }
 
 /**

@@ -1,17 +1,9 @@
-import type { InterestChange, LogAppend } from './commit.ts'
+import type { InterestChange, LogAppend, OutAppend } from './commit.ts'
 import { formatMarks } from './commit.ts'
-import { encodeLog, encodeOut } from './entry.ts'
-import type {
-  EphemeralMessage,
-  InputEntry,
-  InterestMessage,
-  LogMessage,
-  OutEvent,
-  PublishMessage,
-  PublishResult,
-} from './entry.ts'
+import { detached, encodeAck, encodeLog, encodeOut, encodeResult, RS } from './entry.ts'
+import type { EphemeralMessage, InputEntry, InputRecord, InterestMessage, PublishRecord } from './entry.ts'
 import { formatEpoch } from './position.ts'
-import { closeEntry, orderMessage, senderKey } from './room-state.ts'
+import { closeEntry, orderMessage } from './room-state.ts'
 import type { RoomState } from './room-state.ts'
 import { interested, tip } from './slot-state.ts'
 import type { Retained, SlotState } from './slot-state.ts'
@@ -19,6 +11,8 @@ import type { Retained, SlotState } from './slot-state.ts'
 /** What consuming needs to know of the world. */
 export interface ConsumeContext {
   readonly now: number
+  /** The clock by which publish keys are forgotten (lane-state.ts); `now` when it is left out. */
+  readonly keysNow?: number
   /** Wall clock, ms since 1970; goes into log entries for the policy's age. */
   readonly wallMs: number
   readonly token: string
@@ -36,17 +30,19 @@ export interface Poison {
 
 interface Draft {
   readonly logs: Map<string, LogDraft>
-  readonly outs: Map<string, string[]>
+  readonly outs: Map<string, OutDraft>
   readonly interest: InterestChange[]
   bytes: number
 }
 interface LogDraft {
   readonly room: RoomState
+  readonly epoch: string
   readonly first: number
-  readonly messages: LogMessage[]
-  readonly keys: string[]
-  /** Events not yet given to subscribers: a change of interest must come between them in the right order. */
-  run: { first: number; events: OutEvent[] }
+  readonly messages: string[]
+}
+interface OutDraft {
+  readonly records: string[]
+  readonly logs: number[]
 }
 
 /** Takes entries from `state.pending` in order into one commit. Undefined when there is nothing to commit. */
@@ -74,34 +70,49 @@ export function consume(state: SlotState, context: ConsumeContext): { commit: Re
   return { commit, poison }
 }
 
+/** One text for a boot, to keep with commits, marks and interest: the one that was read holds on to its entry. */
+function bootOf(state: SlotState, boot: string): string {
+  let own = state.boots.get(boot)
+  if (own === undefined) {
+    own = detached(boot)
+    state.boots.set(own, own)
+  }
+  return own
+}
+
 /** False when the entry must wait: for a room to load, or for the list of members. */
 function takeEntry(state: SlotState, draft: Draft, entry: InputEntry, context: ConsumeContext): boolean {
-  const mark = state.marks.get(entry.boot)
+  const boot = bootOf(state, entry.boot)
+  const mark = state.marks.get(boot)
   if (mark === undefined || entry.k === 0) {
-    const alive = context.alive(entry.boot)
+    const alive = context.alive(boot)
     if (alive === 'ask') return false
     if (alive === 'no') {
-      if (entry.k > 0) say(draft, entry.boot, rewind(state, entry.generation, 1))
+      if (entry.k > 0) say(draft, boot, rewind(state, entry.generation, 1))
       return true
     }
   }
   const verdict = entry.k === 0 ? { type: 'take' as const } : judge(mark, entry)
-  if (verdict.type === 'rewind') say(draft, entry.boot, rewind(state, entry.generation, verdict.from))
+  if (verdict.type === 'rewind') say(draft, boot, rewind(state, entry.generation, verdict.from))
   if (verdict.type === 'repeat') {
     say(
       draft,
-      entry.boot,
+      boot,
       encodeOut({ type: 'ack', slot: state.slot, generation: entry.generation, k: verdict.k, results: [] }),
     )
   }
   if (verdict.type !== 'take') return true
-  if (!entry.messages.every((message) => message.type === 'ephemeral' || state.rooms.has(message.room))) return false
-  takeMessages(state, draft, entry, context)
+  // Rooms are asked for when an entry is read, so every room is there when none is under way.
+  if (state.loading.size > 0 && !entry.messages.every(isReady(state))) return false
+  takeMessages(state, draft, { ...entry, boot }, context)
   return true
 }
 
+const isReady = (state: SlotState) => (message: InputRecord) =>
+  message.type === 'ephemeral' || state.rooms.has(message.room)
+
 function takeMessages(state: SlotState, draft: Draft, entry: InputEntry, context: ConsumeContext): void {
-  const results: PublishResult[] = []
+  const results: string[] = []
   for (const message of entry.messages) {
     context.budget.messages -= 1
     if (message.type === 'publish') results.push(takePublish(state, draft, message, context))
@@ -111,11 +122,7 @@ function takeMessages(state: SlotState, draft: Draft, entry: InputEntry, context
   if (entry.k === 0) return
   state.marks.set(entry.boot, { generation: entry.generation, k: entry.k })
   state.marksText = ''
-  say(
-    draft,
-    entry.boot,
-    encodeOut({ type: 'ack', slot: state.slot, generation: entry.generation, k: entry.k, results }),
-  )
+  say(draft, entry.boot, encodeAck(state.slot, entry, results))
 }
 
 type Verdict = { type: 'take' } | { type: 'drop' } | { type: 'repeat'; k: number } | { type: 'rewind'; from: number }
@@ -132,73 +139,82 @@ function rewind(state: SlotState, generation: number, from: number): string {
   return encodeOut({ type: 'rewind', slot: state.slot, generation, from })
 }
 
+function outOf(draft: Draft, boot: string): OutDraft {
+  let out = draft.outs.get(boot)
+  if (out === undefined) draft.outs.set(boot, (out = { records: [], logs: [] }))
+  return out
+}
+
 function say(draft: Draft, boot: string, record: string): void {
-  const records = draft.outs.get(boot)
-  if (records === undefined) draft.outs.set(boot, [record])
+  const { records } = outOf(draft, boot)
   // A gap is found once per entry behind it; one answer is enough.
-  else if (records.at(-1) !== record) records.push(record)
+  if (records.at(-1) !== record) records.push(record)
   draft.bytes += record.length
 }
 
-function takePublish(state: SlotState, draft: Draft, message: PublishMessage, context: ConsumeContext): PublishResult {
+/** Returns the result for the acknowledgement. */
+function takePublish(state: SlotState, draft: Draft, message: PublishRecord, context: ConsumeContext): string {
   const room = state.rooms.get(message.room)
   if (room === undefined) throw new Error(`room ${message.room} is not loaded`)
-  const key = senderKey(message.sender, message.key)
-  const ordered = orderMessage(room, key, context.now)
-  if (ordered.type === 'full') return { ok: false, code: 'OVERLOADED', retryAfterMs: 1_000 }
-  // A room comes to life with the commit that holds its first message; commit numbers only grow.
-  if (room.tag === 0) room.tag = tip(state).n + 1
-  const epoch = formatEpoch({ inc: state.inc, tag: room.tag })
-  if (ordered.type === 'new') {
-    let log = draft.logs.get(message.room)
-    if (log === undefined) {
-      log = { room, first: ordered.seq, messages: [], keys: [], run: { first: ordered.seq, events: [] } }
-      draft.logs.set(message.room, log)
+  const ordered = orderMessage(room, state.keys, message, context.keysNow ?? context.now)
+  if (ordered.type === 'full') return encodeResult({ ok: false, code: 'OVERLOADED', retryAfterMs: 1_000 })
+  if (ordered.type === 'repeat') return encodeResult({ ok: true, epoch: epochOf(state, room), seq: ordered.seq })
+  let log = draft.logs.get(message.room)
+  if (log === undefined) {
+    // A room comes to life with the commit that holds its first message; commit numbers only grow.
+    if (room.tag === 0) {
+      room.tag = tip(state).n + 1
+      room.epochText = ''
     }
-    log.messages.push({ sender: message.sender, key: message.key, options: message.options, tail: message.tail })
-    log.keys.push(key)
-    log.run.events.push({ options: message.options, tail: message.tail })
+    log = { room, epoch: epochOf(state, room), first: ordered.seq, messages: [] }
+    draft.logs.set(room.name, log)
   }
-  return { ok: true, epoch, seq: ordered.seq }
+  log.messages.push(message.text)
+  return encodeResult({ ok: true, epoch: log.epoch, seq: ordered.seq })
+}
+
+/** A slot's `inc` never changes while its rooms are loaded. */
+function epochOf(state: SlotState, room: RoomState): string {
+  if (room.epochText === '') room.epochText = formatEpoch({ inc: state.inc, tag: room.tag })
+  return room.epochText
+}
+
+/**
+ * Where the room stood before this commit: its events come last in the entries of all who are interested by then, so for
+ * everybody live delivery begins with the first of them.
+ */
+function headBefore(draft: Draft, room: RoomState): number {
+  const log = draft.logs.get(room.name)
+  return log === undefined ? room.head : log.first - 1
 }
 
 function takeInterest(state: SlotState, draft: Draft, message: InterestMessage, boot: string): void {
   const room = state.rooms.get(message.room)
   if (room === undefined) throw new Error(`room ${message.room} is not loaded`)
-  deliverRun(state, draft, draft.logs.get(message.room))
-  const boots = interested(state, message.room)
+  const boots = interested(state, room.name)
   if (message.on) boots.add(boot)
   else boots.delete(boot)
-  if (boots.size === 0) state.interest.delete(message.room)
-  draft.interest.push({ room: message.room, boot, on: message.on })
-  const epoch = formatEpoch({ inc: state.inc, tag: room.tag })
-  if (message.on)
-    say(draft, boot, encodeOut({ type: 'interest', room: message.room, epoch, head: room.head, nonce: message.nonce }))
+  if (boots.size === 0) state.interest.delete(room.name)
+  draft.interest.push({ room: room.name, boot, on: message.on })
+  if (!message.on) return
+  const answer = {
+    room: message.room,
+    epoch: epochOf(state, room),
+    head: headBefore(draft, room),
+    nonce: message.nonce,
+  }
+  say(draft, boot, encodeOut({ type: 'interest', ...answer }))
 }
 
 function takeEphemeral(state: SlotState, draft: Draft, message: EphemeralMessage): void {
   const boots = state.interest.get(message.room)
   if (boots === undefined) return
-  deliverRun(state, draft, draft.logs.get(message.room))
   const record = encodeOut({
     type: 'ephemeral',
     room: message.room,
     event: { options: message.options, tail: message.tail },
   })
   for (const boot of boots) say(draft, boot, record)
-}
-
-/** One record for the events ordered since the last one, the same text for every interested boot. */
-function deliverRun(state: SlotState, draft: Draft, log: LogDraft | undefined): void {
-  if (log === undefined || log.run.events.length === 0) return
-  const { first, events } = log.run
-  log.run = { first: first + events.length, events: [] }
-  const boots = state.interest.get(log.room.name)
-  if (boots === undefined) return
-  const epoch = formatEpoch({ inc: state.inc, tag: log.room.tag })
-  const record = encodeOut({ type: 'events', room: log.room.name, epoch, first, events })
-  for (const boot of boots) say(draft, boot, record)
-  state.active.add(log.room.name)
 }
 
 function writeDigest(state: SlotState, draft: Draft): boolean {
@@ -208,9 +224,9 @@ function writeDigest(state: SlotState, draft: Draft): boolean {
     const room = state.rooms.get(name)
     const boots = state.interest.get(name)
     if (room === undefined || boots === undefined) continue
-    deliverRun(state, draft, draft.logs.get(name))
-    const epoch = formatEpoch({ inc: state.inc, tag: room.tag })
-    for (const boot of boots) say(draft, boot, encodeOut({ type: 'head', room: name, epoch, head: room.head }))
+    const digest = { room: name, epoch: epochOf(state, room), head: headBefore(draft, room) }
+    const record = encodeOut({ type: 'head', ...digest })
+    for (const boot of boots) say(draft, boot, record)
     said = true
   }
   state.active.clear()
@@ -219,19 +235,21 @@ function writeDigest(state: SlotState, draft: Draft): boolean {
 
 function closeDraft(state: SlotState, draft: Draft, context: ConsumeContext): Retained {
   const logs: LogAppend[] = []
-  for (const [name, log] of draft.logs) {
-    deliverRun(state, draft, log)
-    const keepFromSeq = closeEntry(log.room, log.keys, context.now)
-    const body = encodeLog({
-      inc: state.inc,
-      tag: log.room.tag,
-      first: log.first,
-      timeMs: context.wallMs,
-      messages: log.messages,
-    })
+  // These numbers are the same for all, and too large to be turned into text in no time.
+  const [inc, timeMs] = [String(state.inc), String(context.wallMs)]
+  for (const [name, { room, first, messages }] of draft.logs) {
+    const boots = state.interest.get(name)
+    if (boots !== undefined) {
+      for (const boot of boots) outOf(draft, boot).logs.push(logs.length)
+      state.active.add(name)
+    }
+    const keepFromSeq = closeEntry(room, context.now, context.keysNow)
+    const body = encodeLog(name, { inc, tag: room.tag, first, timeMs }, messages)
     draft.bytes += body.length
-    logs.push({ room: name, lastSeq: log.room.head, body, keepFromSeq })
+    logs.push({ room: name, lastSeq: room.head, body, keepFromSeq })
   }
+  const outs = new Map<string, OutAppend>()
+  for (const [boot, out] of draft.outs) outs.set(boot, { records: out.records.join(RS), logs: out.logs })
   if (state.marksText === '') state.marksText = formatMarks(state.marks)
   return {
     n: tip(state).n + 1,
@@ -239,7 +257,7 @@ function closeDraft(state: SlotState, draft: Draft, context: ConsumeContext): Re
     cursor: state.cursor,
     marks: state.marksText,
     logs,
-    outs: draft.outs,
+    outs,
     interest: draft.interest,
     bytes: draft.bytes + state.marksText.length,
   }

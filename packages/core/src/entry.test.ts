@@ -2,7 +2,17 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { closeCodes, reconnectPolicy } from './codes.ts'
 import { formatSlotValue, parseSlotValue, slotPrefix } from './commit.ts'
-import { decodeInput, decodeLog, decodeOut, encodeInput, encodeLog, encodeMessage, encodeOut, RS } from './entry.ts'
+import {
+  decodeInput,
+  decodeLog,
+  decodeOut,
+  encodeInput,
+  encodeLog,
+  encodeLogMessage,
+  encodeOut,
+  publishOf,
+  RS,
+} from './entry.ts'
 import type { InputMessage, LogEntry, OutRecord } from './entry.ts'
 import { clientFrame, PROTOCOL_VERSION, serverFrame } from './frames.ts'
 import { z } from 'zod'
@@ -23,15 +33,8 @@ const result = fc.oneof(
   fc.record({ ok: fc.constant(true as const), epoch: fc.constantFrom('1.2', '12.0'), seq: count }),
   fc.record({ ok: fc.constant(false as const), code: fc.constant('OVERLOADED'), retryAfterMs: fc.nat() }),
 )
-const record: fc.Arbitrary<OutRecord> = fc.oneof(
+const record: fc.Arbitrary<Exclude<OutRecord, { type: 'events' }>> = fc.oneof(
   fc.record({ type: fc.constant('boot' as const) }),
-  fc.record({
-    type: fc.constant('events' as const),
-    room: text,
-    epoch: text,
-    first: count,
-    events: fc.array(event, { maxLength: 5 }),
-  }),
   fc.record({ type: fc.constant('ephemeral' as const), room: text, event }),
   fc.record({
     type: fc.constant('ack' as const),
@@ -50,8 +53,10 @@ describe('entries of the streams', () => {
   it('[EN1] an input entry is read as it was written', () => {
     fc.assert(
       fc.property(boot, fc.nat(), count, fc.array(message, { maxLength: 6 }), (from, generation, k, messages) => {
-        const body = encodeInput({ boot: from, generation, k }, messages.map(encodeMessage))
-        expect(decodeInput(body)).toEqual({ boot: from, generation, k, messages })
+        const body = encodeInput({ boot: from, generation, k }, messages)
+        const entry = decodeInput(body)
+        const read = entry?.messages.map((record) => (record.type === 'publish' ? publishOf(record) : record))
+        expect({ ...entry, messages: read }).toEqual({ boot: from, generation, k, messages })
       }),
     )
   })
@@ -62,6 +67,22 @@ describe('entries of the streams', () => {
         expect(decodeOut(records.map(encodeOut).join(RS))).toEqual(records)
       }),
     )
+  })
+
+  it('[EN1] a log entry in an outbox is read as the events of its room', () => {
+    const line = fc.record({ sender: text.map((name) => `u${name}`), key: text, options: text, tail: text })
+    const lines = fc.array(line, { minLength: 1, maxLength: 5 })
+    fc.assert(
+      fc.property(text, count, lines, (room, first, messages) => {
+        const body = encodeLog(room, { inc: 7, tag: 3, first, timeMs: 0 }, messages.map(encodeLogMessage))
+        const events = messages.map(({ options, tail }) => ({ options, tail }))
+        const expected = [{ type: 'boot' }, { type: 'events', room, epoch: '7.3', first, events }]
+        expect(decodeOut(`b${RS}${body}`)).toEqual(expected)
+      }),
+    )
+    // Cut short in any place it is still read to an end.
+    const whole = encodeLog('public:a', { inc: 7, tag: 3, first: 1, timeMs: 0 }, ['u\u001fk\u001f\u001ft'])
+    for (let end = 0; end <= whole.length; end++) expect(decodeOut(whole.slice(0, end)).length).toBeLessThanOrEqual(1)
   })
 
   it('[EN1] a log entry is read as it was written', () => {
@@ -76,7 +97,7 @@ describe('entries of the streams', () => {
           messages: fc.array(line, { minLength: 1, maxLength: 5 }),
         }),
         (entry: LogEntry) => {
-          expect(decodeLog(encodeLog(entry))).toEqual(entry)
+          expect(decodeLog(encodeLog('public:a', entry, entry.messages.map(encodeLogMessage)))).toEqual(entry)
         },
       ),
     )

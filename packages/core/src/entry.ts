@@ -1,6 +1,7 @@
 /**
  * What travels through Redis Streams: input entries (producer → worker), outbox entries (worker → edge) and log
- * entries (a room's history). All are text: records separated by U+001E, fields by U+001F. Neither character can
+ * entries (a room's history). All are text: records separated by U+001E, fields by U+001F (before the U+001E of an input
+ * entry too, so that it is written by one join). Neither character can
  * occur in a field: names are validated, and JSON text escapes control characters. So no decoder walks the payload,
  * and the bytes that a producer encoded are the bytes that a subscriber reads.
  */
@@ -40,6 +41,20 @@ export interface InterestMessage {
 }
 export type InputMessage = PublishMessage | EphemeralMessage | InterestMessage
 
+/**
+ * A publish as its worker reads it. `text` is the message as the room's log and its subscribers' outboxes get it: the
+ * worker cuts it out of the entry and never looks inside.
+ */
+export interface PublishRecord {
+  readonly type: 'publish'
+  readonly room: string
+  /** `sender key options tail`, separated by U+001F. */
+  readonly text: string
+  /** The first so many characters, sender and key, name the message in its room (promise 3). */
+  readonly keyEnd: number
+}
+export type InputRecord = PublishRecord | EphemeralMessage | InterestMessage
+
 /** What the publisher chose for one event. `except`: user or connection ids; `match`: attributes for filters. */
 export interface EventOptions {
   readonly except?: readonly string[]
@@ -52,31 +67,70 @@ export interface InputEntry {
   readonly boot: string
   readonly generation: number
   readonly k: number
-  readonly messages: readonly InputMessage[]
+  readonly messages: readonly InputRecord[]
 }
 
-export function encodeMessage(message: InputMessage): string {
+/** Between two messages of an input entry; the header and every message are fields joined by U+001F. */
+const BETWEEN = US + RS
+
+/** One join for all of it: texts added up piece by piece would be copied once more, and kept in pieces meanwhile. */
+export function encodeInput(head: Omit<InputEntry, 'messages'>, messages: readonly InputMessage[]): string {
+  const fields: (string | number)[] = [ENTRY_VERSION, head.boot, head.generation, head.k]
+  for (const message of messages) {
+    switch (message.type) {
+      case 'publish':
+        fields.push(`${RS}P`, message.room, message.sender, message.key, message.options, message.tail)
+        break
+      case 'ephemeral':
+        fields.push(`${RS}E`, message.room, message.options, message.tail)
+        break
+      case 'interest':
+        fields.push(`${RS}I`, message.room, message.on ? '+' : '-', message.nonce)
+    }
+  }
+  return fields.join(US)
+}
+
+/** Characters that a message takes in an entry, separators included. */
+export function lengthOf(message: InputMessage): number {
   switch (message.type) {
-    case 'publish':
-      return `P${US}${message.room}${US}${message.key}${US}${message.sender}${US}${message.options}${US}${message.tail}`
+    case 'publish': {
+      const { room, sender, key, options, tail } = message
+      return room.length + sender.length + key.length + options.length + tail.length + 8
+    }
     case 'ephemeral':
-      return `E${US}${message.room}${US}${message.options}${US}${message.tail}`
+      return message.room.length + message.options.length + message.tail.length + 6
     case 'interest':
-      return `I${US}${message.room}${US}${message.on ? '+' : '-'}${US}${message.nonce}`
+      return message.room.length + message.nonce.length + 7
   }
 }
 
-export function encodeInput(head: Omit<InputEntry, 'messages'>, messages: readonly string[]): string {
-  const header = `${ENTRY_VERSION}${US}${head.boot}${US}${head.generation}${US}${head.k}`
-  return messages.length === 0 ? header : header + RS + messages.join(RS)
+function decodePublish(record: string): PublishRecord | undefined {
+  const room = record.indexOf(US, 2)
+  const sender = record.indexOf(US, room + 1)
+  const key = record.indexOf(US, sender + 1)
+  const options = record.indexOf(US, key + 1)
+  if (room < 0 || sender < 0 || key < 0 || options < 0 || record.includes(US, options + 1)) return undefined
+  return { type: 'publish', room: record.slice(2, room), text: record.slice(room + 1), keyEnd: key - room - 1 }
 }
 
-function decodeMessage(record: string): InputMessage | undefined {
+/**
+ * A copy that is a piece of memory of its own. What is cut out of an entry holds on to all of it, so whatever is kept for
+ * longer than the entry is copied, as a room's name when it is loaded.
+ */
+export function detached(text: string): string {
+  return text.split('').join('')
+}
+
+/** What a publish record was written from. */
+export function publishOf({ room, text }: PublishRecord): PublishMessage {
+  const [sender = '', key = '', options = '', tail = ''] = text.split(US)
+  return { type: 'publish', room, key, sender, options, tail }
+}
+
+function decodeMessage(record: string): InputRecord | undefined {
+  if (record.startsWith(`P${US}`)) return decodePublish(record)
   const [kind, room = '', ...rest] = record.split(US)
-  if (kind === 'P' && rest.length === 4) {
-    const [key = '', sender = '', options = '', tail = ''] = rest
-    return { type: 'publish', room, key, sender, options, tail }
-  }
   if (kind === 'E' && rest.length === 2) return { type: 'ephemeral', room, options: rest[0] ?? '', tail: rest[1] ?? '' }
   if (kind === 'I' && rest.length === 2) return { type: 'interest', room, on: rest[0] === '+', nonce: rest[1] ?? '' }
   return undefined
@@ -84,12 +138,12 @@ function decodeMessage(record: string): InputMessage | undefined {
 
 /** Undefined when the entry is not of a form this version knows: a poison message for the dead-letter stream. */
 export function decodeInput(body: string): InputEntry | undefined {
-  const [header = '', ...records] = body.split(RS)
+  const [header = '', ...records] = body.split(BETWEEN)
   const [version, boot, generation, k, ...more] = header.split(US)
   if (version !== ENTRY_VERSION || boot === undefined || boot === '' || more.length > 0) return undefined
   const entry = { boot, generation: Number(generation), k: Number(k) }
   if (!Number.isSafeInteger(entry.generation) || !Number.isSafeInteger(entry.k) || entry.k < 0) return undefined
-  const messages: InputMessage[] = []
+  const messages: InputRecord[] = []
   for (const record of records) {
     const message = decodeMessage(record)
     if (message === undefined) return undefined
@@ -110,7 +164,8 @@ export type PublishResult =
 
 /**
  * One record of an outbox entry.
- * - `events`: durable events `first … first + events.length − 1` of the room. `epoch` is `<inc>.<tag>`.
+ * - `events`: durable events `first … first + events.length − 1` of the room; `epoch` is `<inc>.<tag>`. It is
+ *   the text of the log entry of the same commit, so the store needs that only once.
  * - `ack`: everything up to `k` of that generation is committed. `results` are those of entry `k`, one per publish in
  *   its order; empty when the worker recognised the entry as a repetition (its results are no longer known).
  * - `interest`: live delivery of the room begins after `head`.
@@ -146,26 +201,27 @@ export type OutRecord =
   | { readonly type: 'reset'; readonly slot: number; readonly inc: number }
   | { readonly type: 'head'; readonly room: string; readonly epoch: string; readonly head: number }
 
-function encodeResult(result: PublishResult): string {
+export function encodeResult(result: PublishResult): string {
   return result.ok ? `${result.epoch}:${result.seq}` : `!${result.code}:${result.retryAfterMs}`
 }
 
-export function encodeOut(record: OutRecord): string {
+/** `results` as {@link encodeResult} writes them. */
+export function encodeAck(
+  slot: number,
+  entry: Pick<InputEntry, 'generation' | 'k'>,
+  results: readonly string[],
+): string {
+  return [`a${US}${slot}${US}${entry.generation}${US}${entry.k}`, ...results].join(US)
+}
+
+export function encodeOut(record: Exclude<OutRecord, { type: 'events' }>): string {
   switch (record.type) {
     case 'boot':
       return 'b'
-    case 'events': {
-      const fields = ['m', record.room, record.epoch, String(record.first)]
-      for (const event of record.events) fields.push(event.options, event.tail)
-      return fields.join(US)
-    }
     case 'ephemeral':
       return `e${US}${record.room}${US}${record.event.options}${US}${record.event.tail}`
-    case 'ack': {
-      let text = `a${US}${record.slot}${US}${record.generation}${US}${record.k}`
-      for (const result of record.results) text += US + encodeResult(result)
-      return text
-    }
+    case 'ack':
+      return encodeAck(record.slot, record, record.results.map(encodeResult))
     case 'interest':
       return `i${US}${record.room}${US}${record.epoch}${US}${record.head}${US}${record.nonce}`
     case 'rewind':
@@ -190,11 +246,6 @@ const number = (fields: readonly string[], i: number): number => Number(fields[i
 
 const decoders: Readonly<Record<string, Decode>> = {
   b: () => ({ type: 'boot' }),
-  m: (f) => {
-    const events: OutEvent[] = []
-    for (let i = 4; i + 1 < f.length; i += 2) events.push({ options: field(f, i), tail: field(f, i + 1) })
-    return { type: 'events', room: field(f, 1), epoch: field(f, 2), first: number(f, 3), events }
-  },
   e: (f) => ({ type: 'ephemeral', room: field(f, 1), event: { options: field(f, 2), tail: field(f, 3) } }),
   a: (f) => ({
     type: 'ack',
@@ -209,10 +260,41 @@ const decoders: Readonly<Record<string, Decode>> = {
   d: (f) => ({ type: 'head', room: field(f, 1), epoch: field(f, 2), head: number(f, 3) }),
 }
 
+const eventsBegin = `${ENTRY_VERSION}${US}`
+
+/** A log entry as its subscribers' edges need it: senders and keys are passed over. */
+function decodeEvents(text: string): OutRecord {
+  let at = eventsBegin.length
+  const skip = (): void => {
+    const end = text.indexOf(US, at)
+    at = end < 0 ? text.length + 1 : end + 1
+  }
+  const next = (): string => {
+    const from = at
+    skip()
+    return text.slice(from, at - 1)
+  }
+  const room = next()
+  const epoch = `${next()}.${next()}`
+  const first = Number(next())
+  skip()
+  const events: OutEvent[] = []
+  while (at < text.length) {
+    skip()
+    skip()
+    events.push({ options: next(), tail: next() })
+  }
+  return { type: 'events', room, epoch, first, events }
+}
+
 /** Records of a kind this version does not know are left out: a newer worker may say more than an older edge knows. */
 export function decodeOut(body: string): OutRecord[] {
   const records: OutRecord[] = []
   for (const text of body.split(RS)) {
+    if (text.startsWith(eventsBegin)) {
+      records.push(decodeEvents(text))
+      continue
+    }
     const fields = text.split(US)
     const decode = decoders[field(fields, 0)]
     if (decode !== undefined) records.push(decode(fields))
@@ -238,23 +320,30 @@ export interface LogEntry {
   readonly messages: readonly LogMessage[]
 }
 
-/**
- * A joined text is one piece of memory. One that is added up would hold on to the entry that its parts came from, as
- * long as the worker keeps it (10 s of commits).
- */
-export function encodeLog(entry: LogEntry): string {
-  const fields = [ENTRY_VERSION, String(entry.inc), String(entry.tag), String(entry.first), String(entry.timeMs)]
-  for (const { sender, key, options, tail } of entry.messages) fields.push(sender, key, options, tail)
-  return fields.join(US)
+/** A message as a log entry carries it. */
+export function encodeLogMessage({ sender, key, options, tail }: LogMessage): string {
+  return `${sender}${US}${key}${US}${options}${US}${tail}`
 }
+
+/**
+ * `messages` as {@link encodeLogMessage} and {@link PublishRecord} write them. A joined text is one piece of memory: one
+ * that is added up would hold on to the entry that its parts came from, as long as the worker keeps it (10 s of commits).
+ */
+export function encodeLog(room: string, head: LogHead, messages: readonly string[]): string {
+  const header = `${ENTRY_VERSION}${US}${room}${US}${head.inc}${US}${head.tag}${US}${head.first}${US}${head.timeMs}`
+  const [only] = messages
+  return messages.length === 1 && only !== undefined ? [header, only].join(US) : [header, ...messages].join(US)
+}
+/** Numbers, or their texts. */
+type LogHead = { readonly [K in 'inc' | 'tag' | 'first' | 'timeMs']: number | string }
 
 /** Undefined when the entry is not of a form this version knows. */
 export function decodeLog(body: string): LogEntry | undefined {
   const f = body.split(US)
-  if (f[0] !== ENTRY_VERSION || f.length < 9 || (f.length - 5) % 4 !== 0) return undefined
+  if (f[0] !== ENTRY_VERSION || f.length < 10 || (f.length - 6) % 4 !== 0) return undefined
   const messages: LogMessage[] = []
-  for (let i = 5; i < f.length; i += 4) {
+  for (let i = 6; i < f.length; i += 4) {
     messages.push({ sender: field(f, i), key: field(f, i + 1), options: field(f, i + 2), tail: field(f, i + 3) })
   }
-  return { inc: number(f, 1), tag: number(f, 2), first: number(f, 3), timeMs: number(f, 4), messages }
+  return { inc: number(f, 2), tag: number(f, 3), first: number(f, 4), timeMs: number(f, 5), messages }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { parseSlotValue } from './commit.ts'
-import { encodeInput, encodeMessage } from './entry.ts'
+import { encodeInput } from './entry.ts'
 import { createLane } from './lane-state.ts'
 import type { LaneEffect, LaneInput, LaneState } from './lane-state.ts'
 import { ownedEpochs, stepLane } from './lane.ts'
@@ -55,11 +55,8 @@ class Bench {
         return this.step({ type: 'values', values: store.values(0, effect.slots) })
       case 'loadRoom':
         return this.step({
-          type: 'room',
-          slot: 0,
-          read: effect.read,
-          room: effect.room,
-          entries: store.roomRange(effect.room, 0, 1_000),
+          type: 'rooms',
+          rooms: [{ slot: 0, read: effect.read, room: effect.room, entries: store.roomRange(effect.room, 0, 1_000) }],
         })
       default:
         return
@@ -76,7 +73,7 @@ class Bench {
 
   publish(key: string): void {
     const message = { type: 'publish', room, key, sender: 'alice', options: '', tail: key } as const
-    this.store.append(0, encodeInput({ boot: edge, generation: 0, k: (this.#k += 1) }, [encodeMessage(message)]), 1_000)
+    this.store.append(0, encodeInput({ boot: edge, generation: 0, k: (this.#k += 1) }, [message]), 1_000)
     const entries = this.store.read(0, new Map([[0, this.#cursor]]), 100).get(0) ?? []
     this.#cursor = entries.at(-1)?.id ?? this.#cursor
     this.step({ type: 'entries', reads: [{ slot: 0, read: this.#read, entries }] })

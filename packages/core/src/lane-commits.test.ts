@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { parseSlotValue } from './commit.ts'
-import { decodeOut, encodeInput, encodeMessage } from './entry.ts'
+import { decodeOut, encodeInput } from './entry.ts'
 import { createLane } from './lane-state.ts'
 import type { LaneEffect, LaneInput } from './lane-state.ts'
 import { stepLane } from './lane.ts'
@@ -54,7 +54,7 @@ function start() {
         return step({ type: 'values', values: store.values(0, effect.slots) })
       case 'loadRoom': {
         const { slot, read, room } = effect
-        return step({ type: 'room', slot, read, room, entries: store.roomRange(room, 0, 1_000) })
+        return step({ type: 'rooms', rooms: [{ slot, read, room, entries: store.roomRange(room, 0, 1_000) }] })
       }
       case 'maintain':
         return store.maintain(0, effect.work, 1_000)
@@ -74,7 +74,7 @@ function start() {
       const message = { type: 'publish', room, key, sender: 'alice', options: '', tail: key } as const
       const k = (ks[slot] ?? 0) + 1
       ks[slot] = k
-      store.append(slot, encodeInput({ boot: edge, generation: 0, k }, [encodeMessage(message)]), 1_000)
+      store.append(slot, encodeInput({ boot: edge, generation: 0, k }, [message]), 1_000)
     }
     readAll()
   }

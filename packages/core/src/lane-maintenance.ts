@@ -1,11 +1,14 @@
 import { maxLoadedRooms, maxRetainedBytes, reapAfterMs, retainMs } from './limits.ts'
 import { ownershipPrefix } from './lane-state.ts'
 import type { LaneEffect, LaneState, MaintenanceWork } from './lane-state.ts'
+import type { RoomState } from './room-state.ts'
 import { release } from './slot-state.ts'
 import type { SlotState } from './slot-state.ts'
 
 export const maintainEveryMs = 1_000
 export const digestEveryMs = 5_000
+/** Texts of boots that a slot shares among what it keeps; they are copied anew when these are forgotten. */
+const maxBootTexts = 1_000
 /** A room's log lives 24 h; renewing it once an hour of use keeps it far from its end. */
 export const renewEveryMs = 3_600_000
 
@@ -25,7 +28,12 @@ export function maintainLane(state: LaneState, now: number, effects: LaneEffect[
   for (const own of state.slots.values()) {
     state.retainedBytes -= release(own, state.lastOk - retainMs)
     reapMarks(state, own, now)
+    if (own.boots.size > maxBootTexts) own.boots.clear()
+    own.keys.expire(state.keysNow)
+    own.keys.shrink()
   }
+  for (const boot of state.missingSince.keys())
+    if (![...state.slots.values()].some((own) => own.marks.has(boot))) state.missingSince.delete(boot)
   shrinkRetained(state)
   evictRooms(state)
   for (const [boot, version] of state.asked)
@@ -42,11 +50,16 @@ function workFor(own: SlotState, now: number): MaintenanceWork {
   return { slot: own.slot, prefix: ownershipPrefix(own), rooms }
 }
 
-/** Above its limit the buffer reaches back less far in time: a longer lag of a fail-over is then told, not repaired. */
+/** Above its limit the buffer reaches back less far in time, for all slots alike: a longer lag is then told, not repaired. */
 export function shrinkRetained(state: LaneState): void {
-  for (const own of state.slots.values()) {
-    if (state.retainedBytes <= maxRetainedBytes) return
-    state.retainedBytes -= release(own, state.lastOk)
+  while (state.retainedBytes > maxRetainedBytes) {
+    let oldest: SlotState | undefined
+    for (const own of state.slots.values()) {
+      const okAt = own.chain[0]?.okAt
+      if (okAt !== undefined && okAt < (oldest?.chain[0]?.okAt ?? Infinity)) oldest = own
+    }
+    if (oldest === undefined) return
+    state.retainedBytes -= release(oldest, oldest.chain[0]?.okAt ?? 0)
   }
 }
 
@@ -67,15 +80,26 @@ function reapMarks(state: LaneState, own: SlotState, now: number): void {
   }
 }
 
-/** A room with nothing under way can be loaded again; the least recently used ones go first. */
+/**
+ * The least recently used rooms go first. One that the chain or what waits still names stays: its log may lack what the
+ * chain has, and a room loaded from such a log would give out the same numbers again.
+ */
 function evictRooms(state: LaneState): void {
   let loaded = 0
   for (const own of state.slots.values()) loaded += own.rooms.size
   if (loaded <= maxLoadedRooms) return
-  const all = [...state.slots.values()].flatMap((own) => [...own.rooms.values()].map((room) => ({ own, room })))
-  all.sort((a, b) => a.room.touchedAt - b.room.touchedAt)
-  for (const { own, room } of all.slice(0, loaded - maxLoadedRooms)) {
-    const busy = own.pending.length > 0 || own.chain.some((commit) => commit.okAt === undefined)
-    if (!busy) own.rooms.delete(room.name)
+  const all: { own: SlotState; room: RoomState }[] = []
+  for (const own of state.slots.values()) {
+    const needed = roomsUnderWay(own)
+    for (const room of own.rooms.values()) if (!needed.has(room.name)) all.push({ own, room })
   }
+  all.sort((a, b) => a.room.touchedAt - b.room.touchedAt)
+  for (const { own, room } of all.slice(0, loaded - maxLoadedRooms)) own.rooms.delete(room.name)
+}
+
+function roomsUnderWay(own: SlotState): ReadonlySet<string> {
+  const rooms = new Set<string>()
+  for (const commit of own.chain) for (const log of commit.logs) rooms.add(log.room)
+  for (const { entry } of own.pending) for (const message of entry?.messages ?? []) rooms.add(message.room)
+  return rooms
 }

@@ -12,6 +12,8 @@ export interface LaneState {
   readonly lanes: number
   /** `id#boot` of this worker. */
   readonly owner: string
+  /** Random: nobody is to know what the keys hash to (key-window.ts). */
+  readonly seed: number
   readonly slots: Map<number, SlotState>
   /** Claims under way, by slot. */
   readonly claiming: Map<number, Claim>
@@ -33,6 +35,12 @@ export interface LaneState {
   /** When the store last said ok. */
   lastOk: number
   retainedBytes: number
+  /**
+   * The clock by which publish keys are forgotten. It stands while a commit waits for a store that does not say ok: two
+   * minutes after a message was committed are meant, not after it was ordered.
+   */
+  keysNow: number
+  steppedAt: number
   maintainedAt: number
   digestAt: number
 }
@@ -63,13 +71,8 @@ export type LaneInput =
     }
   /** What one read of the lane brought: together, so that they go into as few commits as possible. */
   | { readonly type: 'entries'; readonly reads: readonly SlotRead[] }
-  | {
-      readonly type: 'room'
-      readonly slot: number
-      readonly read: number
-      readonly room: string
-      readonly entries: readonly LogEntry[]
-    }
+  /** Logs that were read: together, so that what waited for them goes into as few commits as possible. */
+  | { readonly type: 'rooms'; readonly rooms: readonly RoomRead[] }
   | { readonly type: 'committed'; readonly id: number; readonly reply: CommitReply }
   /** The call failed or its outcome is unknown. */
   | { readonly type: 'commitFailed'; readonly id: number }
@@ -78,6 +81,14 @@ export type LaneInput =
   /** The store does not know this worker any more: it may have lost its slots too, without another run to tell it. */
   | { readonly type: 'forgotten' }
   | { readonly type: 'tick' }
+
+/** The log of one room, oldest entry first; `read` is that of the effect that asked for it. */
+export interface RoomRead {
+  readonly slot: number
+  readonly read: number
+  readonly room: string
+  readonly entries: readonly LogEntry[]
+}
 
 /** Entries of one slot; `read` is that of the effect that asked for them. */
 export interface SlotRead {
@@ -119,8 +130,9 @@ export interface Clock {
   readonly wallMs: number
 }
 
-export function createLane(lane: number, lanes: number, owner: string): LaneState {
+export function createLane(lane: number, lanes: number, owner: string, seed = 0): LaneState {
   return {
+    seed,
     lane,
     lanes,
     owner,
@@ -139,6 +151,8 @@ export function createLane(lane: number, lanes: number, owner: string): LaneStat
     flights: 0,
     lastOk: -Infinity,
     retainedBytes: 0,
+    keysNow: 0,
+    steppedAt: 0,
     maintainedAt: -Infinity,
     digestAt: 0,
   }

@@ -1,11 +1,11 @@
 import type { Claim, ClaimReply, CommitReply, SlotCommit } from './commit.ts'
 import { parseSlotValue } from './commit.ts'
 import { consume } from './consume.ts'
-import { decodeInput } from './entry.ts'
+import { decodeInput, detached } from './entry.ts'
 import { maintainLane, shrinkRetained } from './lane-maintenance.ts'
 import { applied, settle, verify, vouched } from './lane-recovery.ts'
 import { claimAssigned, releaseSlot } from './lane-state.ts'
-import type { Clock, LaneEffect, LaneInput, LaneState, SlotRead } from './lane-state.ts'
+import type { Clock, LaneEffect, LaneInput, LaneState, RoomRead, SlotRead } from './lane-state.ts'
 import { maxCommitBytes, maxCommitMessages, maxCommitsInFlight, maxRetainedBytes } from './limits.ts'
 import type { Plan } from './plan.ts'
 import { loadRoom } from './room-state.ts'
@@ -38,6 +38,7 @@ export function pendingBytes(state: LaneState): number {
  */
 export function stepLane(state: LaneState, input: LaneInput, clock: Clock): LaneEffect[] {
   const effects: LaneEffect[] = []
+  advanceKeys(state, clock.now)
   switch (input.type) {
     case 'plan':
       takePlan(state, input.plan, effects)
@@ -51,8 +52,8 @@ export function stepLane(state: LaneState, input: LaneInput, clock: Clock): Lane
     case 'entries':
       for (const read of input.reads) takeEntries(state, read, effects)
       break
-    case 'room':
-      takeRoom(state, input, clock.now)
+    case 'rooms':
+      for (const room of input.rooms) takeRoom(state, room, clock.now)
       break
     case 'committed':
       takeReply(state, input.id, input.reply, { effects, now: clock.now })
@@ -77,6 +78,15 @@ export function stepLane(state: LaneState, input: LaneInput, clock: Clock): Lane
   settle(state, effects)
   pump(state, clock, effects)
   return effects
+}
+
+/** Time without an ok after which a store that owes one counts as away, ms. */
+const awayAfterMs = 1_000
+
+function advanceKeys(state: LaneState, now: number): void {
+  const waits = state.inFlight.length > 0 || state.mode.type !== 'serving'
+  if (!waits || now - state.lastOk <= awayAfterMs) state.keysNow += now - state.steppedAt
+  state.steppedAt = now
 }
 
 function takePlan(state: LaneState, plan: Plan, effects: LaneEffect[]): void {
@@ -154,7 +164,7 @@ function takeClaim(state: LaneState, input: Extract<LaneInput, { type: 'claimed'
     return
   }
   if (own !== undefined) releaseSlot(state, own, 'reclaimed', effects)
-  const fresh = ownSlot(claim.slot, reply.value, input.interest)
+  const fresh = ownSlot(claim.slot, reply.value, input.interest, state.seed)
   fresh.before = reply.before
   state.slots.set(claim.slot, fresh)
   fresh.listsAtClaim = state.membersVersion
@@ -179,16 +189,17 @@ function takeEntries(state: LaneState, input: SlotRead, effects: LaneEffect[]): 
     own.pendingBytes += body.length
     for (const message of entry?.messages ?? []) {
       if (message.type === 'ephemeral' || own.rooms.has(message.room) || own.loading.has(message.room)) continue
-      own.loading.add(message.room)
-      effects.push({ type: 'loadRoom', slot: own.slot, read: own.reads, room: message.room })
+      const room = detached(message.room)
+      own.loading.add(room)
+      effects.push({ type: 'loadRoom', slot: own.slot, read: own.reads, room })
     }
   }
 }
 
-function takeRoom(state: LaneState, input: Extract<LaneInput, { type: 'room' }>, now: number): void {
+function takeRoom(state: LaneState, input: RoomRead, now: number): void {
   const own = state.slots.get(input.slot)
   if (own === undefined || own.reads !== input.read || !own.loading.delete(input.room)) return
-  own.rooms.set(input.room, loadRoom(input.room, input.entries, now))
+  own.rooms.set(input.room, loadRoom(input.room, input.entries, own.keys, { now, keysNow: state.keysNow }))
 }
 
 function takeReply(state: LaneState, id: number, reply: CommitReply, at: { effects: LaneEffect[]; now: number }): void {
@@ -236,7 +247,14 @@ function composeBatch(state: LaneState, clock: Clock, effects: LaneEffect[]): La
     if (own.needsClaim || (own.pending.length === 0 && own.dropped.length === 0 && !own.digestDue)) continue
     if (budget.messages <= 0 || budget.bytes <= 0) break
     const token = `t${(state.tokens += 1).toString(36)}`
-    const { commit, poison } = consume(own, { now: clock.now, wallMs: clock.wallMs, token, alive, budget })
+    const { commit, poison } = consume(own, {
+      now: clock.now,
+      keysNow: state.keysNow,
+      wallMs: clock.wallMs,
+      token,
+      alive,
+      budget,
+    })
     if (poison.length > 0) effects.push({ type: 'deadLetter', slot: own.slot, entries: poison })
     if (commit === undefined) continue
     state.retainedBytes += commit.bytes
@@ -264,6 +282,11 @@ function known(state: LaneState, boot: string, effects: LaneEffect[]): 'yes' | '
     return 'ask'
   }
   if (state.membersVersion === askedAt) return 'ask'
+  if (state.membersVersion === askedAt + 1) {
+    // The list that came first may have been read before the question.
+    effects.push({ type: 'members' })
+    return 'ask'
+  }
   state.asked.delete(boot)
   return 'no'
 }

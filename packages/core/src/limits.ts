@@ -39,7 +39,7 @@ export const maxCommitBytes = 1_048_576
 /** Commits one lane of a worker may have under way (architecture 3.2). */
 export const maxCommitsInFlight = 2
 /** Retained commits of one worker lane: bytes, and how long they are kept under successful commits, ms. */
-export const maxRetainedBytes = 33_554_432
+export const maxRetainedBytes = 67_108_864
 export const retainMs = 10_000
 /** How long a publish key is remembered at the least, ms, and messages per room it is remembered for at the most. */
 export const dedupeMs = 120_000
@@ -49,7 +49,7 @@ export const roomIdleMs = 86_400_000
 /** Entries an outbox keeps at the most (approximately) when its reader does not trim it. */
 export const maxOutboxEntries = 100_000
 /** Rooms a worker keeps in memory per lane; the least recently used ones go first, they load again when touched. */
-export const maxLoadedRooms = 50_000
+export const maxLoadedRooms = 100_000
 
 /** Interest is withdrawn this long after the last subscriber left, ms (architecture 3.4). */
 export const interestLingerMs = 3_000

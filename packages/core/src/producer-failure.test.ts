@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { decodeInput } from './entry.ts'
+import { decodeInput, publishOf } from './entry.ts'
 import type { InputEntry } from './entry.ts'
 import { publishDeadlineMs } from './limits.ts'
 import type { ProducerInput, Settlement } from './producer-state.ts'
@@ -36,7 +36,7 @@ function harness() {
 }
 
 const keys = (append: Append | undefined): readonly string[] =>
-  append?.entry?.messages.map((message) => (message.type === 'publish' ? message.key : '')) ?? []
+  append?.entry?.messages.map((message) => (message.type === 'publish' ? publishOf(message).key : '')) ?? []
 const ks = (appends: readonly Append[]): readonly (number | undefined)[] => appends.map(({ entry }) => entry?.k)
 const ok = (seq: number) => ({ ok: true, epoch: '1.1', seq }) as const
 const overloaded: Settlement = { type: 'refused', code: 'OVERLOADED', retryAfterMs: 1_000 }

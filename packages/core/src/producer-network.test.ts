@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { decodeInput } from './entry.ts'
+import { decodeInput, publishOf } from './entry.ts'
 import type { PublishResult } from './entry.ts'
 import { publishDeadlineMs } from './limits.ts'
 import type { ProducerEffect, ProducerInput, Settlement } from './producer-state.ts'
@@ -46,7 +46,7 @@ function createFakeWorker(): FakeWorker {
     marks.set(boot, { generation, k })
     const results: PublishResult[] = []
     for (const message of messages) {
-      if (message.type === 'publish') results.push(judge(message.key))
+      if (message.type === 'publish') results.push(judge(publishOf(message).key))
       if (message.type === 'interest') interest.push(`${message.on ? '+' : '-'}${message.room}`)
     }
     return [{ type: 'ack', generation, k, results }]

@@ -1,5 +1,5 @@
-import { encodeInput, encodeMessage } from './entry.ts'
-import type { InterestMessage } from './entry.ts'
+import { encodeInput, lengthOf } from './entry.ts'
+import type { EphemeralMessage, InterestMessage } from './entry.ts'
 import { maxEntryBytes, maxWindowEntries } from './limits.ts'
 import { messageOverheadBytes, overloadRetryMs, restartStallTimer, sizeOf } from './producer-state.ts'
 import type {
@@ -25,10 +25,10 @@ export function publish(
   input: Extract<ProducerInput, { type: 'publish' }>,
   effects: ProducerEffect[],
 ): void {
-  const { id, deadlineAtMs } = input
-  const text = encodeMessage(input.message)
+  const { id, message, deadlineAtMs } = input
+  const length = lengthOf(message)
   const full = state.window.length >= maxWindowEntries
-  if (full || state.budget.used + text.length + messageOverheadBytes > state.budget.max) {
+  if (full || state.budget.used + length + messageOverheadBytes > state.budget.max) {
     effects.push({
       type: 'settle',
       id,
@@ -39,20 +39,20 @@ export function publish(
   const pending: PendingPublish = {
     kind: 'publish',
     id,
-    text,
+    message,
+    length,
     deadlineAtMs,
     entry: null,
     consumed: false,
     settled: false,
   }
-  state.unsettled.set(id, pending)
   state.earliestDeadlineAtMs = Math.min(state.earliestDeadlineAtMs, deadlineAtMs)
   enqueue(state, pending)
 }
 
 function enqueue(state: ProducerState, message: Pending): void {
   state.queue.push(message)
-  state.queuedBytes += message.text.length
+  state.queuedBytes += message.length
   state.budget.used += sizeOf(message)
 }
 
@@ -63,8 +63,8 @@ function enqueue(state: ProducerState, message: Pending): void {
 export function declareInterest(state: ProducerState, message: InterestMessage): void {
   const pending: PendingInterest = {
     kind: 'interest',
-    room: message.room,
-    text: encodeMessage(message),
+    message,
+    length: lengthOf(message),
     superseded: false,
   }
   const before = state.queuedInterest.get(message.room)
@@ -88,7 +88,7 @@ export function compact(state: ProducerState): void {
       state.budget.used -= sizeOf(message)
     } else {
       kept.push(message)
-      bytes += message.text.length
+      bytes += message.length
     }
   }
   state.queue = kept
@@ -108,7 +108,7 @@ export function send(state: ProducerState, entry: WindowEntry, nowMs: number, ef
     attempt,
     body: encodeInput(
       head,
-      entry.messages.map((message) => message.text),
+      entry.messages.map(({ message }) => message),
     ),
   })
 }
@@ -151,37 +151,38 @@ function takeBatch(state: ProducerState): readonly Pending[] {
   let bytes = 0
   let taken = 0
   for (const message of state.queue) {
-    if (messages.length > 0 && bytes + message.text.length > maxEntryBytes) break
+    if (messages.length > 0 && bytes + message.length > maxEntryBytes) break
     taken += 1
-    state.queuedBytes -= message.text.length
+    state.queuedBytes -= message.length
     if (isGone(message)) {
       state.budget.used -= sizeOf(message)
       if (message.kind === 'interest') state.superseded -= 1
       continue
     }
-    if (message.kind === 'interest') state.queuedInterest.delete(message.room)
+    if (message.kind === 'interest') state.queuedInterest.delete(message.message.room)
     messages.push(message)
-    bytes += message.text.length
+    bytes += message.length
   }
   state.queue.splice(0, taken)
   return messages
 }
 
 function flushEphemerals(state: ProducerState, effects: ProducerEffect[]): void {
-  const texts = state.ephemerals
+  const messages: readonly EphemeralMessage[] = state.ephemerals
   state.ephemerals = []
   // The store did not answer lately: they would be late, and they are the first thing to go.
   if (state.resend?.probe === true) return
   const head = { boot: state.boot, generation: state.generation, k: 0 }
   let from = 0
-  while (from < texts.length) {
+  while (from < messages.length) {
     let to = from
     let bytes = 0
-    for (; to < texts.length; to += 1) {
-      bytes += texts[to]?.length ?? 0
+    for (const message of messages.slice(from)) {
+      bytes += lengthOf(message)
       if (to > from && bytes > maxEntryBytes) break
+      to += 1
     }
-    effects.push({ type: 'append', attempt: 0, body: encodeInput(head, texts.slice(from, to)) })
+    effects.push({ type: 'append', attempt: 0, body: encodeInput(head, messages.slice(from, to)) })
     from = to
   }
 }

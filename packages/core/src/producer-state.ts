@@ -43,7 +43,8 @@ export interface ByteBudget {
 export interface PendingPublish {
   readonly kind: 'publish'
   readonly id: number
-  readonly text: string
+  readonly message: PublishMessage
+  readonly length: number
   readonly deadlineAtMs: number
   /** The entry it travels in; null while it is queued. */
   entry: WindowEntry | null
@@ -53,8 +54,8 @@ export interface PendingPublish {
 }
 export interface PendingInterest {
   readonly kind: 'interest'
-  readonly room: string
-  readonly text: string
+  readonly message: InterestMessage
+  readonly length: number
   superseded: boolean
 }
 export type Pending = PendingPublish | PendingInterest
@@ -82,11 +83,9 @@ export interface ProducerState {
   queuedBytes: number
   readonly queuedInterest: Map<string, PendingInterest>
   superseded: number
-  ephemerals: string[]
+  ephemerals: EphemeralMessage[]
   /** Sent and not acknowledged; k contiguous, ascending. */
   window: WindowEntry[]
-  /** Publishes without an outcome. */
-  readonly unsettled: Map<number, PendingPublish>
   readonly attempts: Map<number, WindowEntry>
   nextAttempt: number
   readonly budget: ByteBudget
@@ -101,11 +100,11 @@ export interface ProducerState {
   flushedAtMs: number
 }
 
-/** What a producer counts for one message on top of its text. */
+/** What a producer counts for one message on top of its length. */
 export const messageOverheadBytes = 128
 /** Time a refused publisher is asked to wait, ms. */
 export const overloadRetryMs = 1_000
-export const sizeOf = (message: Pending): number => message.text.length + messageOverheadBytes
+export const sizeOf = (message: Pending): number => message.length + messageOverheadBytes
 
 /** Time without an acknowledgement counts from now. */
 export function restartStallTimer(state: ProducerState, nowMs: number): void {

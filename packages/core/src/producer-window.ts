@@ -19,9 +19,11 @@ export const rewindQuietMs = 50
 /** A failed append is tried again after 50 ms, doubling up to this, ms. */
 const firstRetryMs = 50
 const maxRetryMs = 1_000
-/** The stall timer backs off up to this, ms, and sends so much at a time. */
-const maxStallMs = 5_000
+/** The stall timer backs off up to this, ms. */
+const maxStallMs = 15_000
+/** What is sent again for want of an acknowledgement while that is new; from `probeAfterMs` on only the first entry is. */
 const maxStallResendBytes = 1_048_576
+const probeAfterMs = 4_000
 
 function takeAttempt(state: ProducerState, attempt: number): WindowEntry | undefined {
   const entry = state.attempts.get(attempt)
@@ -100,22 +102,16 @@ function release(
       message.entry = null
       message.consumed = true
       state.budget.used += sizeOf(message)
-      state.queuedBytes += message.text.length
+      state.queuedBytes += message.length
       lost.push(message)
-    } else if (result.ok) settle(state, message, { type: 'committed', epoch: result.epoch, seq: result.seq }, effects)
-    else settle(state, message, { type: 'refused', code: result.code, retryAfterMs: result.retryAfterMs }, effects)
+    } else if (result.ok) settle(message, { type: 'committed', epoch: result.epoch, seq: result.seq }, effects)
+    else settle(message, { type: 'refused', code: result.code, retryAfterMs: result.retryAfterMs }, effects)
   }
   return lost
 }
 
-export function settle(
-  state: ProducerState,
-  message: PendingPublish,
-  outcome: Settlement,
-  effects: ProducerEffect[],
-): void {
+export function settle(message: PendingPublish, outcome: Settlement, effects: ProducerEffect[]): void {
   message.settled = true
-  state.unsettled.delete(message.id)
   effects.push({ type: 'settle', id: message.id, outcome })
 }
 
@@ -175,17 +171,21 @@ export function runResend(state: ProducerState, nowMs: number, effects: Producer
   }
 }
 
-/** No acknowledgement moved for a while although nothing failed: something was lost that nobody noticed. */
+/**
+ * No acknowledgement moved for a while although nothing failed: something was lost that nobody noticed, or nobody serves
+ * the slot. For that case it must become little: what is sent again stays in the store until a worker comes.
+ */
 export function resendStalled(state: ProducerState, nowMs: number, effects: ProducerEffect[]): void {
   const first = state.window[0]
   if (first === undefined || first.inFlight > 0 || state.resend !== null) return
   if (nowMs - state.movedAtMs < state.stallMs) return
   state.movedAtMs = nowMs
+  const most = state.stallMs < probeAfterMs ? maxStallResendBytes : 0
   state.stallMs = Math.min(state.stallMs * 2, maxStallMs)
   let bytes = 0
   for (const entry of state.window) {
-    if (bytes > maxStallResendBytes) break
-    for (const message of entry.messages) bytes += message.text.length
+    if (bytes > most) break
+    for (const message of entry.messages) bytes += message.length
     send(state, entry, nowMs, effects)
   }
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { decodeInput } from './entry.ts'
+import { decodeInput, publishOf } from './entry.ts'
 import type { InputEntry, PublishMessage } from './entry.ts'
 import { dedupeMs, maxEntryBytes, maxWindowEntries, publishDeadlineMs, resendAfterMs } from './limits.ts'
 import type { ProducerEffect, ProducerInput, ProducerState, Settlement } from './producer-state.ts'
@@ -54,7 +54,7 @@ function decoded(effect: Extract<ProducerEffect, { type: 'append' }>): InputEntr
 
 const keys = (append: Append | undefined): readonly string[] =>
   append?.entry.messages.map((m) =>
-    m.type === 'publish' ? m.key : m.type === 'interest' ? `${m.on ? '+' : '-'}${m.room}` : 'e',
+    m.type === 'publish' ? publishOf(m).key : m.type === 'interest' ? `${m.on ? '+' : '-'}${m.room}` : 'e',
   ) ?? []
 const ks = (appends: readonly Append[]): readonly number[] => appends.map((append) => append.entry.k)
 const ok = (seq: number) => ({ ok: true, epoch: '1.1', seq }) as const

@@ -1,4 +1,3 @@
-import { encodeMessage } from './entry.ts'
 import { resendAfterMs } from './limits.ts'
 import { compact, declareInterest, flush, maxQueuedEphemerals, publish } from './producer-queue.ts'
 import { overloadRetryMs, sizeOf } from './producer-state.ts'
@@ -25,7 +24,6 @@ export function createProducer(boot: string, budget: ByteBudget): ProducerState 
     superseded: 0,
     ephemerals: [],
     window: [],
-    unsettled: new Map(),
     attempts: new Map(),
     nextAttempt: 1,
     budget,
@@ -59,7 +57,7 @@ export function stepProducer(state: ProducerState, input: ProducerInput, nowMs: 
       declareInterest(state, input.message)
       break
     case 'ephemeral':
-      if (state.ephemerals.length < maxQueuedEphemerals) state.ephemerals.push(encodeMessage(input.message))
+      if (state.ephemerals.length < maxQueuedEphemerals) state.ephemerals.push(input.message)
       break
     case 'appended':
       appended(state, input.attempt, nowMs)
@@ -98,7 +96,8 @@ function expire(state: ProducerState, nowMs: number, effects: ProducerEffect[]):
   if (nowMs < state.earliestDeadlineAtMs) return
   let earliest = Infinity
   let queued = false
-  for (const message of state.unsettled.values()) {
+  for (const message of [...state.queue, ...state.window.flatMap((entry) => entry.messages)]) {
+    if (message.kind === 'interest' || message.settled) continue
     if (message.deadlineAtMs > nowMs) {
       earliest = Math.min(earliest, message.deadlineAtMs)
       continue
@@ -114,7 +113,7 @@ function expire(state: ProducerState, nowMs: number, effects: ProducerEffect[]):
     const outcome: Settlement = certain
       ? { type: 'refused', code: 'OVERLOADED', retryAfterMs: overloadRetryMs }
       : { type: 'unknown', retryAfterMs: overloadRetryMs }
-    settle(state, message, outcome, effects)
+    settle(message, outcome, effects)
   }
   state.earliestDeadlineAtMs = earliest
   if (queued) compact(state)

@@ -1,17 +1,22 @@
 import fc from 'fast-check'
-import { describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { dedupeMax, dedupeMs, historyEvents } from './limits.ts'
-import { closeEntry, loadRoom, orderMessage, senderKey } from './room-state.ts'
+import { KeyWindow } from './key-window.ts'
+import { closeEntry, loadRoom, orderMessage } from './room-state.ts'
 import type { RoomState } from './room-state.ts'
 
-const key = (i: number): string => senderKey('alice', `k${i}`)
+const key = (i: number) => ({ text: `alice\u001fk${i}\u001f\u001fdata`, keyEnd: `alice\u001fk${i}`.length })
+let keys = new KeyWindow(7)
+beforeEach(() => {
+  keys = new KeyWindow(7)
+})
 
 /** Orders and closes one message per entry, all at `now`. */
 function publish(room: RoomState, from: number, count: number, now: number): number {
   let keep = 0
   for (let i = from; i < from + count; i++) {
-    orderMessage(room, key(i), now)
-    keep = closeEntry(room, [key(i)], now)
+    orderMessage(room, keys, key(i), now)
+    keep = closeEntry(room, now)
   }
   return keep
 }
@@ -19,46 +24,39 @@ function publish(room: RoomState, from: number, count: number, now: number): num
 describe('a room at its worker', () => {
   it('[RM1] [RM2] seq is contiguous and a repeated key gets the seq it had, whatever the order of calls', () => {
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: 0, max: 30 }), { maxLength: 200 }), (keys) => {
-        const room = loadRoom('public:x', [], 0)
+      fc.property(fc.array(fc.integer({ min: 0, max: 30 }), { maxLength: 200 }), (published) => {
+        keys = new KeyWindow(7)
+        const room = loadRoom('public:x', [], keys, 0)
         const seen = new Map<number, number>()
-        for (const k of keys) {
-          const ordered = orderMessage(room, key(k), 1)
+        for (const k of published) {
+          const ordered = orderMessage(room, keys, key(k), 1)
           if (ordered.type === 'full') throw new Error('the room is not full')
           expect(ordered.type).toBe(seen.has(k) ? 'repeat' : 'new')
           expect(ordered.seq).toBe(seen.get(k) ?? seen.size + 1)
           seen.set(k, ordered.seq)
-          closeEntry(room, ordered.type === 'new' ? [key(k)] : [], 1)
+          closeEntry(room, 1)
         }
         expect(room.head).toBe(seen.size)
       }),
     )
   })
 
-  it('[RM3] a key is remembered while it is among the newest 1,000, however old', () => {
-    const room = loadRoom('public:x', [], 0)
-    publish(room, 1, historyEvents, 0)
-    publish(room, historyEvents + 1, 1, dedupeMs * 10)
-    expect(orderMessage(room, key(1), dedupeMs * 10)).toEqual({ type: 'new', seq: historyEvents + 2 })
-    expect(orderMessage(room, key(2), dedupeMs * 10)).toEqual({ type: 'repeat', seq: 2 })
-  })
-
   it('[RM3] a key is remembered for two minutes, however many came after it', () => {
-    const room = loadRoom('public:x', [], 0)
+    const room = loadRoom('public:x', [], keys, 0)
     publish(room, 1, historyEvents * 3, 0)
     publish(room, 10_000, 1, dedupeMs - 1)
-    expect(orderMessage(room, key(1), dedupeMs - 1)).toEqual({ type: 'repeat', seq: 1 })
+    expect(orderMessage(room, keys, key(1), dedupeMs - 1)).toEqual({ type: 'repeat', seq: 1 })
     publish(room, 10_001, 1, dedupeMs)
-    expect(orderMessage(room, key(1), dedupeMs).type).toBe('new')
+    expect(orderMessage(room, keys, key(1), dedupeMs).type).toBe('new')
   })
 
   it('[RM4] a room that remembers dedupeMax young keys refuses a new one and takes it when they are old', () => {
-    const room = loadRoom('public:x', [], 0)
+    const room = loadRoom('public:x', [], keys, 0)
     publish(room, 1, dedupeMax, 0)
-    expect(orderMessage(room, key(dedupeMax + 1), dedupeMs - 1)).toEqual({ type: 'full' })
+    expect(orderMessage(room, keys, key(dedupeMax + 1), dedupeMs - 1)).toEqual({ type: 'full' })
     expect(room.head).toBe(dedupeMax)
-    expect(orderMessage(room, key(7), dedupeMs - 1)).toEqual({ type: 'repeat', seq: 7 })
-    expect(orderMessage(room, key(dedupeMax + 1), dedupeMs)).toEqual({ type: 'new', seq: dedupeMax + 1 })
+    expect(orderMessage(room, keys, key(7), dedupeMs - 1)).toEqual({ type: 'repeat', seq: 7 })
+    expect(orderMessage(room, keys, key(dedupeMax + 1), dedupeMs)).toEqual({ type: 'new', seq: dedupeMax + 1 })
   })
 
   it('[RM5] a room loaded from its log has the head, the life and the keys of the log', () => {
@@ -69,19 +67,25 @@ describe('a room at its worker', () => {
         { inc: 1, tag: 9, first: 5, timeMs: 0, messages: [message(5), message(6)] },
         { inc: 1, tag: 9, first: 7, timeMs: 0, messages: [message(7)] },
       ],
+      keys,
       0,
     )
     expect(room).toMatchObject({ tag: 9, head: 7 })
-    expect(orderMessage(room, key(6), 1)).toEqual({ type: 'repeat', seq: 6 })
-    expect(orderMessage(room, key(8), 1)).toEqual({ type: 'new', seq: 8 })
+    expect(orderMessage(room, keys, key(6), 1)).toEqual({ type: 'repeat', seq: 6 })
+    expect(orderMessage(room, keys, key(8), 1)).toEqual({ type: 'new', seq: 8 })
   })
 
-  it('[RM6] the log keeps what the room remembers, and always its last entry', () => {
-    const room = loadRoom('public:x', [], 0)
-    expect(publish(room, 1, historyEvents, 0)).toBe(1)
-    expect(publish(room, historyEvents + 1, 5, dedupeMs * 2)).toBe(6)
-    const idle = loadRoom('public:y', [], 0)
-    expect(publish(idle, 1, 1, 0)).toBe(1)
-    expect(closeEntry(idle, [], dedupeMs * 100)).toBeLessThanOrEqual(1)
+  it('[RM6] the log keeps what is new or young, and always its last entry; it is trimmed in steps', () => {
+    const room = loadRoom('public:x', [], keys, 0)
+    // One second apart, so that each may go on its own.
+    for (let i = 1; i <= historyEvents; i++) expect(publish(room, i, 1, i * 1_000)).toBeLessThanOrEqual(1)
+    const later = historyEvents * 1_000 + dedupeMs
+    const kept = Array.from({ length: 130 }, (_, i) => publish(room, historyEvents + 1 + i, 1, later + i * 1_000))
+    expect(kept.filter((from) => from > 0)).toEqual([64, 128])
+    expect(room.floor).toBe(130)
+    const idle = loadRoom('public:y', [], keys, later)
+    publish(idle, 1, 1, later)
+    closeEntry(idle, later + dedupeMs * 100)
+    expect(idle).toMatchObject({ floor: 0, window: [{ lastSeq: 1 }, { lastSeq: 1 }] })
   })
 })

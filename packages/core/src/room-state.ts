@@ -1,50 +1,86 @@
 import { dedupeMax, dedupeMs, historyEvents } from './limits.ts'
+import { US } from './entry.ts'
 import type { LogEntry } from './entry.ts'
+import type { KeyHash, KeyWindow } from './key-window.ts'
 
 /**
- * A room as its worker knows it: where it stands and which publish keys it remembers. A cache of the room's log, loaded
- * when the room is first touched and dropped at will.
+ * A room as its worker knows it: where it stands and what its log keeps. A cache of the room's log, loaded when the room
+ * is first touched and dropped at will.
  */
 export interface RoomState {
   readonly name: string
+  /** Where the hashes of its keys begin. */
+  readonly hash: KeyHash
   /** The life of the room; 0 while it has no log (position.ts). */
   tag: number
+  /** Its epoch as text, `''` until it is needed. */
+  epochText: string
   head: number
-  /** `senderKey` → seq, for every message in `window`. */
-  readonly keys: Map<string, number>
-  /** What the log must keep, oldest first. */
+  /** What the log must keep, oldest first: the messages after `floor`. One entry for those of a second. */
   window: WindowEntry[]
+  floor: number
+  /** UTF-16 units of the messages in `window`. */
+  chars: number
+  /** Of those ordered since its last entry. */
+  openChars: number
+  /** What the store was last told to keep from. */
+  keptFrom: number
   /** When the expiry of the log was renewed last. */
   renewedAt: number
   touchedAt: number
 }
 
+/** Trimming looks for the oldest entries anew each time, so it is asked for when there are so many messages to trim. */
+const trimStep = 64
+
+/**
+ * What a room's log may hold, in UTF-16 units: a room at the limit refuses, and above half of it history gives way. An owner
+ * reads all of it when it takes the room over.
+ */
+export const maxRoomChars = 67_108_864
+
 interface WindowEntry {
-  readonly lastSeq: number
-  /** By the owner's monotonic clock: since it committed or loaded the entry. */
-  readonly at: number
-  readonly keys: readonly string[]
+  lastSeq: number
+  chars: number
+  /** By the owner's monotonic clock: when it committed or loaded the last of them, and the first. */
+  at: number
+  readonly since: number
 }
+const windowEntryMs = 1_000
 
-/** One entry in the dedupe window: the same sender and key in the same room are the same message. */
-export function senderKey(sender: string, key: string): string {
-  return `${sender}\u001f${key}`
-}
-
-/** The state of a room from its log entries (oldest first); none: an empty room. */
-export function loadRoom(name: string, entries: readonly LogEntry[], now: number): RoomState {
-  const room: RoomState = { name, tag: 0, head: 0, keys: new Map(), window: [], renewedAt: -Infinity, touchedAt: now }
-  for (const entry of entries) {
-    const keys: string[] = []
-    entry.messages.forEach((message, i) => {
-      const key = senderKey(message.sender, message.key)
-      keys.push(key)
-      room.keys.set(key, entry.first + i)
-    })
-    room.tag = entry.tag
-    room.head = entry.first + entry.messages.length - 1
-    room.window.push({ lastSeq: room.head, at: now, keys })
+/** The state of a room from its log entries (oldest first); none: an empty room. Their keys go to the slot's. */
+export function loadRoom(
+  name: string,
+  entries: readonly LogEntry[],
+  keys: KeyWindow,
+  clock: number | { readonly now: number; readonly keysNow: number },
+): RoomState {
+  const { now, keysNow } = typeof clock === 'number' ? { now: clock, keysNow: clock } : clock
+  const room: RoomState = {
+    name,
+    hash: keys.hash(name),
+    tag: 0,
+    epochText: '',
+    head: 0,
+    window: [],
+    floor: (entries[0]?.first ?? 1) - 1,
+    chars: 0,
+    openChars: 0,
+    keptFrom: 0,
+    renewedAt: -Infinity,
+    touchedAt: now,
   }
+  for (const { tag, first, messages } of entries) {
+    messages.forEach(({ sender, key, options, tail }, i) => {
+      room.chars += sender.length + key.length + options.length + tail.length
+      const text = sender + US + key
+      keys.find(room.hash, text, text.length)
+      keys.add(first + i, keysNow)
+    })
+    room.tag = tag
+    room.head = first + messages.length - 1
+  }
+  if (room.head > 0) room.window.push({ lastSeq: room.head, at: keysNow, since: keysNow, chars: room.chars })
   return room
 }
 
@@ -52,42 +88,68 @@ export type Ordered =
   | { readonly type: 'new'; readonly seq: number }
   | { readonly type: 'repeat'; readonly seq: number }
   | { readonly type: 'full' }
+const full: Ordered = { type: 'full' }
 
 /**
- * The next seq of the room, or the seq that the same message got before, or `full` when the room remembers
- * `dedupeMax` keys younger than `dedupeMs`: taking one more would break promise 3.
+ * The next seq of the room, or the seq that the same message got before, or `full` when the room has `dedupeMax`
+ * messages younger than `dedupeMs`: taking one more would break promise 3. The key, sender and publish key with U+001F
+ * between them, is the first `end` characters of `text`.
  */
-export function orderMessage(room: RoomState, key: string, now: number): Ordered {
-  const seq = room.keys.get(key)
+export function orderMessage(
+  room: RoomState,
+  keys: KeyWindow,
+  message: { readonly text: string; readonly keyEnd: number },
+  now: number,
+): Ordered {
+  const seq = keys.find(room.hash, message.text, message.keyEnd)
   if (seq !== undefined) return { type: 'repeat', seq }
-  if (room.keys.size >= dedupeMax) {
+  if (isFull(room, message.text.length)) {
     forgetOld(room, now)
-    if (room.keys.size >= dedupeMax) return { type: 'full' }
+    if (isFull(room, message.text.length)) return full
   }
   room.head += 1
-  room.keys.set(key, room.head)
+  room.openChars += message.text.length
+  keys.add(room.head, now)
   return { type: 'new', seq: room.head }
 }
 
-/** Closes a commit's messages of the room into one entry of the window and returns the seq the log must keep from. */
-export function closeEntry(room: RoomState, keys: readonly string[], now: number): number {
-  room.window.push({ lastSeq: room.head, at: now, keys })
-  room.touchedAt = now
-  forgetOld(room, now)
-  return room.window[0]?.lastSeq ?? room.head
+function isFull(room: RoomState, chars: number): boolean {
+  return room.head - room.floor >= dedupeMax || room.chars + room.openChars + chars > maxRoomChars
 }
 
-/** What is both outside the policy's count and older than the dedupe time is forgotten; the last entry never is. */
+/**
+ * Closes a commit's messages of the room into one entry of the window and returns the seq the log must keep from, 0 when
+ * that is hardly more than what was said before.
+ */
+export function closeEntry(room: RoomState, now: number, keysNow = now): number {
+  const last = room.window.at(-1)
+  if (last !== undefined && keysNow - last.since < windowEntryMs) {
+    last.lastSeq = room.head
+    last.at = keysNow
+    last.chars += room.openChars
+  } else room.window.push({ lastSeq: room.head, at: keysNow, since: keysNow, chars: room.openChars })
+  room.chars += room.openChars
+  room.openChars = 0
+  room.touchedAt = now
+  forgetOld(room, keysNow)
+  const keepFrom = room.floor + 1
+  if (keepFrom - room.keptFrom < trimStep) return 0
+  room.keptFrom = keepFrom
+  return keepFrom
+}
+
+/** What is both outside the policy's count and older than the dedupe time is let go of. */
 function forgetOld(room: RoomState, now: number): void {
-  const below = room.head - historyEvents
   let drop = 0
   for (const entry of room.window) {
-    const needed = entry.lastSeq > below || now - entry.at < dedupeMs
-    if (needed || drop === room.window.length - 1) break
+    if (now - entry.at < dedupeMs) break
+    // The last entry of the log is its head: it stays.
+    const most = room.chars > maxRoomChars / 2 ? room.head - 1 : room.head - historyEvents
+    const through = Math.min(entry.lastSeq, most)
+    room.floor = Math.max(room.floor, through)
+    if (through < entry.lastSeq) break
     drop += 1
-    for (const key of entry.keys) room.keys.delete(key)
+    room.chars -= entry.chars
   }
-  // Entries are dropped in steps, so that a full window costs no copy per commit.
-  if (drop > 0 && (drop >= 64 || drop === room.window.length - 1)) room.window = room.window.slice(drop)
-  else if (drop > 0) room.window.splice(0, drop)
+  if (drop > 0) room.window.splice(0, drop)
 }

@@ -14,8 +14,6 @@ export interface SessionLimits {
   /** Frames a connection may send per second, and at once after a silence. */
   readonly framesPerSecond: number
   readonly framesAtOnce: number
-  /** How long after its expiry a token still counts, ms: as long as it would still be accepted. */
-  readonly expiryLeewayMs: number
   /** Time in which a client may say where it was in the rooms that the server joins, ms. */
   readonly joinHoldMs: number
 }
@@ -24,7 +22,7 @@ export interface SessionLimits {
 export interface SessionIdentity {
   readonly userId: string
   readonly tenantId?: string | undefined
-  /** Ms since 1970. */
+  /** Ms since 1970, with the leeway that clocks are given. */
   readonly expiresAtMs?: number | undefined
 }
 

@@ -38,8 +38,6 @@ import type {
   SessionStep,
 } from './session-state.ts'
 
-/** How far clocks may differ: so long after its expiry a token is accepted, and a connection kept, ms. */
-export const expiryLeewayMs = 5_000
 export const defaultSessionLimits: SessionLimits = {
   authDeadlineMs,
   maxSubscriptions,
@@ -47,7 +45,6 @@ export const defaultSessionLimits: SessionLimits = {
   maxBadFrames,
   framesPerSecond: 500,
   framesAtOnce: 2_000,
-  expiryLeewayMs,
   joinHoldMs: 1_000,
 }
 /** Bad frames beyond the limit are forgiven at this rate, so that a connection of weeks is not closed for a slip a day. */
@@ -261,10 +258,10 @@ function refresh(
 }
 
 /** Whether a tick would do anything: there are too many connections to step each of them every second. */
-export function isDue({ phase, limits, joinsSettled }: SessionState, clock: SessionClock): boolean {
+export function isDue({ phase, joinsSettled }: SessionState, clock: SessionClock): boolean {
   if (phase.type === 'authenticating') return clock.now >= phase.deadlineMs
   if (phase.type === 'closed') return false
-  return !joinsSettled || (phase.identity.expiresAtMs ?? Infinity) + limits.expiryLeewayMs <= clock.wallMs
+  return !joinsSettled || (phase.identity.expiresAtMs ?? Infinity) <= clock.wallMs
 }
 
 function tick(step: SessionStep): void {
@@ -279,7 +276,7 @@ function tick(step: SessionStep): void {
   }
   if (phase.type !== 'open') return
   const { expiresAtMs } = phase.identity
-  if (expiresAtMs !== undefined && clock.wallMs >= expiresAtMs + state.limits.expiryLeewayMs) {
+  if (expiresAtMs !== undefined && clock.wallMs >= expiresAtMs) {
     fail(step, { code: 'UNAUTHORIZED', message: 'Token expired' })
     return close(step, 'unauthorized', 'Token expired')
   }

@@ -1,7 +1,7 @@
 import { formatMarks, parseSlotValue, slotPrefix } from './commit.ts'
 import type { InterestChange, LogAppend, Mark, SlotCommit, SlotValue } from './commit.ts'
-import { RS } from './entry.ts'
 import type { InputEntry } from './entry.ts'
+import { KeyWindow } from './key-window.ts'
 import type { RoomState } from './room-state.ts'
 
 /** A commit as its worker keeps it: everything needed to write it, or to write it again (docs/spec.md RT). */
@@ -12,8 +12,7 @@ export interface Retained {
   cursor: string
   readonly marks: string
   readonly logs: readonly LogAppend[]
-  /** Records per boot; the same text is shared by all boots that get it. */
-  readonly outs: ReadonlyMap<string, readonly string[]>
+  readonly outs: SlotCommit['outs']
   readonly interest: readonly InterestChange[]
   readonly bytes: number
   /** When the store said ok; undefined while under way. */
@@ -45,8 +44,12 @@ export interface SlotState {
   base: { n: number; token: string }
   chain: Retained[]
   readonly rooms: Map<string, RoomState>
+  /** The publish keys of all its rooms. */
+  readonly keys: KeyWindow
   readonly loading: Set<string>
   readonly interest: Map<string, Set<string>>
+  /** Texts of boots that were seen. */
+  readonly boots: Map<string, string>
   /** Count of the lists of members when the slot was claimed: only the list after the next was surely read since. */
   listsAtClaim: number
   /** Changes that no input asked for: interest of dead boots to remove with the next commit. */
@@ -66,7 +69,12 @@ export interface SlotState {
   before: string | undefined
 }
 
-export function ownSlot(slot: number, text: string, interest: readonly { room: string; boot: string }[]): SlotState {
+export function ownSlot(
+  slot: number,
+  text: string,
+  interest: readonly { room: string; boot: string }[],
+  seed = 0,
+): SlotState {
   const value = parseSlotValue(text)
   const state: SlotState = {
     slot,
@@ -80,8 +88,10 @@ export function ownSlot(slot: number, text: string, interest: readonly { room: s
     base: { n: value.n, token: value.token },
     chain: [],
     rooms: new Map(),
+    keys: new KeyWindow(seed),
     loading: new Set(),
     interest: new Map(),
+    boots: new Map(),
     listsAtClaim: 0,
     dropped: [],
     pending: [],
@@ -124,15 +134,13 @@ export function composeCommit(state: SlotState, index: number): SlotCommit {
   const commit = state.chain[index]
   if (commit === undefined) throw new RangeError(`no commit ${index} in the chain of slot ${state.slot}`)
   const before = index === 0 ? state.base : (state.chain[index - 1] ?? state.base)
-  const outs = new Map<string, string>()
-  for (const [boot, records] of commit.outs) outs.set(boot, records.join(RS))
   const rest = `${state.inc}|${state.run}|${commit.cursor}|${commit.marks}`
   return {
     slot: state.slot,
     expect: prefixAt(state, before),
     value: prefixAt(state, commit) + rest,
     logs: commit.logs,
-    outs,
+    outs: commit.outs,
     interest: commit.interest,
   }
 }

@@ -1,5 +1,5 @@
 import type { Claim, ClaimReply, CommitReply, SlotCommit, SlotStatus, SlotValues } from './commit.ts'
-import { formatSlotValue, parseSlotValue, slotPrefix } from './commit.ts'
+import { formatSlotValue, outText, parseSlotValue, slotPrefix } from './commit.ts'
 import { decodeLog, encodeOut } from './entry.ts'
 import type { LogEntry } from './entry.ts'
 import { maxOutboxEntries, roomIdleMs } from './limits.ts'
@@ -352,13 +352,13 @@ function write(data: LaneData, commit: SlotCommit, context: { missing: Set<strin
     if (lastSeq > (log.lines.at(-1)?.lastSeq ?? 0)) log.lines.push({ lastSeq, body })
     if ((log.lines[0]?.lastSeq ?? 0) < keepFromSeq) log.lines = log.lines.filter((line) => line.lastSeq >= keepFromSeq)
   }
-  for (const [boot, text] of commit.outs) {
+  for (const [boot, out] of commit.outs) {
     const outbox = data.outboxes.get(boot)
     if (outbox === undefined) {
       context.missing.add(boot)
       continue
     }
-    appendNumbered(outbox, text)
+    appendNumbered(outbox, outText(out, commit.logs))
     if (outbox.entries.length > maxOutboxEntries) outbox.entries.splice(0, outbox.entries.length - maxOutboxEntries)
   }
   const interest = entryOf(data.interest, commit.slot, () => new Map())

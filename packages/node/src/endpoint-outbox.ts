@@ -5,9 +5,13 @@ import type { Log } from './log.ts'
 import type { Scope } from './scope.ts'
 import type { Store, StreamEntry } from './store/port.ts'
 
-/** How long one read waits for entries, ms, and how many it takes. */
+/** How long one read waits for entries, ms, how many it takes, and how much it is to bring, about, in UTF-16 units. */
 const readBlockMs = 1_000
-const readCount = 512
+const maxReadCount = 512
+const leastReadCount = 4
+const readChars = 4_194_304
+/** Reads of a busy outbox begin so far apart, ms: several commits share one read. */
+const readEveryMs = 2
 /** What was processed is trimmed after so many entries, or this long after the last trim, ms. */
 const trimEntries = 1_000
 const trimEveryMs = 1_000
@@ -34,30 +38,38 @@ export interface OutboxReader {
 export function readOutbox(lane: number, boot: string, deps: OutboxDeps): OutboxReader {
   const { store, scope, log } = deps
   const backoff = createBackoff({ baseMs: 50, maxMs: 1_000, random: Math.random })
-  const position = { after: '0-0', restarts: 0 }
-  let call = new AbortController()
+  const position = { after: '0-0', restarts: 0, count: leastReadCount }
+  // One for all reads until one has to be broken off.
+  let own = new AbortController()
+  let follows = false
   const trim = createTrim(lane, boot, deps)
 
   async function turn(signal: AbortSignal): Promise<void> {
-    const { after, restarts } = position
-    const own = new AbortController()
-    call = own
-    const abort = (): void => own.abort()
-    signal.addEventListener('abort', abort, { once: true })
+    const { after, restarts, count } = position
+    const startedAt = performance.now()
+    if (!follows) {
+      follows = true
+      signal.addEventListener('abort', () => own.abort(), { once: true })
+    }
+    if (own.signal.aborted) own = new AbortController()
+    const call = own
     try {
-      const options = { blockMs: readBlockMs, count: readCount, signal: own.signal }
+      const options = { blockMs: readBlockMs, count, signal: call.signal }
       const { exists, entries } = await store.outboxes.read(lane, boot, after, options)
       if (signal.aborted || position.restarts !== restarts) return
       backoff.reset()
-      if (exists) return take(entries)
+      position.count = nextCount(entries)
+      if (exists) {
+        take(entries)
+        return entries.length > 0 ? await rest(startedAt) : undefined
+      }
       void stop()
       deps.onGone(lane)
     } catch (error) {
-      if (own.signal.aborted) return
+      position.count = leastReadCount
+      if (call.signal.aborted) return
       log.warn('outbox could not be read', { lane, err: error })
-      await wait(backoff.next(), own.signal).catch(() => undefined)
-    } finally {
-      signal.removeEventListener('abort', abort)
+      await wait(backoff.next(), call.signal).catch(() => undefined)
     }
   }
 
@@ -93,10 +105,24 @@ export function readOutbox(lane: number, boot: string, deps: OutboxDeps): Outbox
     restart: () => {
       position.after = '0-0'
       position.restarts += 1
-      call.abort()
+      own.abort()
     },
     stop: () => void stop(),
   }
+}
+
+/** Whoever waits for a read to stop does not wait for that long. */
+async function rest(sinceMs: number): Promise<void> {
+  const restMs = readEveryMs - (performance.now() - sinceMs)
+  if (restMs > 0.5) await new Promise((resolve) => setTimeout(resolve, restMs))
+}
+
+/** Twice as many as there were while they are small, fewer when they were too much at once. */
+function nextCount(entries: readonly StreamEntry[]): number {
+  let chars = 0
+  for (const entry of entries) chars += entry.body.length
+  const fits = chars <= readChars / 2 ? entries.length * 2 : Math.floor((entries.length * readChars) / chars)
+  return Math.min(maxReadCount, Math.max(leastReadCount, fits))
 }
 
 /** Ids of one outbox are `1-0, 1-1, …` (store/port.ts). */

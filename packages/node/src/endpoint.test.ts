@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from 'vitest'
 import { formatSlotValue, parseSlotValue, slotPrefix } from '@flotilla/core/commit'
 import type { LogAppend, Mark, SlotValue } from '@flotilla/core/commit'
-import { decodeInput, encodeLog, encodeOut } from '@flotilla/core/entry'
-import type { InputMessage, OutRecord, PublishResult } from '@flotilla/core/entry'
+import { decodeInput, encodeLog, encodeOut, publishOf } from '@flotilla/core/entry'
+import type { InputRecord, OutRecord, PublishResult } from '@flotilla/core/entry'
 import { laneOf, slotOf } from '@flotilla/core/slot'
 import type { Endpoint, PublishOutcome } from './endpoint-port.ts'
 import { createEndpoint } from './endpoint.ts'
@@ -66,13 +66,13 @@ async function work(store: Store, slot: number, scope: Scope): Promise<void> {
   if (!claimed.ok) throw new Error('not claimed')
   let value = parseSlotValue(claimed.value)
 
-  const judge = (messages: readonly InputMessage[], logs: LogAppend[]): PublishResult[] =>
+  const judge = (messages: readonly InputRecord[], logs: LogAppend[]): PublishResult[] =>
     messages.flatMap((message) => {
       if (message.type !== 'publish') return []
-      const found = keys.indexOf(message.key)
+      const found = keys.indexOf(publishOf(message).key)
       if (found >= 0) return [{ ok: true, epoch: '1.1', seq: found + 1 }]
-      const seq = keys.push(message.key)
-      const body = encodeLog({ inc: 1, tag: 1, first: seq, timeMs: Date.now(), messages: [message] })
+      const seq = keys.push(publishOf(message).key)
+      const body = encodeLog(message.room, { inc: 1, tag: 1, first: seq, timeMs: Date.now() }, [message.text])
       logs.push({ room: message.room, lastSeq: seq, body, keepFromSeq: 1 })
       return [{ ok: true, epoch: '1.1', seq }]
     })
@@ -84,7 +84,7 @@ async function work(store: Store, slot: number, scope: Scope): Promise<void> {
     const mark: Mark = value.marks.get(boot) ?? { generation, k: 0 }
     const last = generation > mark.generation ? 0 : mark.k
     const logs: LogAppend[] = []
-    const records: OutRecord[] = []
+    const records: Parameters<typeof encodeOut>[0][] = []
     const marks = new Map(value.marks)
     if (k === last + 1 && generation >= mark.generation) {
       marks.set(boot, { generation, k })
@@ -96,7 +96,9 @@ async function work(store: Store, slot: number, scope: Scope): Promise<void> {
     } else if (k > 0 && k <= last) records.push({ type: 'ack', slot, generation, k: last, results: [] })
     else if (k > 0) records.push({ type: 'rewind', slot, generation, from: last + 1 })
     const next: SlotValue = { ...value, n: value.n + 1, token: `t${value.n}`, cursor: entry.id, marks }
-    const outs = new Map(records.length === 0 ? [] : [[boot, records.map(encodeOut).join('\u001e')]])
+    const outs = new Map(
+      records.length === 0 ? [] : [[boot, { records: records.map(encodeOut).join('\u001e'), logs: [] }]],
+    )
     return { next, commit: { slot, expect: slotPrefix(value), value: formatSlotValue(next), logs, outs, interest: [] } }
   }
 

@@ -154,7 +154,7 @@ describe('attacks on the claims', () => {
     const evil = `{"exp":${good.exp},"__proto__":{"sub":"root","roles":["ADMIN"]},"constructor":{"prototype":{"admin":true}}`
     expect(await claims(`${evil}}`)).toBe('claims')
     const identity = await claims(`${evil},"sub":"alice"}`)
-    expect(identity).toEqual({ userId: 'alice', roles: [], permissions: [], expiresAtMs: good.exp * 1_000 })
+    expect(identity).toEqual({ userId: 'alice', roles: [], permissions: [], expiresAtMs: (good.exp + 5) * 1_000 })
     expect(Object.getPrototypeOf(identity)).toBe(Object.prototype)
     expect('admin' in {}).toBe(false)
     expect(

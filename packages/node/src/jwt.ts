@@ -91,7 +91,7 @@ export function createVerifier(options: VerifierOptions): Verifier {
       return refuse('claims')
     const identity = readIdentity(claims, names)
     if (identity === null) return refuse('claims')
-    return { ok: true, claims: isTime(exp) ? { ...identity, expiresAtMs: exp * 1_000 } : identity }
+    return { ok: true, claims: isTime(exp) ? { ...identity, expiresAtMs: (exp + leewaySeconds) * 1_000 } : identity }
   }
   return { verify }
 }

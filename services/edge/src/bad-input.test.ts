@@ -55,11 +55,12 @@ async function open(
     for (const wake of waiters.splice(0)) wake()
   })
   await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject))
+  /** Looks at each frame once: there may be 10,000. */
   const until = async (wanted: (frame: Frame) => boolean): Promise<Frame> => {
-    for (;;) {
-      const found = heard.find(wanted)
-      if (found !== undefined) return found
-      await new Promise<void>((resolve) => waiters.push(resolve))
+    for (let looked = 0; ; looked += 1) {
+      while (looked >= heard.length) await new Promise<void>((resolve) => waiters.push(resolve))
+      const frame = heard[looked]
+      if (frame !== undefined && wanted(frame)) return frame
     }
   }
   const send = (frame: unknown): void => socket.send(typeof frame === 'string' ? frame : JSON.stringify(frame))
@@ -122,7 +123,12 @@ describe('bad input at an edge', () => {
     const client = await open()
     for (let i = 0; i < 10_000; i++) client.send({ type: 'subscribe', id: i, room: `public:many-${i}` })
     await client.until((frame) => frame.id === 9_999)
-    await client.until(() => client.heard.filter((frame) => frame.type === 'ok').length >= 1_000)
+    // On a busy machine some are refused for now: they are asked for again, as a client does.
+    let taken = 0
+    await client.until((frame) => {
+      if (frame.code === 'OVERLOADED') client.send({ type: 'subscribe', id: frame.id, room: frame.room })
+      return frame.type === 'ok' && (taken += 1) === 1_000
+    })
     const refused = client.heard.filter((frame) => frame.code === 'TOO_MANY_SUBSCRIPTIONS')
     expect(refused).toHaveLength(9_000)
     client.send({ type: 'publish', id: 'p', room: 'public:many-7', event: 'e', data: 1 })

@@ -60,7 +60,7 @@ function handshake(
 }
 
 describe('connecting', () => {
-  test('[EG4] the token may come in the query, the header, a subprotocol or the first frame; it is never sent back', async () => {
+  test('[EG20] the token may come in the query, the header, a subprotocol or the first frame; it is never sent back', async () => {
     const encoded = Buffer.from(token('alice')).toString('base64url')
     const clients = [
       new Client(edge.port, { query: `?token=${token('alice')}` }),
@@ -83,7 +83,7 @@ describe('connecting', () => {
     await Promise.all(clients.map((client) => client.end()))
   })
 
-  test('[EG4] a token that is not good closes with 4401', async () => {
+  test('[EG21] a token that is not good closes with 4401', async () => {
     for (const bad of ['x', '', token('alice', -60)]) {
       const client = new Client(edge.port, { query: `?token=${bad}` })
       expect(await client.closedWith()).toBe(4401)
@@ -91,7 +91,15 @@ describe('connecting', () => {
     }
   })
 
-  test('[EG6] other paths are 404, pages of another origin 403', async () => {
+  test('[SE7] a token that is accepted within the leeway of clocks holds through it', async () => {
+    const [client, startedAt] = [new Client(edge.port, { query: `?token=${token('alice', -2)}` }), performance.now()]
+    await until('connected', () => client.of('connected').length === 1)
+    expect(await client.closedWith()).toBe(4401)
+    // Times of tokens are whole seconds.
+    expect(performance.now() - startedAt).toBeGreaterThan(1_500)
+  })
+
+  test('[EG22] other paths are 404, pages of another origin 403', async () => {
     expect((await handshake(edge.port, '/other')).status).toBe(404)
     expect((await handshake(edge.port, '/ws', { origin: 'https://elsewhere.example' })).status).toBe(403)
     expect((await handshake(edge.port, '/ws', { origin: `http://127.0.0.1:${edge.port}` })).status).toBe(101)
@@ -100,7 +108,7 @@ describe('connecting', () => {
     expect((await handshake(listed.port, '/ws', { origin: `http://127.0.0.1:${listed.port}` })).status).toBe(403)
   })
 
-  test('[EG8] beyond the accept rate, and beyond the number of connections, the answer is 503 with Retry-After', async () => {
+  test('[EG23] beyond the accept rate, and beyond the number of connections, the answer is 503 with Retry-After', async () => {
     const slow = await fleet.edge({ acceptsPerSecond: 1 })
     expect((await handshake(slow.port, '/ws')).status).toBe(101)
     const refused = await handshake(slow.port, '/ws')
@@ -116,7 +124,7 @@ describe('connecting', () => {
     expect((await handshake(small.port, '/ws')).status).toBe(101)
   })
 
-  test('[EG9] a drain closes every connection with 1012 and takes no new one', async () => {
+  test('[EG24] a drain closes every connection with 1012 and takes no new one', async () => {
     const leaving = await fleet.edge()
     const clients = [await Client.open(leaving.port), await Client.open(leaving.port, 'bob')]
     await leaving.drain()
@@ -126,7 +134,7 @@ describe('connecting', () => {
   })
 })
 
-test('[PG14] who is connected is told to those of the same tenant only', async () => {
+test('[EG25] who is connected is told to those of the same tenant only', async () => {
   const alice = await Client.open(edge.port)
   const look = (headers: Record<string, string>) => fetch(`http://127.0.0.1:${edge.port}/fleet`, { headers })
   expect((await look({})).status).toBe(401)

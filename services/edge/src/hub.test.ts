@@ -41,7 +41,7 @@ async function subscribed(user: string, head = 10): Promise<Client> {
 }
 
 describe('what is held back', () => {
-  test('[EG20] live events beyond the limit while a resume waits for another room: the room is asked for again, the client stays', async () => {
+  test('[EG30] live events beyond the limit while a resume waits for another room: the room is asked for again, the client stays', async () => {
     const client = await rig.open('alice')
     client.send({
       type: 'resume',
@@ -77,7 +77,7 @@ describe('what is held back', () => {
     expect(client.closed()).toBeUndefined()
   })
 
-  test('[EG21] a replay above the limit does not count against the client that reads it, what comes after it does', async () => {
+  test('[EG31] a replay above the limit does not count against the client that reads it, what comes after it does', async () => {
     const client = await rig.open('alice')
     client.wire.reads = false
     client.send({ type: 'subscribe', id: 1, room, since: since(5) })
@@ -102,7 +102,7 @@ describe('what is held back', () => {
     expect(seqs(client)).toEqual([6, 7, 8, 9, 10, 11, 12, 13])
   })
 
-  test('[EG21] a second replay is not begun before the first is read', async () => {
+  test('[EG31] a second replay is not begun before the first is read', async () => {
     const client = await rig.open('alice')
     client.wire.reads = false
     const big = 'x'.repeat(1_200_000)
@@ -126,7 +126,7 @@ describe('what is held back', () => {
     expect(answerOf(client, 3)).toMatchObject({ recovered: true, missed: 1 })
   })
 
-  test('[EG24] a client that asks faster than it reads the answers is not read for a while, and not closed', async () => {
+  test('[EG34] a client that asks faster than it reads the answers is not read for a while, and not closed', async () => {
     const client = await rig.open('alice')
     client.wire.reads = false
     const long = { type: 'ping', id: 'x'.repeat(64) }
@@ -153,7 +153,7 @@ describe('rooms and their places', () => {
     expect(alice.frames()).toContainEqual({ type: 'position', room, position: { epoch, seq: 11 }, recovered: true })
   })
 
-  test('[EG22] a room is not forgotten while a subscriber waits to be added', async () => {
+  test('[EG32] a room is not forgotten while a subscriber waits to be added', async () => {
     const [alice, bob] = [await rig.open('alice'), await rig.open('bob')]
     alice.send({ type: 'subscribe', id: 1, room })
     bob.send({ type: 'subscribe', id: 1, room })
@@ -166,7 +166,7 @@ describe('rooms and their places', () => {
     expect(seqs(alice)).toEqual([11])
   })
 
-  test('[EG23] who becomes live between two ticks gets nothing that its answer covered', async () => {
+  test('[EG33] who becomes live between two ticks gets nothing that its answer covered', async () => {
     const alice = await subscribed('alice')
     rig.records(events(11, 'a'), { type: 'ephemeral', room, event: event('typing') })
     const bob = await rig.open('bob')
@@ -180,7 +180,7 @@ describe('rooms and their places', () => {
     expect(seqs(bob)).toEqual([13])
   })
 
-  test('[EG26] a connection that was closed asks for nothing any more', async () => {
+  test('[EG36] a connection that was closed asks for nothing any more', async () => {
     const alice = await rig.open('alice')
     await turn()
     rig.join()

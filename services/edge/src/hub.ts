@@ -61,6 +61,8 @@ const clock = {
 export function createHub(deps: HubDeps): Hub {
   const { shape, metrics } = deps
   const rooms = new Map<string, Room>()
+  /** Those that time alone can change. */
+  const waiting = new Set<Room>()
   let nextId = 0
   let nextLife = 0
   let lastReplay: { readonly events: readonly OutEvent[]; readonly encoded: Encoded } | undefined
@@ -82,9 +84,12 @@ export function createHub(deps: HubDeps): Hub {
 
   function step(room: Room, input: FeedInput): void {
     for (const effect of stepFeed(room.feed, input, clock)) execute(room, effect)
+    if (needsTick(room.feed)) waiting.add(room)
+    else waiting.delete(room)
     // Somebody who came in this turn of the event loop is not in the feed yet.
     if (!isForgotten(room.feed) || room.subscribers.size > 0 || rooms.get(room.name) !== room) return
     rooms.delete(room.name)
+    waiting.delete(room)
     metrics.rooms.set(rooms.size)
   }
 
@@ -242,7 +247,7 @@ export function createHub(deps: HubDeps): Hub {
   }
 
   deps.scope.every(feedTickMs, () => {
-    for (const room of rooms.values()) if (needsTick(room.feed)) step(room, { type: 'tick' })
+    for (const room of waiting) step(room, { type: 'tick' })
   })
   deps.scope.every(filterPositionMs, () => {
     for (const connection of deps.connections()) advance(connection)

@@ -1,4 +1,3 @@
-import { expiryLeewayMs } from '@flotilla/core/session'
 import type { KeySource, VerifierOptions } from '@flotilla/node/jwt'
 
 export interface JwtConfig {
@@ -12,7 +11,6 @@ export interface JwtConfig {
 export function verifierOptions(config: JwtConfig): Omit<VerifierOptions, 'log'> {
   return {
     keys: keySource(config),
-    leewaySeconds: expiryLeewayMs / 1_000,
     ...(config.jwtIssuers.length === 0 ? {} : { issuers: config.jwtIssuers }),
     ...(config.jwtAudiences.length === 0 ? {} : { audiences: config.jwtAudiences }),
   }

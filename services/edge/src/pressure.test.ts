@@ -7,7 +7,7 @@ import { until } from '../test/fleet.ts'
 import { queuedBytes } from './connection.ts'
 import { behind, createReading, isSlow, isStuck, isTooSlow, mayReplay } from './pressure.ts'
 
-test('[EG27] slow is who has left the limit unread already, not who is given much at once', () => {
+test('[EG37] slow is who has left the limit unread already, not who is given much at once', () => {
   const reading = { ...createReading(0), written: 50_000_000 }
   expect(isTooSlow(reading, 0)).toBe(false)
   expect(isTooSlow(reading, hardBufferBytes)).toBe(false)
@@ -15,7 +15,7 @@ test('[EG27] slow is who has left the limit unread already, not who is given muc
   expect([isSlow(reading, softBufferBytes), isSlow(reading, softBufferBytes + 1)]).toEqual([false, true])
 })
 
-test('[EG21] only what is unread behind the last replay counts', () => {
+test('[EG31] only what is unread behind the last replay counts', () => {
   const reading = { ...createReading(0), written: 9_000_000, replayEnd: 8_500_000 }
   expect(behind(reading, 6_000_000)).toBe(500_000)
   expect(behind(reading, 400_000)).toBe(400_000)
@@ -24,7 +24,7 @@ test('[EG21] only what is unread behind the last replay counts', () => {
   expect([mayReplay(hardBufferBytes), mayReplay(hardBufferBytes + 1)]).toEqual([true, false])
 })
 
-test('[EG28] a socket is stuck after 10 s without progress, not when it is slow', () => {
+test('[EG38] a socket is stuck after 10 s without progress, not when it is slow', () => {
   const stuck = { ...createReading(0), written: 900_000 }
   expect(isStuck(stuck, { nowMs: 0, unread: 800_000, queued: 800_000 })).toBe(false)
   expect(isStuck(stuck, { nowMs: stuckSocketMs, unread: 800_000, queued: 800_000 })).toBe(false)
@@ -39,7 +39,7 @@ test('[EG28] a socket is stuck after 10 s without progress, not when it is slow'
   expect(isStuck(idle, { nowMs: 100_000, unread: 0, queued: 0 })).toBe(false)
 })
 
-test('[EG28] what a slow reader takes of one long write is seen', async () => {
+test('[EG38] what a slow reader takes of one long write is seen', async () => {
   const accepted: Socket[] = []
   const server = createServer((socket) => accepted.push(socket)).listen(0, '127.0.0.1')
   await once(server, 'listening')

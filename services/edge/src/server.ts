@@ -202,7 +202,8 @@ async function respond(request: IncomingMessage, response: ServerResponse, { pag
   }
   const shown = await page(bearerOf(request))
   if (shown === null) {
-    response.writeHead(401, { 'content-type': 'text/plain', 'www-authenticate': 'Bearer' }).end('token required\n')
+    const headers = { 'content-type': 'application/json', 'www-authenticate': 'Bearer' }
+    response.writeHead(401, headers).end(JSON.stringify({ code: 'UNAUTHORIZED' }))
     return
   }
   const { type, body, policy } = shown

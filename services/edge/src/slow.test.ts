@@ -16,7 +16,7 @@ beforeAll(async () => {
 }, 30_000)
 afterAll(() => fleet.close(), 30_000)
 
-test('[EG25] a consumer that does not read is closed with 4008 once 1 MiB waits for it; others are not held up', async () => {
+test('[EG35] a consumer that does not read is closed with 4008 once 1 MiB waits for it; others are not held up', async () => {
   const busy = 'public:busy'
   const socket = connect(edge.port, '127.0.0.1')
   const chunks: Buffer[] = []
@@ -59,7 +59,7 @@ function masked(text: string): Buffer {
   return Buffer.concat([Buffer.from([0x81, 0x80 | Buffer.byteLength(text), 0, 0, 0, 0]), Buffer.from(text)])
 }
 
-test('[EG26] a connection that was closed leaves nothing behind, whatever it still sends', async () => {
+test('[EG36] a connection that was closed leaves nothing behind, whatever it still sends', async () => {
   const lonely = await fleet.edge()
   const client = await Client.open(lonely.port, 'mallory')
   const answers = client.of('ok').length

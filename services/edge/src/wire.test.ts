@@ -23,7 +23,7 @@ function receive(bytes: Buffer, piece = bytes.length): Promise<string[]> {
   })
 }
 
-test('[EG30] the header tells the length at every boundary of its form', async () => {
+test('[EG40] the header tells the length at every boundary of its form', async () => {
   for (const bytes of [0, 1, 125, 126, 127, 65_535, 65_536, 65_537]) {
     const text = 'x'.repeat(bytes)
     expect(await receive(textFrame(text))).toEqual([text])
@@ -31,7 +31,7 @@ test('[EG30] the header tells the length at every boundary of its form', async (
   }
 })
 
-test('[EG30] any texts are received as they were written, however the bytes are cut', async () => {
+test('[EG40] any texts are received as they were written, however the bytes are cut', async () => {
   const text = fc.oneof(
     fc.string({ unit: 'grapheme' }),
     fc.string({ unit: 'grapheme', minLength: 100, maxLength: 200 }),

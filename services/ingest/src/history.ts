@@ -36,7 +36,9 @@ export interface HistoryRequest {
 type HistoryReader = Pick<Endpoint, 'history' | 'tail'>
 
 /** Log entries per read: one may hold as many messages as a commit. */
-const entriesPerRead = 32
+const entriesPerRead = 8
+/** A page ends, short of its limit, with the event that brings it above this, in UTF-16 units: a caller asks for the rest. */
+const maxPageChars = 8_388_608
 
 /**
  * A page of what the room keeps: what is older than the policy's age is not served, although the log may still have
@@ -60,16 +62,27 @@ const isServed = (entry: LogEntry, nowMs: number): boolean => entry.timeMs >= no
 async function newest(endpoint: HistoryReader, request: HistoryRequest): Promise<readonly LoggedEvent[]> {
   const newestFirst: LogEntry[] = []
   let count = 0
-  for (let before = Infinity; count < request.limit;) {
+  let chars = 0
+  for (let before = Infinity; count < request.limit && chars <= maxPageChars;) {
     const page = await endpoint.tail(request.room, before, entriesPerRead)
     const served = page.filter((entry) => isServed(entry, request.nowMs))
     newestFirst.push(...served)
-    for (const entry of served) count += entry.messages.length
+    for (const entry of served) {
+      count += entry.messages.length
+      for (const message of entry.messages) chars += message.tail.length
+    }
     const oldest = page.at(-1)
     if (oldest === undefined || served.length < page.length || page.length < entriesPerRead) break
     before = oldest.first
   }
-  return newestFirst.toReversed().flatMap(eventsOf).slice(-request.limit)
+  return fitting(newestFirst.flatMap((entry) => eventsOf(entry).toReversed()).slice(0, request.limit)).toReversed()
+}
+
+/** The first events that fit into a page, one at the least. */
+function fitting(events: readonly LoggedEvent[]): readonly LoggedEvent[] {
+  let chars = 0
+  const end = events.findIndex((event) => (chars += event.tail.length) > maxPageChars)
+  return end < 0 ? events : events.slice(0, Math.max(1, end))
 }
 
 async function following(
@@ -78,15 +91,17 @@ async function following(
   after: number,
 ): Promise<readonly LoggedEvent[]> {
   const events: LoggedEvent[] = []
-  for (let from = after; events.length < request.limit;) {
+  let chars = 0
+  for (let from = after; events.length < request.limit && chars <= maxPageChars;) {
     const page = await endpoint.history(request.room, from, entriesPerRead)
     for (const entry of page) {
       if (isServed(entry, request.nowMs)) events.push(...eventsOf(entry).filter((event) => event.seq > after))
+      for (const message of entry.messages) chars += message.tail.length
       from = entry.first + entry.messages.length - 1
     }
     if (page.length < entriesPerRead) break
   }
-  return events.slice(0, request.limit)
+  return fitting(events.slice(0, request.limit))
 }
 
 function eventsOf(entry: LogEntry): readonly LoggedEvent[] {

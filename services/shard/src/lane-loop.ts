@@ -1,8 +1,9 @@
+import { randomBytes } from 'node:crypto'
 import type { CommitReply } from '@flotilla/core/commit'
 import type { LogEntry } from '@flotilla/core/entry'
 import { ownedEpochs, pendingBytes, stepLane } from '@flotilla/core/lane'
 import { createLane } from '@flotilla/core/lane-state'
-import type { LaneEffect, LaneInput, LaneState } from '@flotilla/core/lane-state'
+import type { LaneEffect, LaneInput, LaneState, RoomRead } from '@flotilla/core/lane-state'
 import { createBackoff, wait } from '@flotilla/node/backoff'
 import type { Log } from '@flotilla/node/log'
 import type { Scope } from '@flotilla/node/scope'
@@ -12,12 +13,21 @@ import type { ShardMetrics } from './metrics.ts'
 
 /** Input read but not yet committed, bytes per lane; above it the lane is not read further. */
 const maxPendingBytes = 16_777_216
-/** Log entries per page when a room is loaded. */
-const roomPage = 256
+/** Log entries per page when a room is loaded, at the most, and what a page is to bring at the most, about, in UTF-16 units. */
+const firstRoomPage = 4
+const maxRoomPage = 256
+const roomPageChars = 262_144
 const readBlockMs = 1_000
-const readCount = 256
+/** Entries of each slot per read at the most, and what a read is to bring at the most, about, in UTF-16 units. */
+const maxReadCount = 256
+const readChars = 4_194_304
+/** Reads of a busy lane begin so far apart, ms: what arrives meanwhile shares one read and one commit. */
+const readEveryMs = 4
 /** Rooms of one lane that are loaded at the same time. */
-const maxLoads = 64
+const maxLoads = 128
+/** A store that answers reads and refuses writes is not asked as fast as it answers, ms. */
+const refusedBaseMs = 20
+const refusedMaxMs = 1_000
 
 export interface LaneDeps {
   readonly store: Store
@@ -39,9 +49,11 @@ export interface LaneLoop {
 /** Runs one lane: executes the effects of the reducer and feeds it their answers. */
 export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
   const { store, scope } = deps
-  const state = createLane(lane, store.shape.lanes, owner)
+  const state = createLane(lane, store.shape.lanes, owner, randomBytes(4).readInt32LE())
   const reader = createReader(state, deps, (input) => step(input))
   const loads = createGate(maxLoads)
+  let loaded: RoomRead[] = []
+  const refused = createBackoff({ baseMs: refusedBaseMs, maxMs: refusedMaxMs, random: Math.random })
 
   function step(input: LaneInput): void {
     if (scope.signal.aborted) return
@@ -96,12 +108,14 @@ export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
     const started = performance.now()
     call.then(
       (reply) => {
+        refused.reset()
         deps.metrics.commitSeconds.observe((performance.now() - started) / 1_000)
         step({ type: 'committed', id, reply })
       },
-      (error: unknown) => {
+      async (error: unknown) => {
         deps.metrics.commitFailures.inc()
         deps.log.warn('commit not answered', { lane, error: describe(error) })
+        await wait(refused.next(), scope.signal).catch(() => undefined)
         step({ type: 'commitFailed', id })
       },
     )
@@ -129,8 +143,19 @@ export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
   }
 
   async function loadRoom(effect: Extract<LaneEffect, { type: 'loadRoom' }>): Promise<void> {
-    const entries = await askUntilAnswered('load room', () => readRoom(store, effect.room), deps)
-    if (entries !== undefined) step({ type: 'room', slot: effect.slot, read: effect.read, room: effect.room, entries })
+    // A load that nobody waits for any more must not keep others waiting.
+    const wanted = (): boolean => state.slots.get(effect.slot)?.reads === effect.read
+    const entries = await askUntilAnswered('load room', () => readRoom(store, effect.room, wanted), deps)
+    if (entries === undefined) return
+    if (loaded.length === 0) setImmediate(takeLoaded)
+    loaded.push({ slot: effect.slot, read: effect.read, room: effect.room, entries })
+  }
+
+  /** All that one answer of the store brought. */
+  function takeLoaded(): void {
+    const rooms = loaded
+    loaded = []
+    step({ type: 'rooms', rooms })
   }
 
   function tell(what: string, call: Promise<void>): void {
@@ -158,15 +183,26 @@ async function askUntilAnswered<T>(what: string, call: () => Promise<T>, deps: L
 }
 
 /** All entries of the room's log, oldest first: what it keeps is what must be remembered. */
-async function readRoom(store: Store, room: string): Promise<LogEntry[]> {
+async function readRoom(store: Store, room: string, wanted: () => boolean): Promise<LogEntry[] | undefined> {
   const newestFirst: LogEntry[] = []
+  let limit = firstRoomPage
   for (let before = Infinity; ;) {
-    const page = await store.rooms.tail(room, before, roomPage)
+    if (!wanted()) return undefined
+    const page = await store.rooms.tail(room, before, limit)
     newestFirst.push(...page)
     const oldest = page.at(-1)
-    if (oldest === undefined || page.length < roomPage) return newestFirst.toReversed()
+    if (oldest === undefined || page.length < limit) return newestFirst.toReversed()
     before = oldest.first
+    let chars = 0
+    for (const entry of page)
+      for (const message of entry.messages) chars += message.tail.length + message.options.length
+    limit = Math.min(maxRoomPage, fitting(limit, chars, roomPageChars))
   }
+}
+
+/** Twice as many while they are small, fewer when they were more than `most`. */
+function fitting(count: number, chars: number, most: number): number {
+  return chars <= most / 2 ? count * 2 : Math.max(1, Math.floor((count * most) / Math.max(1, chars)))
 }
 
 function describe(error: unknown): string {
@@ -212,28 +248,47 @@ function createReader(state: LaneState, deps: LaneDeps, step: (input: LaneInput)
   }
   const ready = (): boolean => cursors.size > 0 && !paused && pendingBytes(state) < maxPendingBytes
 
+  let count = 1
+
+  function idle(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = (): void => {
+        signal.removeEventListener('abort', done)
+        wakeIdle = undefined
+        resolve()
+      }
+      wakeIdle = done
+      signal.addEventListener('abort', done, { once: true })
+    })
+  }
+
+  // One read per turn: a turn that ends resets the loop's back-off.
   deps.scope.loop(`read lane ${state.lane}`, async (signal) => {
-    while (!signal.aborted) {
-      if (!ready()) {
-        await new Promise<void>((resolve) => {
-          wakeIdle = resolve
-          signal.addEventListener('abort', () => resolve(), { once: true })
-        })
-        continue
-      }
-      const asked = new Map([...cursors].map(([slot, at]) => [slot, at.cursor]))
-      const reads = new Map([...cursors].map(([slot, at]) => [slot, at.read]))
-      const found = await deps.store.inputs.read(state.lane, asked, { blockMs: readBlockMs, count: readCount, signal })
-      const batch = []
-      for (const [slot, entries] of found) {
-        const at = cursors.get(slot)
-        const last = entries.at(-1)
-        if (at === undefined || last === undefined || at.read !== reads.get(slot)) continue
-        at.cursor = last.id
-        batch.push({ slot, read: at.read, entries })
-      }
-      if (batch.length > 0) step({ type: 'entries', reads: batch })
+    if (!ready()) return idle(signal)
+    const startedAt = performance.now()
+    const asked = new Map([...cursors].map(([slot, at]) => [slot, at.cursor]))
+    const reads = new Map([...cursors].map(([slot, at]) => [slot, at.read]))
+    const limit = count
+    // Should this read fail, because it brings too much for its deadline, the next one asks for less.
+    count = 1
+    const found = await deps.store.inputs.read(state.lane, asked, { blockMs: readBlockMs, count: limit, signal })
+    const batch = []
+    let chars = 0
+    let most = 0
+    for (const [slot, entries] of found) {
+      for (const entry of entries) chars += entry.body.length
+      most = Math.max(most, entries.length)
+      const at = cursors.get(slot)
+      const last = entries.at(-1)
+      if (at === undefined || last === undefined || at.read !== reads.get(slot)) continue
+      at.cursor = last.id
+      batch.push({ slot, read: at.read, entries })
     }
+    count = Math.min(maxReadCount, fitting(Math.max(1, most), chars, readChars))
+    if (batch.length === 0) return
+    step({ type: 'entries', reads: batch })
+    const restMs = readEveryMs - (performance.now() - startedAt)
+    if (restMs > 0.5) await new Promise((resolve) => setTimeout(resolve, restMs))
   })
 
   return {

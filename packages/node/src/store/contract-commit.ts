@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest'
+import type { OutAppend } from '@flotilla/core/commit'
 import { encodeOut } from '@flotilla/core/entry'
 import { claimed, commitOk, following, keysIn, logOf, outboxOf, roomIn, storedValue, told } from './contract-kit.ts'
 import type { ContractSubject } from './contract-kit.ts'
@@ -9,14 +10,8 @@ const lane = 0
 const [slotA, slotB] = [0, 3]
 const roomA = roomIn(slotA)
 const roomB = roomIn(slotB)
-const out = (epoch: string, first: number, key: string): string =>
-  encodeOut({
-    type: 'events',
-    room: roomA,
-    epoch,
-    first,
-    events: [{ options: '', tail: `"event":"e","data":"${key}"` }],
-  })
+/** The events of the commit's first log. */
+const firstLog: OutAppend = { records: '', logs: [0] }
 
 export function commitContract(subject: () => ContractSubject): void {
   it('[CO1] a commit writes logs, outboxes, interest and the value as one', async () => {
@@ -25,7 +20,7 @@ export function commitContract(subject: () => ContractSubject): void {
     const value = await claimed(store, slotA, 1)
     const { commit, value: next } = following(slotA, value, {
       logs: [logOf(roomA, 1, ['k1', 'k2']), logOf(roomIn(slotA, 1), 1, ['x'])],
-      outs: new Map([[edge, out('1.1', 1, 'k1')]]),
+      outs: new Map([[edge, firstLog]]),
       interest: [{ room: roomA, boot: edge, on: true }],
       cursor: '5-1',
       marks: new Map([['e1#a', { generation: 2, k: 7 }]]),
@@ -57,7 +52,7 @@ export function commitContract(subject: () => ContractSubject): void {
     const a = await claimed(store, slotA, 1)
     const b = await claimed(store, slotB, 1)
     await claimed(store, slotB, 2, { owner: 'w2#b' })
-    const first = following(slotA, a, { logs: [logOf(roomA, 1, ['k1'])], outs: new Map([[edge, out('1.1', 1, 'k1')]]) })
+    const first = following(slotA, a, { logs: [logOf(roomA, 1, ['k1'])], outs: new Map([[edge, firstLog]]) })
     const second = following(slotB, b, { logs: [logOf(roomB, 1, ['k1'])] })
     const refused = await store.slots.commit(lane, [first.commit, second.commit])
     expect(refused.statuses).toEqual(['ok', 'fenced'])
@@ -76,7 +71,7 @@ export function commitContract(subject: () => ContractSubject): void {
     const value = await claimed(store, slotA, 1)
     const { commit, value: next } = following(slotA, value, {
       logs: [logOf(roomA, 1, ['k1'])],
-      outs: new Map([[edge, out('1.1', 1, 'k1')]]),
+      outs: new Map([[edge, firstLog]]),
     })
     await commitOk(store, lane, commit)
     await commitOk(store, lane, commit)
@@ -127,12 +122,11 @@ export function commitContract(subject: () => ContractSubject): void {
     await store.outboxes.open(lane, edge)
     const value = await claimed(store, slotA, 1)
     const log = logOf(roomA, 1, ['k1', 'k2'])
-    const text = out('1.1', 1, 'k1')
     const { commit, value: next } = following(slotA, value, {
       logs: [log, logOf(roomIn(slotA, 1), 1, ['x'])],
-      outs: new Map([[edge, text]]),
+      outs: new Map([[edge, firstLog]]),
     })
-    await writeHalf(roomA, log.lastSeq, log.body, { lane, boot: edge, text })
+    await writeHalf(roomA, log.lastSeq, log.body, { lane, boot: edge, text: log.body })
     expect(await storedValue(store, slotA)).toEqual(value)
     await commitOk(store, lane, commit)
     expect(await keysIn(store, roomA)).toEqual(['k1', 'k2'])
@@ -208,13 +202,48 @@ export function commitContract(subject: () => ContractSubject): void {
     )
   })
 
+  it('[CO16] each boot is told its records and then the events of its logs, of several slots in one entry', async () => {
+    const { store } = subject()
+    const boots = ['e1#a', 'e2#a', 'e3#a'] as const
+    for (const boot of boots) await store.outboxes.open(lane, boot)
+    const rooms = [roomA, roomIn(slotA, 1), roomIn(slotA, 2)]
+    const logs = rooms.map((room, i) => logOf(room, 1, [`a${i}`]))
+    const head = (room: string): string => encodeOut({ type: 'head', room, epoch: '1.1', head: 0 })
+    const a = following(slotA, await claimed(store, slotA, 1), {
+      logs,
+      outs: new Map([
+        ['e1#a', { records: head('x'), logs: [0, 1, 2] }],
+        ['e2#a', { records: '', logs: [0, 2] }],
+        ['e3#a', { records: head('y'), logs: [] }],
+      ]),
+    })
+    const b = following(slotB, await claimed(store, slotB, 1), {
+      logs: [logOf(roomB, 1, ['b0', 'b1'])],
+      outs: new Map([
+        ['e1#a', { records: head('z'), logs: [0] }],
+        ['e2#a', { records: '', logs: [0] }],
+      ]),
+    })
+    await commitOk(store, lane, a.commit, b.commit)
+    const names = async (boot: string): Promise<string[]> =>
+      (await told(store, lane, boot)).flatMap((record) => {
+        if (record.type === 'events') return [`${record.room}:${record.events.length}`]
+        return record.type === 'head' ? [record.room] : []
+      })
+    const events = rooms.map((room) => `${room}:1`)
+    expect(new Set(await names('e1#a'))).toEqual(new Set(['x', 'z', ...events, `${roomB}:2`]))
+    expect(await names('e2#a')).toEqual([events[0], events[2], `${roomB}:2`])
+    expect(await names('e3#a')).toEqual(['y'])
+    expect(await keysIn(store, roomB)).toEqual(['b0', 'b1'])
+  })
+
   it('[CO8] an outbox that does not exist is reported, not created; the commit is written', async () => {
     const { store } = subject()
     await store.outboxes.open(lane, edge)
     const value = await claimed(store, slotA, 1)
     const outs = new Map([
-      ['gone#a', out('1.1', 1, 'k1')],
-      [edge, out('1.1', 1, 'k1')],
+      ['gone#a', firstLog],
+      [edge, firstLog],
     ])
     const reply = await commitOk(store, lane, following(slotA, value, { logs: [logOf(roomA, 1, ['k1'])], outs }).commit)
     expect(reply.missing).toEqual(['gone#a'])

@@ -6,10 +6,11 @@ import type {
   InterestChange,
   LogAppend,
   Mark,
+  OutAppend,
   SlotCommit,
   SlotValue,
 } from '@flotilla/core/commit'
-import { decodeOut, encodeLog } from '@flotilla/core/entry'
+import { decodeOut, encodeLog, encodeLogMessage } from '@flotilla/core/entry'
 import type { LogEntry, OutRecord } from '@flotilla/core/entry'
 import type { Member, Plan } from '@flotilla/core/plan'
 import { slotOf } from '@flotilla/core/slot'
@@ -62,7 +63,8 @@ export interface Change {
   readonly cursor?: string
   readonly marks?: ReadonlyMap<string, Mark>
   readonly logs?: readonly LogAppend[]
-  readonly outs?: ReadonlyMap<string, string>
+  /** A text: records only. */
+  readonly outs?: ReadonlyMap<string, string | OutAppend>
   readonly interest?: readonly InterestChange[]
 }
 
@@ -85,11 +87,13 @@ export function following(
     expect: slotPrefix(from),
     value: formatSlotValue(value),
     logs: change.logs ?? [],
-    outs: change.outs ?? new Map(),
+    outs: new Map([...(change.outs ?? [])].map(([boot, out]) => [boot, outAppend(out)])),
     interest: change.interest ?? [],
   }
   return { commit, value }
 }
+
+const outAppend = (out: string | OutAppend): OutAppend => (typeof out === 'string' ? { records: out, logs: [] } : out)
 
 export function logEntry(first: number, keys: readonly string[]): LogEntry {
   return {
@@ -103,7 +107,9 @@ export function logEntry(first: number, keys: readonly string[]): LogEntry {
 
 /** One append to a room's log: messages `first …` with those keys. */
 export function logOf(room: string, first: number, keys: readonly string[], keepFromSeq = 1): LogAppend {
-  return { room, lastSeq: first + keys.length - 1, body: encodeLog(logEntry(first, keys)), keepFromSeq }
+  const entry = logEntry(first, keys)
+  const body = encodeLog(room, entry, entry.messages.map(encodeLogMessage))
+  return { room, lastSeq: first + keys.length - 1, body, keepFromSeq }
 }
 
 export async function claimed(

@@ -13,17 +13,22 @@ export interface StoreConfig {
   readonly redisPrefix: string
   readonly redisCommandTimeoutMs: number
   readonly slots: number
-  readonly lanes: number
+  readonly lanes: number | null
 }
+
+/** Lanes of a Redis Cluster by default: its primaries may become as many. */
+const clusterLanes = 16
 
 /**
  * The store that the configuration names; the memory of this process when it names none. Waits for a server that is
  * away; rejects when a server answers and cannot be used, or the scope closes.
  */
 export async function openStore(config: StoreConfig, deps: { log: Log; scope: Scope }): Promise<Store> {
-  const { slots, lanes } = config
-  if (config.redisUrl === null) return createMemoryStore({ slots, lanes })
+  const { slots } = config
+  if (config.redisUrl === null) return createMemoryStore({ slots, lanes: config.lanes ?? 1 })
   const urls = config.redisUrl.split(',').map((url) => url.trim())
+  // The fewer lanes, the larger the batches (docs/adr/0005); and never more than there are slots.
+  const lanes = config.lanes ?? Math.min(config.redisCluster ? clusterLanes : urls.length, slots)
   const backoff = createBackoff({ baseMs: 100, maxMs: 2_000, random: Math.random })
   for (;;) {
     try {

@@ -34,12 +34,14 @@ export const storeSettings = {
     max: 65_536,
     description: 'Slots of the fleet, a power of two; fixed at install',
   }),
-  lanes: integer('FLOTILLA_LANES', {
-    default: 4,
-    min: 1,
-    max: maxLanes,
-    description: 'Lanes of the fleet, never fewer than primaries; fixed at install',
-  }),
+  lanes: optional(
+    integer('FLOTILLA_LANES', {
+      min: 1,
+      max: maxLanes,
+      description:
+        'Lanes of the fleet, never fewer than primaries; fixed at install. When it is not set: one per primary, 16 for a Redis Cluster',
+    }),
+  ),
 } as const
 
 export const logSettings = {

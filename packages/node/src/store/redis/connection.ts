@@ -1,11 +1,11 @@
-import { Command, Redis } from 'ioredis'
-import type { RedisOptions } from 'ioredis'
+import { Redis } from 'ioredis'
+import type { Command, RedisOptions } from 'ioredis'
 import { createBackoff } from '../../backoff.ts'
 import { redactUrl } from '../../log.ts'
 import type { Log } from '../../log.ts'
 import { StoreError } from '../port.ts'
-
-export type Arg = string | number
+import { FlatCommand } from './command.ts'
+import type { Arg } from './command.ts'
 
 export interface ConnectionOptions {
   /** `redis://`, `rediss://`, `unix:///path` or a path. */
@@ -95,7 +95,7 @@ export function connect(options: ConnectionOptions): Connection {
 }
 
 /** Everything that is sent in one turn of the event loop goes out in one write. */
-function corked(redis: Redis): (name: string, args: readonly Arg[]) => Promise<unknown> {
+function corked(redis: Redis): (name: string, args: readonly Arg[]) => Command {
   let held: Redis['stream'] | undefined
   const release = (): void => {
     held?.uncork()
@@ -107,74 +107,79 @@ function corked(redis: Redis): (name: string, args: readonly Arg[]) => Promise<u
       held.cork()
       process.nextTick(release)
     }
-    const command = new Command(name, [...args], { replyEncoding: 'utf8' })
-    redis.sendCommand(command)
-    return command.promise
+    const command = new FlatCommand(name, args)
+    // Its promise is the command's own.
+    void redis.sendCommand(command)
+    return command
   }
 }
 
 interface Call {
+  readonly command: Command
   readonly until: number
-  readonly reject: (error: Error) => void
 }
 
 /**
- * The calls under way. Those with the usual deadline become due in the order in which they were sent, so one timer is
- * enough for all of them.
+ * The calls under way. Those with the usual deadline become due, and are answered, in the order in which they were sent:
+ * one timer is enough for all of them, and an answer need not be taken note of.
  */
 function createCalls(usualMs: number) {
-  const usual = new Set<Call>()
-  const special = new Set<Call>()
+  let usual: Call[] = []
+  let first = 0
+  const special = new Set<Command>()
   let timer: NodeJS.Timeout | undefined
+
+  /** Lets go of what is answered. */
+  function advance(): void {
+    while (first < usual.length && usual[first]?.command.isSettled === true) first += 1
+    if (first < 64 || first * 2 < usual.length) return
+    usual = usual.slice(first)
+    first = 0
+  }
 
   function expire(): void {
     timer = undefined
     const now = performance.now()
-    for (const call of usual) {
+    for (; first < usual.length; first += 1) {
+      const call = usual[first]
+      if (call === undefined || call.command.isSettled) continue
       if (call.until > now) {
         timer = setTimeout(expire, call.until - now + 1)
         return
       }
-      usual.delete(call)
-      call.reject(new StoreError('unknown', `no answer within ${usualMs} ms`))
+      call.command.reject(overdue(usualMs))
     }
+    advance()
   }
 
-  function track(sent: Promise<unknown>, deadlineMs: number | undefined): Promise<unknown> {
-    return new Promise((resolve, reject) => {
-      const among = deadlineMs === undefined ? usual : special
-      const call = { until: performance.now() + (deadlineMs ?? usualMs), reject }
-      among.add(call)
-      const overdue = (): void => reject(new StoreError('unknown', `no answer within ${deadlineMs ?? usualMs} ms`))
-      const own = deadlineMs === undefined ? undefined : setTimeout(overdue, deadlineMs)
-      if (deadlineMs === undefined) timer ??= setTimeout(expire, usualMs + 1)
-      const done = (): void => {
-        among.delete(call)
-        clearTimeout(own)
-      }
-      sent.then(
-        (value) => {
-          done()
-          resolve(value)
-        },
-        (error: unknown) => {
-          done()
-          reject(error instanceof Error ? error : new Error(String(error)))
-        },
-      )
+  function track(command: Command, deadlineMs: number | undefined): Promise<unknown> {
+    if (deadlineMs === undefined) {
+      advance()
+      usual.push({ command, until: performance.now() + usualMs })
+      timer ??= setTimeout(expire, usualMs + 1)
+      return command.promise
+    }
+    special.add(command)
+    const own = setTimeout(() => command.reject(overdue(deadlineMs)), deadlineMs)
+    return command.promise.finally(() => {
+      special.delete(command)
+      clearTimeout(own)
     })
   }
 
   function rejectAll(why: string): void {
-    for (const call of [...usual, ...special]) call.reject(new StoreError('unknown', why))
-    usual.clear()
-    special.clear()
+    for (const { command } of usual.slice(first)) if (!command.isSettled) command.reject(new StoreError('unknown', why))
+    for (const command of special) command.reject(new StoreError('unknown', why))
+    usual = []
+    first = 0
     clearTimeout(timer)
     timer = undefined
   }
 
   return { track, rejectAll }
 }
+
+const overdue = (ms: number): StoreError => new StoreError('unknown', `no answer within ${ms} ms`)
 
 /** Says once that the server is away, says it as an error when it stays away, and says when it is back. */
 function watch(redis: Redis, { url, name, log }: ConnectionOptions): void {

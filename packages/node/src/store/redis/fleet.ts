@@ -9,29 +9,37 @@ import { readFleet } from './lua/read-fleet.ts'
 import { register } from './lua/register.ts'
 import { removeMember } from './lua/remove-member.ts'
 import { serverRun } from './lua/server-run.ts'
+import type { Node } from './node.ts'
 import type { Topology } from './topology.ts'
 
 /** What the whole fleet shares: on the primary that has the fleet's tag. */
 export function redisFleet(topology: Topology, keys: Keys): FleetStore {
   const parsePlan = (text: unknown): Plan | undefined =>
     typeof text === 'string' && text !== '' ? (JSON.parse(text) as Plan) : undefined
+  /**
+   * Readers must hear of a new run of every primary, also of one that they do not call; those that nobody calls would not
+   * show a change by themselves. One that does not answer must not hold up the others, so the next call has its answer.
+   */
+  const lookAtOthers = (fleet: Node): void => {
+    for (const node of topology.nodes()) {
+      if (node !== fleet && node.ready) node.script(serverRun, [], []).catch(() => undefined)
+    }
+  }
   return {
     register: async (member) => {
       await topology.fleet().script(register, [keys.members], [member.boot, JSON.stringify(member)])
     },
     heartbeat: async (member, planVersion) => {
       const args = [member.boot, JSON.stringify(member), planVersion]
-      const [known, text] = (await topology.fleet().script(heartbeat, [keys.members, keys.plan], args)).rest
+      const fleet = topology.fleet()
+      lookAtOthers(fleet)
+      const [known, text] = (await fleet.script(heartbeat, [keys.members, keys.plan], args)).rest
       const plan = parsePlan(text)
       return { known: known === 1, runs: topology.runs(), ...(plan === undefined ? {} : { plan }) }
     },
     read: async () => {
       const fleet = topology.fleet()
-      // Control compares the runs of all primaries; those that nobody calls would not show a change by themselves.
-      // One that does not answer must not hold up what is decided about the others, so the next read has its answer.
-      for (const node of topology.nodes()) {
-        if (node !== fleet && node.ready) node.script(serverRun, [], []).catch(() => undefined)
-      }
+      lookAtOthers(fleet)
       const [records, text] = (await fleet.script(readFleet, [keys.members, keys.plan], [])).rest
       const members = (records as string[]).map((record) => JSON.parse(record) as Member)
       return { members, plan: parsePlan(text) ?? null, runs: topology.runs() }

@@ -1,6 +1,6 @@
 import type { Log } from '../../log.ts'
 import { connect } from './connection.ts'
-import type { Arg } from './connection.ts'
+import type { Arg } from './command.ts'
 import { isNoScript, saysElsewhere, saysReadOnly, storeError } from './errors.ts'
 import type { Script } from './lua/script.ts'
 import { serverRun } from './lua/server-run.ts'
@@ -68,6 +68,10 @@ export function connectNode(options: NodeOptions): Node {
     return storeError(error)
   }
 
+  const rethrow = (error: unknown): never => {
+    throw fail(error)
+  }
+
   /** By its hash when the server knows the script already; by its text, which makes it known, when it does not. */
   async function evaluate(what: Script, args: readonly Arg[]): Promise<unknown> {
     if (loaded.has(what.sha)) {
@@ -105,13 +109,7 @@ export function connectNode(options: NodeOptions): Node {
       return calls.ready
     },
     script,
-    command: async (name, args) => {
-      try {
-        return await calls.send(name, args)
-      } catch (error) {
-        throw fail(error)
-      }
-    },
+    command: (name, args) => calls.send(name, args).catch(rethrow),
     read: async (name, args, wait) => {
       try {
         return await readers.read(name, args, wait)

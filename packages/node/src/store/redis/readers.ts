@@ -1,7 +1,8 @@
 import type { Log } from '../../log.ts'
 import { StoreError } from '../port.ts'
 import { connect } from './connection.ts'
-import type { Arg, Connection } from './connection.ts'
+import type { Arg } from './command.ts'
+import type { Connection } from './connection.ts'
 import { isReply, storeError } from './errors.ts'
 
 /** Connections for reads that block: as many as there are reads at a time, each used again and again. */

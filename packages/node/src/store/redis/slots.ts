@@ -1,8 +1,8 @@
-import type { Claim, ClaimReply, CommitReply, SlotCommit, SlotStatus } from '@flotilla/core/commit'
+import type { Claim, ClaimReply, CommitReply, OutAppend, SlotCommit, SlotStatus } from '@flotilla/core/commit'
 import { encodeOut, RS, US } from '@flotilla/core/entry'
 import { laneOf } from '@flotilla/core/slot'
 import type { SlotStore } from '../port.ts'
-import type { Arg } from './connection.ts'
+import type { Arg } from './command.ts'
 import type { Keys } from './keys.ts'
 import { claim } from './lua/claim.ts'
 import { commit } from './lua/commit.ts'
@@ -72,31 +72,34 @@ interface CommitCall {
   readonly args: readonly Arg[]
   readonly boots: readonly string[]
 }
+/** What the slots of one commit tell one boot: one entry of its outbox. */
+interface Out {
+  records: string
+  /** Numbers of the logs, from 1: first and last of each run of them. */
+  readonly logs: number[]
+}
 
-/** The flat arguments of the script (lua/commit.ts). What several slots tell one boot is one entry. */
+/** The flat arguments of the script (lua/commit.ts). */
 function commitCall(keys: Keys, lane: number, commits: readonly SlotCommit[]): CommitCall {
   const names = [keys.slots(lane)]
   const args: Arg[] = [commits.length]
   for (const { slot, expect, value } of commits) args.push(slot, expect, value)
-  const outs = new Map<string, string>()
+  const outs = new Map<string, Out>()
   let logs = 0
   const logsAt = args.push(0) - 1
   for (const each of commits) {
+    for (const [boot, out] of each.outs) addOut(outs, boot, { out, logsBefore: logs })
     for (const { room, lastSeq, body, keepFromSeq } of each.logs) {
       logs += 1
       names.push(keys.logIn(lane, room))
-      args.push(`${lastSeq}-0`, `${keepFromSeq}-0`, body, beginsLife(body) ? '1' : '0')
-    }
-    for (const [boot, text] of each.outs) {
-      const before = outs.get(boot)
-      outs.set(boot, before === undefined ? text : before + RS + text)
+      args.push(`${lastSeq}-0`, beginsLife(body) ? 'new' : keepFromSeq === 0 ? '' : `${keepFromSeq}-0`, body)
     }
   }
   args[logsAt] = logs
   args.push(outs.size)
-  for (const [boot, text] of outs) {
+  for (const [boot, out] of outs) {
     names.push(keys.outbox(lane, boot))
-    args.push(text)
+    args.push(out.records, out.logs.join(' '))
   }
   const changing = commits.filter(({ interest }) => interest.length > 0)
   args.push(changing.length)
@@ -108,10 +111,25 @@ function commitCall(keys: Keys, lane: number, commits: readonly SlotCommit[]): C
   return { keys: names, args, boots: [...outs.keys()] }
 }
 
-/** Whether a log entry's first message has seq 1: the fourth field of its text (core/entry.ts encodeLog). */
+function addOut(
+  outs: Map<string, Out>,
+  boot: string,
+  { out, logsBefore }: { out: OutAppend; logsBefore: number },
+): void {
+  let all = outs.get(boot)
+  if (all === undefined) outs.set(boot, (all = { records: '', logs: [] }))
+  if (out.records !== '') all.records = all.records === '' ? out.records : all.records + RS + out.records
+  for (const i of out.logs) {
+    const log = logsBefore + i + 1
+    if (all.logs.at(-1) === log - 1) all.logs[all.logs.length - 1] = log
+    else all.logs.push(log, log)
+  }
+}
+
+/** Whether a log entry's first message has seq 1: the fifth field of its text (core/entry.ts encodeLog). */
 function beginsLife(body: string): boolean {
   let at = -1
-  for (let field = 0; field < 3; field++) at = body.indexOf(US, at + 1)
+  for (let field = 0; field < 4; field++) at = body.indexOf(US, at + 1)
   return body.startsWith(`1${US}`, at + 1)
 }
 

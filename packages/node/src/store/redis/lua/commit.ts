@@ -1,3 +1,4 @@
+import { RS } from '@flotilla/core/entry'
 import { maxOutboxEntries, roomIdleMs } from '@flotilla/core/limits'
 import { judgeFunction, runFunction, script, unpackMax } from './script.ts'
 
@@ -6,11 +7,14 @@ import { judgeFunction, runFunction, script, unpackMax } from './script.ts'
  *
  * KEYS: the slots hash; then the logs, the outboxes and the interest hashes, each in the order of its arguments.
  * ARGV: number of slots, then per slot: slot, expected prefix, new value;
- *       number of logs, then per log: id, keep-from id, body, `'1'` when the entry is the first of a room's life;
- *       number of outboxes, then per outbox: text;
+ *       number of logs, then per log: id; the id to keep from, `''` to trim nothing, `'new'` for the first entry of a
+ *       room's life; body;
+ *       number of outboxes, then per outbox: records, the logs that follow them, `first last` of each
+ *       run of their numbers from 1;
  *       number of interest hashes, then per hash: number of changes, per change: `'+'` or `'-'`, field;
  *       the run that the caller expects, `''` for any.
  * Returns: run; verdict per slot (script.ts); indexes (from 0) of outboxes that do not exist.
+ * A log's body comes once, however many outboxes it goes to; outboxes of the same logs get the same text.
  * Errors: those of the server. Only a key of a wrong type can make it fail half-way.
  *
  * On a server of another run every slot has regressed, whatever its value says: the caller may not have heard yet of what
@@ -52,23 +56,43 @@ end
 if not clean then return { now, statuses, {} } end
 local nl = tonumber(ARGV[at])
 at = at + 1
+local bodies = at - 1
 for _ = 1, nl do
-  local reply = redis.pcall('XADD', KEYS[key], 'MINID', '~', ARGV[at + 1], ARGV[at], 'b', ARGV[at + 2])
+  local from, reply = ARGV[at + 1], nil
+  if from == '' or from == 'new' then reply = redis.pcall('XADD', KEYS[key], ARGV[at], 'b', ARGV[at + 2])
+  else reply = redis.pcall('XADD', KEYS[key], 'MINID', '~', from, ARGV[at], 'b', ARGV[at + 2]) end
   if type(reply) == 'table' and reply.err then
     if not string.find(reply.err, 'equal or smaller', 1, true) then return reply end
-  elseif ARGV[at + 3] == '1' then
+  elseif from == 'new' then
     redis.call('PEXPIRE', KEYS[key], ${roomIdleMs})
   end
-  at = at + 4
+  at = at + 3
   key = key + 1
+end
+local texts = {}
+local function textOf(logs)
+  local parts, n = {}, 0
+  for first, last in string.gmatch(logs, '(%d+) (%d+)') do
+    for log = first, last do
+      n = n + 1
+      parts[n] = ARGV[bodies + log * 3]
+    end
+  end
+  texts[logs] = table.concat(parts, '${RS}')
+  return texts[logs]
 end
 local no = tonumber(ARGV[at])
 at = at + 1
 local missing = {}
 for i = 1, no do
-  local id = redis.call('XADD', KEYS[key], 'NOMKSTREAM', 'MAXLEN', '~', ${maxOutboxEntries}, '1-*', 'b', ARGV[at])
+  local text, logs = ARGV[at], ARGV[at + 1]
+  if logs ~= '' then
+    local events = texts[logs] or textOf(logs)
+    text = text == '' and events or text .. '${RS}' .. events
+  end
+  local id = redis.call('XADD', KEYS[key], 'NOMKSTREAM', 'MAXLEN', '~', ${maxOutboxEntries}, '1-*', 'b', text)
   if not id then missing[#missing + 1] = i - 1 end
-  at = at + 1
+  at = at + 2
   key = key + 1
 end
 local ni = tonumber(ARGV[at])

@@ -1,0 +1,149 @@
+// A fleet of real processes with a Redis of its own, for one load.
+import { mkdirSync } from 'node:fs'
+import { startRedis } from '@flotilla/node/testing/redis-server'
+import { onCore } from './cores.mjs'
+import { cpuOf, machineCpu, sleep, startLoad, startService, until } from './processes.mjs'
+
+export const secret = 'bench-secret-bench-secret-bench-secret-01'
+export const ingestKey = 'bench-ingest-key-0123456789'
+const slots = 128
+/** Heartbeats of an idle fleet and keep-alive of its connections stay below this. */
+const calmCores = 0.25
+
+/**
+ * Starts it and waits until every slot is owned. Options: `edges`, `ingest`, `fsync` (append-only file, synced at every
+ * write), `pinned` (servers on one core, load on the other; else both on both), `profiles` (a folder for profiles).
+ */
+async function startFleet({ edges = 0, ingest = false, fsync = false, pinned = true, profiles } = {}) {
+  const place = pinned ? 'servers' : 'free'
+  const redis = await startRedis({ prefix: onCore(place), appendonly: fsync })
+  const fleet = new Fleet(redis, { place, loadPlace: pinned ? 'load' : 'free', profiles })
+  try {
+    const control = await fleet.serve('control', 'control-1')
+    await fleet.serve('shard', 'shard-1')
+    await owned(control)
+    for (let i = 1; i <= edges; i += 1) fleet.edges.push(await fleet.serve('edge', `edge-${i}`, edgeSettings))
+    if (ingest) fleet.ingest = await fleet.serve('ingest', 'ingest-1', { FLOTILLA_INGEST_KEYS: `bench:${ingestKey}` })
+    return fleet
+  } catch (error) {
+    await fleet.stop()
+    throw error
+  }
+}
+
+/** All clients come from one machine within seconds: the limit of accepts is not what is measured. */
+const edgeSettings = { FLOTILLA_JWT_SECRET: secret, FLOTILLA_EDGE_ACCEPTS_PER_SECOND: '100000' }
+
+class Fleet {
+  edges = []
+  ingest = undefined
+  #services = []
+  #loads = []
+  #places
+
+  constructor(redis, places) {
+    this.redis = redis
+    this.env = { FLOTILLA_REDIS_URL: redis.url }
+    this.#places = places
+  }
+
+  /** The folder that profiles go to, if any. */
+  get profiles() {
+    return this.#places.profiles
+  }
+
+  get worker() {
+    return this.#services.find(({ role }) => role === 'worker')?.process
+  }
+
+  #nodeArgs(id) {
+    const { profiles } = this.#places
+    if (profiles === undefined) return {}
+    mkdirSync(profiles, { recursive: true })
+    return { nodeArgs: ['--import', './loadtests/profiled.mjs'], env: { BENCH_PROFILE: `${profiles}/${id}` } }
+  }
+
+  async serve(service, id, env = {}) {
+    const { nodeArgs, env: profiling } = this.#nodeArgs(id)
+    const options = { id, env: { ...this.env, ...env, ...profiling }, place: this.#places.place, nodeArgs }
+    const started = await startService(service, options)
+    this.#services.push({ role: service === 'shard' ? 'worker' : service, process: started })
+    return started
+  }
+
+  /** A load process. `role`: what it stands for where it is a part of the path that is measured. */
+  load(file, { id = file, env = {}, role = 'load' } = {}) {
+    const { nodeArgs, env: profiling } = role === 'load' ? {} : this.#nodeArgs(id)
+    const own = { ...this.env, ...env, ...profiling }
+    const started = startLoad(file, { id, env: own, place: this.#places.loadPlace, nodeArgs })
+    this.#loads.push({ role, process: started })
+    return started
+  }
+
+  /** Every process that can write a profile. */
+  get profiled() {
+    return [...this.#services, ...this.#loads.filter(({ role }) => role !== 'load')].map((each) => each.process)
+  }
+
+  /** What was spent so far: seconds of CPU by role. `load` are the processes that only make load. */
+  cpu() {
+    const spent = { redis: cpuOf(this.redis.pid), load: cpuOf(process.pid) }
+    for (const { role, process: each } of [...this.#services, ...this.#loads]) {
+      spent[role] = (spent[role] ?? 0) + cpuOf(each.pid)
+    }
+    return { atMs: performance.now(), machine: machineCpu(), spent }
+  }
+
+  /** Resolves when the servers do next to nothing: what came before is over. At the latest after 10 s. */
+  async quiet() {
+    for (let i = 0, calm = 0; i < 40 && calm < 2; i += 1) {
+      const before = this.cpu()
+      await sleep(250)
+      const { cores } = costPer(before, this.cpu(), 1)
+      calm = cores.servers < calmCores ? calm + 1 : 0
+    }
+  }
+
+  async stop() {
+    await Promise.all(this.#loads.map((each) => each.process.stop()))
+    // Edges and ingest sign off at the store, and control hands the worker's slots to nobody.
+    await Promise.all(this.#services.map((each) => each.process.stop()))
+    await this.redis.close()
+  }
+}
+
+/** What was spent between two counts of `cpu()`: microseconds per unit by role, and how many cores that kept busy. */
+export function costPer(before, after, units) {
+  const seconds = (after.atMs - before.atMs) / 1_000
+  const used = Object.fromEntries(
+    Object.entries(after.spent).map(([role, spent]) => [role, spent - (before.spent[role] ?? 0)]),
+  )
+  const { load } = used
+  const servers = Object.values(used).reduce((sum, each) => sum + each, 0) - load
+  const others = Math.max(0, after.machine - before.machine - servers - load)
+  return {
+    microseconds: Object.fromEntries(
+      Object.entries({ ...used, servers }).map(([role, spent]) => [role, (spent / units) * 1e6]),
+    ),
+    cores: { servers: servers / seconds, load: load / seconds, others: others / seconds },
+  }
+}
+
+/** Resolves when every slot is owned and no move is under way. */
+async function owned(control) {
+  await until('every slot is owned', async () => {
+    const fleet = await fetch(`http://127.0.0.1:${control.port}/v1/fleet`).then((response) => response.json())
+    const planned = Object.values(fleet.plan?.slots ?? {}).flat().length
+    return planned === slots && fleet.plan.inFlight.length === 0 && fleet.plan.orphans.length === 0
+  })
+}
+
+/** Runs with a fleet, and ends it whatever happens. */
+export async function withFleet(options, run) {
+  const fleet = await startFleet(options)
+  try {
+    return await run(fleet)
+  } finally {
+    await fleet.stop()
+  }
+}

@@ -1,0 +1,112 @@
+// The tables of the single loads.
+import { grid } from './table.mjs'
+
+const cores = {
+  'server cores': (row) => row.cores.servers,
+  'load cores': (row) => row.cores.load,
+  'other cores': (row) => row.cores.others,
+}
+const latency = { 'p50 ms': (row) => row.p50Ms, 'p99 ms': (row) => row.p99Ms }
+const cost = (from, roles) => Object.fromEntries(roles.map((role) => [`${role} µs`, (row) => row[from][role]]))
+
+function pathTable(rows) {
+  const columns = {
+    place: (row) => row.place,
+    'offered/s': (row) => row.offered ?? 'most',
+    'messages/s': (row) => row.messagesPerSecond,
+    refused: (row) => row.refused,
+    ...latency,
+    'per commit': (row) => row.messagesPerCommit,
+    ...cost('microsecondsPerMessage', ['redis', 'worker', 'producer', 'readerEach', 'servers']),
+    'server cores': (row) => row.cores.servers,
+    'other cores': (row) => row.cores.others,
+  }
+  return `Path: 2 producers → worker → commit with history → 3 endpoints, 1,024 rooms over all 128 slots; µs of CPU per message.\n${grid(columns, rows)}`
+}
+
+const kinds = { quiet: 'fixed', half: 'half of it', highest: 'highest' }
+function deliveryRows(name, part) {
+  return Object.keys(kinds).flatMap((kind) => (part?.[kind] ? [{ load: name, kind: kinds[kind], ...part[kind] }] : []))
+}
+
+function deliveryTable({ hot, small, edges }) {
+  const columns = {
+    load: (row) => row.load,
+    rate: (row) => row.kind,
+    'events/s': (row) => row.rate,
+    'deliveries/s': (row) => row.deliveriesPerSecond,
+    ...latency,
+    'writes per delivery': (row) => row.writesPerDelivery,
+    ...cost('microsecondsPerDelivery', ['edge', 'ingest', 'worker', 'redis', 'servers']),
+    ...cores,
+  }
+  const rows = [
+    ...deliveryRows('hot room 1,000', hot?.hot1000),
+    ...deliveryRows('hot room 5,000', hot?.hot5000),
+    ...deliveryRows('small rooms', small),
+    ...deliveryRows('two edges', edges),
+  ]
+  if (rows.length === 0) return undefined
+  return `Deliveries: published through ingest in batches, one request at a time per connection; µs of CPU per delivery.\n${grid(columns, rows)}`
+}
+
+function idleTable(rows) {
+  const columns = {
+    connections: (row) => row.connections,
+    users: (row) => row.users,
+    'connects/s': (row) => row.connectsPerSecond,
+    'KB each': (row) => row.kilobytesPerConnection,
+    ...cost('microsecondsPerConnect', ['edge', 'worker', 'redis', 'servers']),
+    'µs per idle second': (row) => row.microsecondsPerIdleSecond.servers,
+    ...cores,
+  }
+  return `Idle: 10,000 connections in 1,000 rooms; µs of CPU per connect.\n${grid(columns, rows)}`
+}
+
+function resumeTable(row) {
+  const columns = {
+    clients: (each) => each.clients,
+    seconds: (each) => each.seconds,
+    'turned away': (each) => each.again,
+    positions: (each) => each.distinctPositions,
+    'history reads': (each) => each.historyReads,
+    'per position': (each) => each.readsPerPosition,
+    'rooms loaded': (each) => each.roomLoads,
+    ...cost('microsecondsPerClient', ['edge', 'worker', 'redis', 'servers']),
+    ...cores,
+  }
+  return `Resume: all clients of an edge come back at once on another; µs of CPU per client.\n${grid(columns, [row])}`
+}
+
+function waysTable(rows) {
+  const columns = {
+    way: (row) => row.way,
+    'offered/s': (row) => row.offered ?? 'most',
+    'messages/s': (row) => row.messagesPerSecond,
+    ...latency,
+    ...cost('microsecondsPerMessage', ['edge', 'ingest', 'worker', 'redis', 'servers', 'load']),
+  }
+  return `Ways to publish; µs of CPU per message.\n${grid(columns, rows)}`
+}
+
+function commitTable(row) {
+  const columns = {
+    'messages/s': (each) => each.messagesPerSecond,
+    'per commit': (each) => each.perCommit,
+    'Redis µs': (each) => each.redisUsPerMessage,
+    'Node µs': (each) => each.nodeUsPerMessage,
+  }
+  return `Commit alone, by one process: rooms over 32 slots, 3 outboxes, two in flight. The prototype: 6.7 + 3.2 µs.\n${grid(columns, [row])}`
+}
+
+/** Every load that was run. */
+export function tables(report) {
+  return [
+    report.path && pathTable(report.path),
+    deliveryTable(report),
+    report.idle && idleTable(report.idle),
+    report.resume && resumeTable(report.resume),
+    report.ways && waysTable(report.ways),
+    report.commit && commitTable(report.commit),
+  ].filter(Boolean)
+}

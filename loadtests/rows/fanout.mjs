@@ -1,0 +1,55 @@
+// (b), (c), (f): subscribers on sockets, published through ingest in batches. The highest rate, half of it, and a quiet one.
+import { Crowd } from '../harness/crowd.mjs'
+import { deliver } from '../harness/delivery.mjs'
+import { withFleet } from '../harness/fleet.mjs'
+import { highest } from '../harness/search.mjs'
+
+/** Rooms, connections per edge, and the rates: `quiet` and the first that is tried are events per second. */
+export const loads = {
+  hot1000: { perEdge: 1_000, rooms: 1, connections: 1, quiet: 25, from: 500 },
+  hot5000: { perEdge: 5_000, rooms: 1, connections: 1, quiet: 25, from: 50 },
+  small: { perEdge: 5_000, rooms: 500, connections: 2, quiet: 2_000, from: 2_000 },
+  twoEdges: { edges: 2, perEdge: 2_000, rooms: 400, connections: 2, quiet: 1_000 },
+}
+/** Beyond what any load here reaches, events per second. */
+const most = 64_000
+
+/** Connects everybody, lets `run` use it. */
+export async function withCrowd({ edges = 1, perEdge, rooms, connections }, options, run) {
+  return withFleet({ edges, ingest: true, ...options }, async (fleet) => {
+    const publisher = fleet.load('publisher.mjs')
+    const crowds = []
+    for (let i = 0; i < edges; i += 1) {
+      const crowd = await Crowd.prepare(fleet, { size: perEdge, first: i * perEdge })
+      await crowd.open({ port: fleet.edges[i].port, rooms })
+      crowds.push(crowd)
+    }
+    await fleet.quiet()
+    return run({ fleet, publisher, crowds, rooms, connections })
+  })
+}
+
+/** The rows of one load: `{ highest, half, quiet }`; only `quiet` where no highest rate is asked for. */
+export async function fanout(load, { settings, progress }) {
+  return withCrowd(load, {}, async (parts) => {
+    const measure = async (rate, seconds) => {
+      const row = await deliver(parts, { rate, seconds })
+      progress(`${rate} events/s: ${Math.round(row.deliveriesPerSecond)} deliveries/s, p99 ${row.p99Ms?.toFixed(0)} ms`)
+      return row
+    }
+    /** At a rate that must be possible: refusals would make the figures look better than they are. */
+    const required = async (rate, seconds) => {
+      const row = await measure(rate, seconds)
+      if (row.refused + row.unknown > 0)
+        throw new Error(`${row.refused + row.unknown} events refused at ${rate} events/s`)
+      return row
+    }
+    // Code that has run only a few times is slow: that is not what is measured. So the fixed rate comes last.
+    await measure(load.quiet, settings.warmSeconds)
+    if (load.from === undefined) return { quiet: await required(load.quiet, settings.seconds) }
+    const { halvings, retries, stepSeconds } = settings
+    const best = await highest({ from: load.from, to: most, halvings, retries }, (rate) => measure(rate, stepSeconds))
+    const half = best === null ? null : await required(Math.round(best.rate / 2), settings.seconds)
+    return { quiet: await required(load.quiet, settings.seconds), highest: best, half }
+  })
+}

@@ -1,0 +1,57 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { KeyWindow } from './key-window.ts'
+import { dedupeMs } from './limits.ts'
+
+const roomNames = ['public:a', 'public:b']
+const step = fc.record({
+  room: fc.constantFrom(...roomNames),
+  key: fc.nat({ max: 40 }),
+  afterMs: fc.constantFrom(0, 0, 0, 1, dedupeMs / 4, dedupeMs),
+  again: fc.boolean(),
+})
+
+describe('the keys of a slot', () => {
+  it('[RM7] finds what a map of the last two minutes has, and nothing else', () => {
+    fc.assert(
+      fc.property(fc.integer(), fc.array(step, { maxLength: 400 }), (seed, steps) => {
+        const window = new KeyWindow(seed)
+        const hashes = new Map(roomNames.map((room) => [room, window.hash(room)]))
+        const model = new Map<string, { seq: number; at: number }>()
+        // Beyond 2^32, and over the wrap of its clock.
+        let seq = 2 ** 33
+        let now = 2 ** 32 - dedupeMs
+        for (const { room, key, afterMs, again } of steps) {
+          now += afterMs
+          window.expire(now)
+          for (const [name, { at }] of model) if (now - at >= dedupeMs) model.delete(name)
+          const text = `user${key % 3}\u001fk${key}\u001frest`
+          const found = window.find(hashes.get(room) ?? window.hash(room), text, text.length - 5)
+          expect(found).toBe(model.get(`${room} ${key}`)?.seq)
+          if (found !== undefined && !again) continue
+          seq += 1
+          window.add(seq, now)
+          model.delete(`${room} ${key}`)
+          model.set(`${room} ${key}`, { seq, at: now })
+          window.shrink()
+        }
+        expect(window.size).toBeGreaterThanOrEqual(model.size)
+      }),
+    )
+  })
+
+  it('[RM7] 200,000 keys that differ by little are all told apart, and forgotten without a trace', () => {
+    const window = new KeyWindow(1)
+    const room = window.hash('public:a')
+    for (let i = 0; i < 200_000; i++) {
+      const text = `user-1\u001f${i.toString(16).padStart(8, '0')}`
+      if (window.find(room, text, text.length) !== undefined) throw new Error(`${i} was found`)
+      window.add(i, i / 1_000)
+    }
+    expect(window.size).toBe(200_000)
+    window.expire(200 + dedupeMs)
+    expect(window.size).toBe(0)
+    for (let i = 0; i < 20; i++) window.shrink()
+    expect(window.find(room, 'user-1\u001f00000000', 15)).toBeUndefined()
+  })
+})
