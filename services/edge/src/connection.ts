@@ -1,4 +1,3 @@
-import type { WebSocket } from 'ws'
 import type { Duplex } from 'node:stream'
 import { closeCodes } from '@flotilla/core/codes'
 import type { CloseName } from '@flotilla/core/codes'
@@ -19,9 +18,7 @@ import type { EdgeMetrics } from './metrics.ts'
 import { behind, createReading, isSlow, isStuck, isTooSlow, mayReplay } from './pressure.ts'
 import { pingFrame, pongFrame, textFrame } from './wire.ts'
 
-/** Time that a client has to answer a close, ms; then the socket is cut. */
-const closeTimeoutMs = 5_000
-/** The same for one that does not read: it will not answer the close either. */
+/** Time that a client which does not read has before its socket is cut, ms: it will not answer the close either. */
 const slowCloseTimeoutMs = 1_000
 
 const clock: SessionClock = {
@@ -51,14 +48,17 @@ export type RoomEffect = Extract<
   { type: 'subscribe' | 'unsubscribe' | 'release' | 'publish' | 'ephemeral' | 'advance' }
 >
 
-/** What a connection needs of its WebSocket. */
-export type ConnectionSocket = Pick<WebSocket, 'close' | 'terminate' | 'pause' | 'resume'> & {
-  once(event: 'close', listener: () => void): unknown
+/** What a connection needs of its WebSocket (client-socket.ts). */
+export interface ConnectionSocket {
+  /** Sends a close and hears nothing any more; the socket is cut after the time-out. */
+  close(code: number, reason: string, timeoutMs?: number): void
+  pause(): void
+  resume(): void
 }
 
 /**
- * A socket and its session. All data frames are built here and written raw, in order; the library writes only control
- * frames, each as a whole. There are many thousands of them, so none has a timer or a closure that it does not need.
+ * A socket and its session. All frames are written to `raw`, in order, what came together in one write. There are many
+ * thousands of them, so none has a timer or a closure that it does not need.
  */
 export class Connection {
   readonly id: string
@@ -83,7 +83,6 @@ export class Connection {
   #closed = false
   #identity: SessionIdentity | null = null
 
-  /** Whatever the library has written to `raw` so far goes out with the first frames. */
   constructor(id: string, socket: ConnectionSocket, raw: Duplex, deps: ConnectionDeps) {
     this.id = id
     this.#socket = socket
@@ -109,6 +108,11 @@ export class Connection {
   /** Whether what may be left out should be. */
   get isSlow(): boolean {
     return isSlow(this.#reading, this.#raw.writableLength)
+  }
+
+  /** The answer to the handshake goes out with the first frames. */
+  start(answer: Buffer): void {
+    this.#push(answer)
   }
 
   onMessage(data: Buffer, isBinary: boolean): void {
@@ -291,15 +295,9 @@ export class Connection {
     this.flush()
     const { code, reason: usual } = closeCodes[name]
     this.#deps.metrics.closed.inc({ code: String(code) })
-    this.#socket.close(code, reason ?? usual)
-    // The answer to the close has to be read.
+    // Its answer has to be read.
     this.#resume()
-    const timer = setTimeout(
-      () => this.#socket.terminate(),
-      name === 'slowConsumer' ? slowCloseTimeoutMs : closeTimeoutMs,
-    )
-    timer.unref()
-    this.#socket.once('close', () => clearTimeout(timer))
+    this.#socket.close(code, reason ?? usual, name === 'slowConsumer' ? slowCloseTimeoutMs : undefined)
     this.#finish()
   }
 

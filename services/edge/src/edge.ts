@@ -9,6 +9,7 @@ import type { Log } from '@flotilla/node/log'
 import type { Metrics } from '@flotilla/node/metrics'
 import type { Scope } from '@flotilla/node/scope'
 import type { Store } from '@flotilla/node/store/port'
+import { ClientSocket } from './client-socket.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionDeps } from './connection.ts'
 import { createHub } from './hub.ts'
@@ -109,14 +110,16 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     metrics,
     admits: () => !draining,
     connections: () => connections.size,
-    onConnection: (socket, raw) => {
+    onConnection: (raw, { answer, head, token }) => {
       const id = `${started.boot.replace('#', '.')}.${(counter += 1).toString(36)}`
+      const socket = new ClientSocket(raw)
       const connection = new Connection(id, socket, raw, shared)
       connections.add(connection)
       metrics.connections.set(connections.size)
-      return connection
+      connection.start(answer)
+      if (token !== undefined) connection.step({ type: 'token', token })
+      socket.start(connection, head)
     },
-    onToken: (connection, token) => connection.step({ type: 'token', token }),
     pages: {
       '/': () => ({ type: 'text/html; charset=utf-8', body: pageHtml, policy: pagePolicy }),
       '/fleet': async (token) => {

@@ -1,20 +1,14 @@
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { createBucket, take } from '@flotilla/core/bucket'
-import { maxFrameBytes } from '@flotilla/core/limits'
 import { serverLimits } from '@flotilla/node/http'
-import { WebSocket, WebSocketServer } from 'ws'
-import type { Connection } from './connection.ts'
+import { acceptHandshake, bearerOf, tokenOf } from './handshake.ts'
 import type { EdgeMetrics } from './metrics.ts'
 
-/** The subprotocol of the native protocol; a token may come as a second one, and is never sent back. */
-const subprotocol = 'flotilla.v1'
-const tokenProtocol = 'flotilla.token.'
 /** Time to wait that a client is told when too many connect at once, s, and as much again at random. */
 const retryAfterSeconds = 1
-/** Fragments of one message: one-byte fragments would otherwise cost a hundred times their size. */
-const maxFragments = 64
 
 export interface ServerOptions {
   readonly host: string
@@ -28,39 +22,24 @@ export interface Page {
   readonly body: string
   readonly policy?: string
 }
+/** How a WebSocket begins. Nothing of the request may outlive this: there are as many as there are connections. */
+export interface Opening {
+  /** To be written before anything else. */
+  readonly answer: Buffer
+  /** What the client sent behind its request. */
+  readonly head: Buffer
+  readonly token: string | undefined
+}
 export interface ServerDeps {
   readonly metrics: EdgeMetrics
   /** Open connections, and whether new ones are taken. */
   admits(): boolean
   connections(): number
-  /** Both carry what the library has written already. */
-  onConnection(socket: WebSocket, raw: Duplex): Connection
-  onToken(connection: Connection, token: string): void
+  onConnection(socket: Duplex, opening: Opening): void
   /** GET pages by path; what resolves with null needs a token in the Authorization header, or a better one. */
   readonly pages: Readonly<Record<string, (token: string | undefined) => Page | Promise<Page | null>>>
 }
 
-/** A socket that knows its connection, so that all sockets share their listeners. */
-class ClientSocket extends WebSocket {
-  connection: Connection | null = null
-}
-const connectionOf = (socket: WebSocket): Connection | null =>
-  socket instanceof ClientSocket ? socket.connection : null
-
-function onMessage(this: WebSocket, data: Buffer, isBinary: boolean): void {
-  connectionOf(this)?.onMessage(data, isBinary)
-}
-function onPing(this: WebSocket, data: Buffer): void {
-  connectionOf(this)?.onPing(data)
-}
-function onPong(this: WebSocket): void {
-  connectionOf(this)?.onPong()
-}
-function onClose(this: WebSocket): void {
-  connectionOf(this)?.onEnd()
-}
-/** What went wrong is in the close that follows: too big, bad UTF-8, a protocol error, a broken socket. */
-function onError(): void {}
 function destroy(this: Duplex): void {
   this.destroy()
 }
@@ -78,29 +57,19 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
     { ...serverLimits, keepAliveTimeout: 5_000 },
     (request, response) => void respond(request, response, deps),
   )
-  const upgrades = new WebSocketServer({
-    noServer: true,
-    perMessageDeflate: false,
-    maxPayload: maxFrameBytes,
-    ...{ maxFragments },
-    // Pongs go out with everything else, and a client that sends pings faster than it reads is not read for a while.
-    autoPong: false,
-    clientTracking: false,
-    WebSocket: ClientSocket,
-    handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
-  })
   const accepts = createBucket({ capacity: options.acceptsPerSecond, refillPerSecond: options.acceptsPerSecond })
   http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', destroy)
+    if (socket instanceof Socket) socket.setNoDelay(true)
     const refusal = judge(request, { options, deps, accepts })
     if (refusal !== undefined) {
       deps.metrics.turnedAway.inc({ reason: refusal.reason })
       return turnAway(socket, refusal)
     }
-    // The answer to the handshake goes out with the first frame, if that comes in this turn of the event loop.
-    socket.cork()
-    setImmediate(uncorkNextTurn, socket)
-    upgrades.handleUpgrade(request, socket, head, (ws) => connect(ws, { request, socket, deps }))
+    const answer = acceptHandshake(request)
+    if (answer === undefined) return turnAway(socket, { status: '400 Bad Request', reason: 'handshake' })
+    deps.metrics.accepted.inc()
+    deps.onConnection(socket, { answer, head, token: tokenOf(request) })
   })
   const port = await bind(http, options)
   return {
@@ -116,33 +85,9 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
   }
 }
 
-/** What was done in this turn is written in its check phase: the turn after that is the first that can be too late. */
-function uncorkNextTurn(socket: Duplex): void {
-  setImmediate(uncork, socket)
-}
-function uncork(socket: Duplex): void {
-  socket.uncork()
-}
-
-/** The request is needed until here only: nothing that lives as long as the connection may refer to it. */
-function connect(
-  ws: ClientSocket,
-  { request, socket, deps }: { request: IncomingMessage; socket: Duplex; deps: ServerDeps },
-): void {
-  deps.metrics.accepted.inc()
-  ws.on('message', onMessage)
-  ws.on('ping', onPing)
-  ws.on('pong', onPong)
-  ws.on('close', onClose)
-  ws.on('error', onError)
-  ws.connection = deps.onConnection(ws, socket)
-  const token = tokenOf(request)
-  if (token !== undefined) deps.onToken(ws.connection, token)
-}
-
 interface TurnAway {
   readonly status: string
-  readonly reason: 'rate' | 'full' | 'draining' | 'origin' | 'path'
+  readonly reason: 'rate' | 'full' | 'draining' | 'origin' | 'path' | 'handshake'
 }
 
 /** Before anything is parsed: a storm must cost less than what it asks for. */
@@ -176,21 +121,6 @@ function originAllowed(request: IncomingMessage, origins: readonly string[]): bo
   if (origin === undefined) return true
   if (origins.length > 0) return origins.includes(origin)
   return origin === `http://${host ?? ''}` || origin === `https://${host ?? ''}`
-}
-
-/** Subprotocol, then header, then query: the one least likely to be written into somebody's log counts. */
-function tokenOf(request: IncomingMessage): string | undefined {
-  const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((each) => each.trim())
-  const encoded = offered.find((each) => each.startsWith(tokenProtocol))
-  if (encoded !== undefined) return Buffer.from(encoded.slice(tokenProtocol.length), 'base64url').toString('utf8')
-  const bearer = bearerOf(request)
-  if (bearer !== undefined) return bearer
-  const query = (request.url ?? '').split('?', 2)[1]
-  return query === undefined ? undefined : (new URLSearchParams(query).get('token') ?? undefined)
-}
-
-function bearerOf({ headers }: IncomingMessage): string | undefined {
-  return /^Bearer (.+)$/i.exec(headers.authorization ?? '')?.[1]
 }
 
 async function respond(request: IncomingMessage, response: ServerResponse, { pages }: ServerDeps): Promise<void> {

@@ -18,6 +18,16 @@ export function pongFrame(payload: Buffer): Buffer {
   return Buffer.concat([Buffer.from([0x8a, payload.length]), payload])
 }
 
+/** A close with its code and a reason of at most 123 bytes. */
+export function closeFrame(code: number, reason: string): Buffer {
+  const frame = Buffer.allocUnsafe(4 + Buffer.byteLength(reason))
+  frame[0] = 0x88
+  frame[1] = frame.length - 2
+  frame.writeUInt16BE(code, 2)
+  frame.write(reason, 4, 'utf8')
+  return frame
+}
+
 /** Several texts, each in a frame of its own, in one buffer: encoded once, written to many sockets. */
 export function textFrames(texts: readonly string[]): Buffer {
   const sizes = texts.map((text) => Buffer.byteLength(text))

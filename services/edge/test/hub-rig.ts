@@ -93,10 +93,8 @@ export function startHub(): {
     let [closed, paused]: [number | undefined, boolean] = [undefined, false]
     const socket: ConnectionSocket = {
       close: (code) => (closed = code),
-      terminate: () => undefined,
       pause: () => (paused = true),
       resume: () => (paused = false),
-      once: () => undefined,
     }
     const deps: ConnectionDeps = {
       limits: { ...defaultSessionLimits, framesAtOnce: 100_000 },
