@@ -48,8 +48,15 @@ export function startReplay(step: Step, id: number, waiting: Waiting): void {
 function begin({ state, effects }: Step, purpose: Fetch['purpose'], after: number): Fetch {
   const request = (state.requests += 1)
   const fetch: Fetch = {
-    ...{ purpose, after, events: [], chars: 0, firstTimeMs: undefined },
-    ...{ subscribers: new Map(), failures: 0, emptyReads: 0, retryAtMs: null },
+    purpose,
+    after,
+    events: [],
+    chars: 0,
+    firstTimeMs: undefined,
+    subscribers: new Map(),
+    failures: 0,
+    emptyReads: 0,
+    retryAtMs: null,
   }
   state.fetches.set(request, fetch)
   effects.push({ type: 'fetch', request, after, limit: historyPage })

@@ -82,8 +82,8 @@ export interface SessionState {
   joinsSettled: boolean
   /** Rooms that count against `maxSubscriptions`. */
   subscribed: number
-  /** Publishes that wait for their outcome. */
-  readonly publishes: Map<number, { readonly id: RequestId; readonly room: string }>
+  /** Publishes that wait for their outcome; null until the first: most connections only listen. */
+  publishes: Map<number, { readonly id: RequestId; readonly room: string }> | null
   requests: number
   attempts: number
   readonly frames: Bucket

@@ -70,7 +70,7 @@ export function createSession(
     rooms: new Map(),
     joinsSettled: true,
     subscribed: 0,
-    publishes: new Map(),
+    publishes: null,
     requests: 0,
     attempts: 0,
     frames: createBucket({ capacity: limits.framesAtOnce, refillPerSecond: limits.framesPerSecond }),

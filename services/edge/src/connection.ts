@@ -172,8 +172,12 @@ export class Connection {
   async #verify(attempt: number, token: string): Promise<void> {
     const verdict = await this.#deps.verifier.verify(token)
     if (this.#closed) return
-    if (verdict.ok) this.step({ type: 'verdict', attempt, verdict: { ok: true, identity: verdict.claims } })
-    else this.step({ type: 'verdict', attempt, verdict: { ok: false, retryable: verdict.retryable } })
+    if (verdict.ok) {
+      // What is needed of the claims: they are kept as long as the connection.
+      const { userId, tenantId, expiresAtMs } = verdict.claims
+      const identity = { userId, tenantId, expiresAtMs }
+      this.step({ type: 'verdict', attempt, verdict: { ok: true, identity } })
+    } else this.step({ type: 'verdict', attempt, verdict: { ok: false, retryable: verdict.retryable } })
   }
 
   send(frame: ServerFrame): void {

@@ -13,6 +13,7 @@ import { ClientSocket } from './client-socket.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionDeps } from './connection.ts'
 import { createHub } from './hub.ts'
+import type { Hub } from './hub.ts'
 import { edgeMetrics } from './metrics.ts'
 import { pageHtml, pagePolicy } from './page.ts'
 import { listen } from './server.ts'
@@ -54,14 +55,14 @@ export interface Edge {
 /** Starts an edge. Resolves when it listens. */
 export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<Edge> {
   const { store, log, scope, verifier } = deps
-  const metrics = edgeMetrics(deps.metrics)
   const connections = new Set<Connection>()
   let endpoint: Endpoint | undefined
   let members: readonly Member[] = []
   let draining = false
   let counter = 0
 
-  const hub = createHub({
+  const metrics = edgeMetrics(deps.metrics, { connections: () => connections.size, rooms: () => hub.rooms })
+  const hub: Hub = createHub({
     shape: store.shape,
     log,
     scope,
@@ -102,7 +103,6 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     onDirty: hub.onDirty,
     onClosed: (closed) => {
       connections.delete(closed)
-      metrics.connections.set(connections.size)
       hub.onClosed(closed)
     },
   }
@@ -115,7 +115,6 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
       const socket = new ClientSocket(raw)
       const connection = new Connection(id, socket, raw, shared)
       connections.add(connection)
-      metrics.connections.set(connections.size)
       connection.start(answer)
       if (token !== undefined) connection.step({ type: 'token', token })
       socket.start(connection, head)

@@ -23,6 +23,10 @@ interface Held {
   readonly isReplay: boolean
 }
 
+export function createSubscriber(id: number, connection: Connection, filter: Filter | null): Subscriber {
+  return { id, connection, filter, live: false, from: 0, gate: [], lagging: false }
+}
+
 /** An event that waits for the next tick. */
 export interface Item {
   /** Undefined: ephemeral. */

@@ -1,6 +1,6 @@
 import type { OutRecord } from '@flotilla/core/entry'
 import { createFeed, isForgotten, needsTick, stepFeed } from '@flotilla/core/feed'
-import type { FeedEffect, FeedInput, FeedState } from '@flotilla/core/feed-state'
+import type { FeedEffect, FeedInput, FeedState, Since } from '@flotilla/core/feed-state'
 import { positionAt } from '@flotilla/core/feed-place'
 import type { OutEvent } from '@flotilla/core/entry'
 import { laneOf, slotOf } from '@flotilla/core/slot'
@@ -8,7 +8,7 @@ import type { Endpoint } from '@flotilla/node/endpoint-port'
 import type { Log } from '@flotilla/node/log'
 import type { Scope } from '@flotilla/node/scope'
 import type { Connection, RoomEffect } from './connection.ts'
-import { dropGate, encodeFor, fanOut, give, isPersonal, openGate } from './fanout.ts'
+import { createSubscriber, dropGate, encodeFor, fanOut, give, isPersonal, openGate } from './fanout.ts'
 import type { Audience, Encoded, Item, Subscriber } from './fanout.ts'
 import type { EdgeMetrics } from './metrics.ts'
 import { createTicker } from './ticker.ts'
@@ -63,6 +63,8 @@ export function createHub(deps: HubDeps): Hub {
   const rooms = new Map<string, Room>()
   /** Those that time alone can change. */
   const waiting = new Set<Room>()
+  /** Subscribers that are not in their feeds yet. */
+  const joining: { readonly room: Room; readonly id: number; readonly since: Since | null }[] = []
   let nextId = 0
   let nextLife = 0
   let lastReplay: { readonly events: readonly OutEvent[]; readonly encoded: Encoded } | undefined
@@ -78,7 +80,6 @@ export function createHub(deps: HubDeps): Hub {
     const [feed, json, slot] = [createFeed(name, (nextLife += 1)), JSON.stringify(name), slotOf(name, shape.slots)]
     const room: Room = { name, slot, feed, json, subscribers: new Map(), items: null, turn: 0 }
     rooms.set(name, room)
-    metrics.rooms.set(rooms.size)
     return room
   }
 
@@ -90,7 +91,6 @@ export function createHub(deps: HubDeps): Hub {
     if (!isForgotten(room.feed) || room.subscribers.size > 0 || rooms.get(room.name) !== room) return
     rooms.delete(room.name)
     waiting.delete(room)
-    metrics.rooms.set(rooms.size)
   }
 
   function execute(room: Room, effect: FeedEffect): void {
@@ -206,16 +206,17 @@ export function createHub(deps: HubDeps): Hub {
     unsubscribe(connection, effect.room)
     const room = roomFor(effect.room)
     const id = (nextId += 1)
-    const subscriber: Subscriber = {
-      ...{ id, connection, filter: effect.filter },
-      ...{ live: false, from: 0, gate: [], lagging: false },
-    }
+    const subscriber = createSubscriber(id, connection, effect.filter)
     room.subscribers.set(id, subscriber)
     connection.rooms.set(effect.room, subscriber)
     // In a turn of its own: the session is still in the step that asked for this.
-    queueMicrotask(() => {
-      if (room.subscribers.has(id)) step(room, { type: 'add', subscriber: id, since: effect.since })
-    })
+    if (joining.length === 0) queueMicrotask(addAll)
+    joining.push({ room, id, since: effect.since })
+  }
+
+  function addAll(): void {
+    for (const { room, id, since } of joining.splice(0))
+      if (room.subscribers.has(id)) step(room, { type: 'add', subscriber: id, since })
   }
 
   function unsubscribe(connection: Connection, name: string): void {

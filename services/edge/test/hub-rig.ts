@@ -65,7 +65,7 @@ export function startHub(): {
 } {
   const log = createLog({ service: 'test', level: 'silent' })
   const scope = createScope(log)
-  const metrics = edgeMetrics(createMetrics({ service: 'test' }))
+  const metrics = edgeMetrics(createMetrics({ service: 'test' }), { connections: () => 0, rooms: () => 0 })
   const declared: { room: string; nonce: string }[] = []
   const reads: { room: string; answer(entries: readonly LogEntry[]): void }[] = []
   const unheard = (): never => {
