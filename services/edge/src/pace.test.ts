@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { demandOf, nextLevel, stretchesMs, waitMs } from './pace.ts'
 import type { Level } from './pace.ts'
 
-const idle = { utilization: 0.05, ticking: 0.02, writes: 100, unmerged: 100 }
+const idle = { utilization: 0.05, cpu: 0.05, ticking: 0.02, writes: 100, unmerged: 100 }
 
 /** A room whose tick costs so much, and so many events per second, judged ten times a second for so long. */
 function settle(load: { events: number; tickMs: number; base?: number }, from: Level = 0): Level {
@@ -13,7 +13,10 @@ function settle(load: { events: number; tickMs: number; base?: number }, from: L
     const ticks = Math.min(load.events, possible)
     const ticking = (ticks * load.tickMs) / 1_000
     const utilization = Math.min(1, ticking + (load.base ?? 0.02))
-    level = nextLevel(level, demandOf({ utilization, ticking, writes: ticks * 1_000, unmerged: load.events * 1_000 }))
+    level = nextLevel(
+      level,
+      demandOf({ utilization, cpu: utilization, ticking, writes: ticks * 1_000, unmerged: load.events * 1_000 }),
+    )
   }
   return level
 }
@@ -39,7 +42,13 @@ describe('when ticks stretch', () => {
   })
 
   test('[TK2] work that is not writing counts too', () => {
-    expect(nextLevel(0, demandOf({ ...idle, utilization: 0.95 }))).toBe(1)
+    expect(nextLevel(0, demandOf({ ...idle, utilization: 0.95, cpu: 0.95 }))).toBe(1)
+  })
+
+  test('[TK2] that others have the core is no reason to wait', () => {
+    const crowded = { utilization: 0.9, ticking: 0.6, writes: 2_000, unmerged: 2_000 }
+    expect(nextLevel(0, demandOf({ ...crowded, cpu: 0.3 }))).toBe(0)
+    expect(nextLevel(0, demandOf({ ...crowded, cpu: 0.9 }))).toBe(1)
   })
 
   test('[TK3] the demand does not depend on the level, so that a level once reached is kept under a steady load', () => {

@@ -15,6 +15,8 @@ export const windowMs = 100
 export interface Window {
   /** Share of the time in which the event loop was not waiting, 0 to 1. */
   readonly utilization: number
+  /** CPU of this process as a share of the time: less than the loop was busy when others had the core meanwhile. */
+  readonly cpu: number
   /** Share of the time spent in ticks. */
   readonly ticking: number
   /** Writes to sockets, and how many there would have been if every turn of the loop had written at once. */
@@ -26,9 +28,11 @@ export interface Window {
  * The share of the time that the loop would need if nothing waited, above 1 if it could not keep up: a figure that does
  * not depend on how long ticks are now, so that stretching them does not make them look unnecessary.
  */
-export function demandOf({ utilization, ticking, writes, unmerged }: Window): number {
+export function demandOf({ utilization, cpu, ticking, writes, unmerged }: Window): number {
   const merged = writes === 0 ? 1 : Math.max(1, unmerged / writes)
-  return Math.max(0, utilization - ticking) + ticking * merged
+  // Others' work on the core looks like ours to the loop, and waiting would not make it less.
+  const ours = utilization > 0 ? Math.min(1, cpu / utilization) : 1
+  return ours * (Math.max(0, utilization - ticking) + ticking * merged)
 }
 
 /** The next level: up as far as it takes, down one at a time and only when it is clear. */

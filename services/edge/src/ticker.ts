@@ -32,6 +32,7 @@ export function createTicker<R extends { turn: number }, C extends { queued: boo
   let unmerged = 0
   let judgedAt = performance.now()
   let usage = performance.eventLoopUtilization()
+  let cpuBefore = process.cpuUsage()
 
   const tick = (): void => {
     planned = false
@@ -57,8 +58,11 @@ export function createTicker<R extends { turn: number }, C extends { queued: boo
 
   const judge = (now: number): void => {
     const { utilization } = performance.eventLoopUtilization(usage)
-    const ticking = Math.min(1, spentMs / (now - judgedAt))
-    level = nextLevel(level, demandOf({ utilization, ticking, writes, unmerged }))
+    const elapsedMs = now - judgedAt
+    const { user, system } = process.cpuUsage(cpuBefore)
+    const [cpu, ticking] = [(user + system) / 1_000 / elapsedMs, Math.min(1, spentMs / elapsedMs)]
+    level = nextLevel(level, demandOf({ utilization, cpu, ticking, writes, unmerged }))
+    cpuBefore = process.cpuUsage()
     usage = performance.eventLoopUtilization()
     judgedAt = now
     spentMs = writes = unmerged = 0
