@@ -1,6 +1,7 @@
 import type { LogEntry } from './entry.ts'
 import { charsOf, dropHeld, maxHeldChars, takeHeld } from './feed-held.ts'
 import { deliver, liven, livens, positionAt, rejoin, standing } from './feed-place.ts'
+import { recall, remember } from './feed-recent.ts'
 import type { Fetch, FeedInput, Standing, Step, Waiting } from './feed-state.ts'
 import type { LossReason } from './frames.ts'
 import { historyMs, maxHeldEvents } from './limits.ts'
@@ -31,12 +32,23 @@ export function fillTo(step: Step, place: Standing, target: number): void {
   begin(step, 'fill', seq)
 }
 
-/** One read serves all that resume from the same seq. */
-export function startReplay(step: Step, id: number, waiting: Waiting): void {
-  const { state } = step
+/** One read serves all that resume from the same seq, and for a while those that come later. */
+export function startReplay(
+  step: Step,
+  place: Standing,
+  who: { readonly id: number; readonly waiting: Waiting },
+): void {
+  const { state, clock, effects } = step
+  const { id, waiting } = who
   if (waiting.since === null) return
   state.waiting.delete(id)
   const { seq } = waiting.since
+  const events = recall(state, seq, clock)
+  if (events !== undefined) {
+    state.live.add(id)
+    effects.push({ type: 'answer', subscriber: id, position: positionAt(place, clock), recovered: true, events })
+    return
+  }
   for (const fetch of state.fetches.values()) {
     if (fetch.purpose !== 'replay' || fetch.after !== seq) continue
     fetch.subscribers.set(id, waiting)
@@ -161,6 +173,11 @@ function finishReplay(
   if (state.fetches.size === 0) dropHeld(state)
   const position = positionAt(place, clock)
   const events = reason === undefined ? fetch.events.slice(0, place.seq - fetch.after) : []
+  const { after, firstTimeMs } = fetch
+  if (events.length > 0 && firstTimeMs !== undefined) {
+    const chars = events.reduce((sum, event) => sum + charsOf(event), 0)
+    remember(state, { after, events: [...events], chars, firstTimeMs }, clock.now)
+  }
   for (const subscriber of fetch.subscribers.keys()) {
     state.live.add(subscriber)
     const base = { type: 'answer', subscriber, position, events } as const

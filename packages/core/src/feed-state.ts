@@ -1,5 +1,6 @@
 import type { LogEntry, OutEvent, OutRecord } from './entry.ts'
 import type { LossReason } from './frames.ts'
+import type { Recent } from './feed-recent.ts'
 import type { Position, RoomEpoch } from './position.ts'
 
 /** Where the live subscribers of a room stand: they have been given everything up to `seq`. */
@@ -50,6 +51,8 @@ export interface FeedState {
   readonly held: Map<number, OutEvent>
   heldChars: number
   readonly fetches: Map<number, Fetch>
+  /** What replays brought is kept for a while (feed-recent.ts). */
+  recent: Recent | null
   requests: number
   /** When the last subscriber left; null while there is one. */
   emptySinceMs: number | null

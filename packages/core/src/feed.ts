@@ -12,6 +12,7 @@ import {
   rejoin,
   standing,
 } from './feed-place.ts'
+import { forgetOld } from './feed-recent.ts'
 import type {
   FeedClock,
   FeedEffect,
@@ -52,6 +53,7 @@ export function createFeed(room: string, life = 0): FeedState {
     held: new Map(),
     heldChars: 0,
     fetches: new Map(),
+    recent: null,
     requests: 0,
     emptySinceMs: null,
   }
@@ -64,7 +66,8 @@ export function isForgotten(state: FeedState): boolean {
 
 /** Whether time alone can change anything, so that it has to be told of it. */
 export function needsTick(state: FeedState): boolean {
-  if (state.emptySinceMs !== null || state.waiting.size > 0 || state.fetches.size > 0) return true
+  if (state.emptySinceMs !== null || state.waiting.size > 0 || state.fetches.size > 0 || state.recent !== null)
+    return true
   const { phase } = state
   return (
     phase.type === 'backfilling' ||
@@ -213,7 +216,7 @@ function judgeWaiting(step: Step): void {
   for (const [id, waiting] of step.state.waiting) {
     const verdict = waiting.since === null ? 'recovered' : judge(step, place, { ...waiting, since: waiting.since })
     if (verdict === 'ask') ask(step, waiting)
-    else if (verdict === 'replay') startReplay(step, id, waiting)
+    else if (verdict === 'replay') startReplay(step, place, { id, waiting })
     else if (verdict !== 'wait') goLive(step, { id, place }, verdict)
   }
 }
@@ -268,12 +271,14 @@ function tick(step: Step): void {
   }
   refuseLate(step)
   fetchesToRetry(step)
+  forgetOld(state, clock.now)
 }
 
 function withdraw({ state, effects }: Step): void {
   state.phase = { type: 'idle' }
   state.emptySinceMs = null
   state.fetches.clear()
+  state.recent = null
   dropHeld(state)
   effects.push({ type: 'withdraw' })
 }
