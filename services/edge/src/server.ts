@@ -62,12 +62,11 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
     socket.on('error', destroy)
     if (socket instanceof Socket) socket.setNoDelay(true)
     const refusal = judge(request, { options, deps, accepts })
-    if (refusal !== undefined) {
-      deps.metrics.turnedAway.inc({ reason: refusal.reason })
-      return turnAway(socket, refusal)
+    const answer = refusal ?? acceptHandshake(request) ?? noHandshake
+    if ('reason' in answer) {
+      deps.metrics.turnedAway.inc({ reason: answer.reason })
+      return turnAway(socket, answer)
     }
-    const answer = acceptHandshake(request)
-    if (answer === undefined) return turnAway(socket, { status: '400 Bad Request', reason: 'handshake' })
     deps.metrics.accepted.inc()
     deps.onConnection(socket, { answer, head, token: tokenOf(request) })
   })
@@ -84,6 +83,8 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
       }),
   }
 }
+
+const noHandshake: TurnAway = { status: '400 Bad Request', reason: 'handshake' }
 
 interface TurnAway {
   readonly status: string

@@ -133,7 +133,7 @@ export async function turn(): Promise<void> {
 }
 
 /** The frames of a server: not masked, not fragmented; control frames are left out. */
-export function decode(bytes: Buffer): ServerFrame[] {
+function decode(bytes: Buffer): ServerFrame[] {
   const frames: ServerFrame[] = []
   for (let at = 0; at < bytes.length;) {
     const short = bytes.readUInt8(at + 1)
