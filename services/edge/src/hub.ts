@@ -8,7 +8,6 @@ import type { Endpoint } from '@flotilla/node/endpoint-port'
 import type { Log } from '@flotilla/node/log'
 import type { Scope } from '@flotilla/node/scope'
 import type { Connection, RoomEffect } from './connection.ts'
-import { createDeclarations, declareEveryMs } from './declarations.ts'
 import { createSubscriber, dropGate, encodeFor, fanOut, give, isPersonal, openGate } from './fanout.ts'
 import type { Audience, Encoded, Item, Subscriber } from './fanout.ts'
 import type { EdgeMetrics } from './metrics.ts'
@@ -28,7 +27,6 @@ export interface HubDeps {
   readonly metrics: EdgeMetrics
   endpoint(): Endpoint
   connections(): Iterable<Connection>
-  readonly declareEveryMs?: number
 }
 
 interface Room extends Audience {
@@ -67,11 +65,6 @@ export function createHub(deps: HubDeps): Hub {
   const waiting = new Set<Room>()
   /** Subscribers that are not in their feeds yet. */
   const joining: { readonly room: Room; readonly id: number; readonly since: Since | null }[] = []
-  const declarations = createDeclarations({
-    scope: deps.scope,
-    everyMs: deps.declareEveryMs ?? declareEveryMs,
-    endpoint: deps.endpoint,
-  })
   let nextId = 0
   let nextLife = 0
   let lastReplay: { readonly events: readonly OutEvent[]; readonly encoded: Encoded } | undefined
@@ -103,9 +96,9 @@ export function createHub(deps: HubDeps): Hub {
   function execute(room: Room, effect: FeedEffect): void {
     switch (effect.type) {
       case 'declare':
-        return declarations.say(room.name, true, effect.nonce)
+        return deps.endpoint().interest(room.name, true, effect.nonce)
       case 'withdraw':
-        return declarations.say(room.name, false, '')
+        return deps.endpoint().interest(room.name, false, '')
       case 'fetch':
         void fetch(room, effect)
         return

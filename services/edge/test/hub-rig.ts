@@ -81,7 +81,7 @@ export function startHub(): {
   }
   const connections = new Set<Connection>()
   const hub = createHub({
-    ...{ shape: { slots, lanes: 1 }, log, scope, metrics, declareEveryMs: 0 },
+    ...{ shape: { slots, lanes: 1 }, log, scope, metrics },
     endpoint: () => endpoint,
     connections: () => connections,
   })
