@@ -50,6 +50,12 @@ export async function until(what, look, withinMs = 30_000) {
   }
 }
 
+/** What `npm start` gives Node: the heap of a busy service is set there. */
+function startFlags(service) {
+  const { scripts } = JSON.parse(readFileSync(`${root}services/${service}/package.json`, 'utf8'))
+  return scripts.start.split(' ').slice(1, -1)
+}
+
 function start({ place, args, env, stdio }) {
   const outside = Object.entries(process.env).filter(([name]) => !name.startsWith('FLOTILLA_'))
   const [command, ...rest] = [...onCore(place), process.execPath, ...args]
@@ -79,7 +85,7 @@ export async function startService(service, { id, env, place, nodeArgs = [] }) {
     [`${prefix}_ADMIN_PORT`]: String(adminPort),
     ...(service === 'shard' ? {} : { [`${prefix}_PORT`]: String(port), [`${prefix}_HOST`]: '127.0.0.1' }),
   }
-  const args = [...nodeArgs, `services/${service}/dist/main.js`]
+  const args = [...nodeArgs, ...startFlags(service), `services/${service}/dist/main.js`]
   const child = start({ place, args, env: { ...own, ...env }, stdio: ['ignore', 'inherit', 'inherit'] })
   const admin = `http://127.0.0.1:${adminPort}`
   await until(`${id} is ready`, async () => {

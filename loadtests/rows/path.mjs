@@ -4,15 +4,15 @@ import { until } from '../harness/processes.mjs'
 import { latencies } from '../harness/samples.mjs'
 
 /** Over all 128 slots. */
-const rooms = 1_024
+const manyRooms = 1_024
 const producers = 2
 const readers = 3
 /** Publishes under way of each producer when the path is driven as fast as it goes. */
 const inFlight = 2_048
 const committed = 'flotilla_shard_commits_total'
 
-/** The processes of the path, and readers that have declared interest in every room. */
-export async function withPath(options, run) {
+/** The processes of the path, and readers that have declared interest in every one of `rooms`. */
+export async function withPath({ rooms = manyRooms, ...options }, run) {
   return withFleet(options, async (fleet) => {
     const endpoint = (role) => (_, i) => {
       const id = `${role}-${i + 1}`
@@ -21,12 +21,12 @@ export async function withPath(options, run) {
     const sources = Array.from({ length: producers }, endpoint('producer'))
     const sinks = Array.from({ length: readers }, endpoint('reader'))
     await Promise.all(sinks.map((each) => each.ask('declare', { rooms })))
-    return run({ fleet, sources, sinks })
+    return run({ fleet, sources, sinks, rooms })
   })
 }
 
 /** One run: at `rate` messages a second of all producers together, or as fast as it goes (null). */
-export async function drive({ fleet, sources, sinks }, { rate, seconds }) {
+export async function drive({ fleet, sources, sinks, rooms }, { rate, seconds }) {
   await Promise.all(sinks.map((each) => each.ask('reset')))
   const commitsBefore = await fleet.worker.metric(committed)
   const before = fleet.cpu()
@@ -70,6 +70,8 @@ const places = [
   { name: 'two cores, unpinned', options: { pinned: false } },
   { name: 'Redis and worker on one core, endpoints on the other', options: {} },
   { name: 'two cores, unpinned, appendfsync always', options: { pinned: false, fsync: true }, half: false },
+  // Few rooms, as the prototype of the whole path had: a commit's events share few log entries.
+  { name: 'two cores, unpinned, 32 rooms', options: { pinned: false, rooms: 32 }, half: false },
 ]
 
 /** Per place a row as fast as it goes, and mostly one at half of that. */

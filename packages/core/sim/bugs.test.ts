@@ -1,11 +1,27 @@
 import { describe, expect, it } from 'vitest'
 import { bugs } from './bugs.ts'
+import type { Bug } from './bugs.ts'
+import type { Violation } from './checks.ts'
 import { simulate } from './run.ts'
 import { chosenSeed, firstToFind } from './seeds.ts'
 
+/** The promise that each of them breaks: any other violation would not show that the bug is found. */
+const broken: Readonly<Record<Bug, Violation['check'] | 'liveness'>> = {
+  'no fence': 'single writer',
+  'no producer marks': 'duplicate',
+  'no vouching': 'lost',
+  // Entries that are numbered anew under the old generation are taken for repeats.
+  'no generation': 'liveness',
+  // Input below the ids that the worker has read is never read.
+  'cursor kept': 'liveness',
+  'ack before commit': 'early',
+  'partial replay': 'contiguity',
+  'client dedupes without epoch': 'contiguity',
+}
+
 describe.skipIf(chosenSeed !== undefined)('planted bugs', () => {
-  it.each(bugs)('[SM3] finds within 1,000 seeds: %s', (bug) => {
-    const found = firstToFind(bug, 1_000)
+  it.each(bugs)('[SM3] finds within 1,000 seeds, by the promise it breaks: %s', (bug) => {
+    const found = firstToFind(bug, broken[bug], 1_000)
     console.log(`${bug}: seed ${found?.seed}, ${found?.violations[0]}`)
     expect(found).toBeDefined()
     // The bug is the reason: without it the seed keeps the promises.

@@ -32,10 +32,14 @@ export function runSeeds(from: number, to: number): Report {
   return { failed, line: line() }
 }
 
-/** The first seed up to `limit` that finds the bug. */
-export function firstToFind(bug: Bug, limit: number): { seed: number; violations: readonly string[] } | undefined {
+/** The first seed up to `limit` in which the bug breaks that promise; `check` is what its violations begin with. */
+export function firstToFind(
+  bug: Bug,
+  check: string,
+  limit: number,
+): { seed: number; violations: readonly string[] } | undefined {
   for (let seed = 1; seed <= limit; seed += 1) {
-    const { violations } = simulate(seed, { bug })
+    const violations = simulate(seed, { bug }).violations.filter((text) => text.startsWith(`${check}: `))
     if (violations.length > 0) return { seed, violations }
   }
   return undefined

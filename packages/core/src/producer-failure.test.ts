@@ -22,9 +22,9 @@ function harness() {
       settled.set(effect.id, effect.outcome)
       return []
     })
-  const publish = (key: string): number => {
+  const publish = (key: string, tail = ''): number => {
     const id = nextId++
-    const message = { type: 'publish', room: 'public:a', key, sender: 'u', options: '', tail: '' } as const
+    const message = { type: 'publish', room: 'public:a', key, sender: 'u', options: '', tail } as const
     run({ type: 'publish', id, message, deadlineAtMs: now + publishDeadlineMs })
     return id
   }
@@ -138,5 +138,31 @@ describe('failed appends and deadlines', () => {
     p.run({ type: 'rewind', generation: 0, from: 1 })
     p.run({ type: 'appendFailed', attempt: old?.attempt ?? 0, outcome: 'refused' })
     expect(p.tick(500)).toEqual([])
+  })
+})
+
+describe('a slot that nobody serves', () => {
+  it('[PR17] gets the window again twice, a megabyte at a time, and then one entry every 15 s', () => {
+    const p = harness()
+    const size = 50_000
+    let now = 0
+    const sentAtMs: number[] = []
+    const take = (appends: readonly Append[]) => {
+      for (const { attempt } of appends) {
+        sentAtMs.push(now)
+        p.run({ type: 'appended', attempt })
+      }
+    }
+    for (let i = 0; i < 40; i += 1) p.publish(`k${i}`, 'x'.repeat(size))
+    take(p.tick())
+    expect(sentAtMs).toHaveLength(40)
+    for (; now < 600_000; now += 50) take(p.tick(50))
+    const again = sentAtMs.filter((at) => at > 0)
+    const atMost = Math.ceil(1_048_576 / size)
+    expect(again.filter((at) => at < 4_000)).toHaveLength(2 * atMost)
+    expect(again.filter((at) => at >= 4_000).length).toBeLessThanOrEqual(600 / 15 + 2)
+    const late = again.filter((at) => at >= 60_000)
+    expect(late.length).toBeGreaterThan(30)
+    expect(late.slice(1).every((at, i) => at - (late[i] ?? 0) === 15_000)).toBe(true)
   })
 })

@@ -12,6 +12,8 @@ import type { Store } from './store/port.ts'
 
 /** How often deadlines and resend timers are looked at, ms. */
 const tickEveryMs = 50
+/** Producers of a busy process append so far apart, ms: what comes meanwhile shares entries and one write. */
+const flushEveryMs = 2
 
 export interface ProducersOptions {
   readonly boot: string
@@ -43,6 +45,7 @@ export class Producers {
   readonly #idleWaiters: (() => void)[] = []
   #boot: string
   #nextId = 1
+  #flushedAtMs = -Infinity
   #dirty: SlotProducer[] = []
   #state: 'open' | 'refusing' | 'closed' = 'open'
 
@@ -165,11 +168,15 @@ export class Producers {
     if (producer.state.resend !== null) this.#touch(producer)
   }
 
-  /** The producer is ticked at the end of this turn of the event loop: the busier the loop, the larger the batches. */
+  /** The producer is ticked at the end of this turn of the event loop, or a little later when that was done just now. */
   #touch(producer: SlotProducer): void {
     if (producer.dirty) return
     producer.dirty = true
-    if (this.#dirty.length === 0) setImmediate(() => this.#flush())
+    if (this.#dirty.length === 0) {
+      const restMs = flushEveryMs - (performance.now() - this.#flushedAtMs)
+      if (restMs > 0.5) setTimeout(() => this.#flush(), restMs)
+      else setImmediate(() => this.#flush())
+    }
     this.#dirty.push(producer)
   }
 
@@ -177,6 +184,7 @@ export class Producers {
     const batch = this.#dirty
     this.#dirty = []
     const now = performance.now()
+    this.#flushedAtMs = now
     for (const producer of batch) {
       producer.dirty = false
       this.#step(producer, { type: 'tick' }, now)

@@ -9,6 +9,8 @@ import type { EdgeMetrics } from './metrics.ts'
 
 /** Time to wait that a client is told when too many connect at once, s, and as much again at random. */
 const retryAfterSeconds = 1
+/** When thousands connect at once the last of them are read seconds after they came: that is not their fault, ms. */
+const stormLimits = { headersTimeout: 15_000, requestTimeout: 20_000 }
 
 export interface ServerOptions {
   readonly host: string
@@ -53,10 +55,9 @@ export interface EdgeServer {
 
 /** Listens on the port of clients: `/ws`, and the pages. */
 export async function listen(options: ServerOptions, deps: ServerDeps): Promise<EdgeServer> {
-  const http = createServer(
-    { ...serverLimits, keepAliveTimeout: 5_000 },
-    (request, response) => void respond(request, response, deps),
-  )
+  const http = createServer({ ...serverLimits, ...stormLimits }, (request, response) => {
+    respond(request, response, deps).catch(() => response.writeHead(500).end())
+  })
   const accepts = createBucket({ capacity: options.acceptsPerSecond, refillPerSecond: options.acceptsPerSecond })
   http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', destroy)

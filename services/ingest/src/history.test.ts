@@ -57,3 +57,32 @@ it('[IN12] what is older than the history of the policy is not served', async ()
   expect(await page(log, { limit: 1_000 })).toEqual({ count: 120, first: 181, last: 300, epoch: '2.5' })
   expect(await page(log, { after: 0, limit: 5 })).toEqual({ count: 5, first: 181, last: 185, epoch: '2.5' })
 })
+
+it('[IN17] a page has a limit in characters, and the next ones bring the rest', async () => {
+  const size = 990_000
+  const tail = `"event":"e","data":"${'x'.repeat(size)}","meta":{}`
+  const log = roomLog(30, 1).map((entry) => ({
+    ...entry,
+    messages: entry.messages.map((message, i) => ({ ...message, tail: tail.replace('"e"', `"e${entry.first + i}"`) })),
+  }))
+  expect(await page(log, { limit: 1_000 })).toMatchObject({ count: 8, first: 23, last: 30 })
+  const seen: number[] = []
+  for (let after = 0; after < 30;) {
+    const { count, first, last } = await page(log, { after, limit: 1_000 })
+    expect(first).toBe(after + 1)
+    seen.push(count)
+    after = last ?? Infinity
+  }
+  expect(seen).toEqual([8, 8, 8, 6])
+})
+
+it('[IN17] an event above the limit has a page of its own, also in the middle of an entry', async () => {
+  const large = `"data":"${'x'.repeat(9_000_000)}","meta":{}`
+  const log = roomLog(1, 4).map((entry) => ({
+    ...entry,
+    messages: entry.messages.map((message, i) => ({ ...message, tail: `"event":"e${i + 1}",${large}` })),
+  }))
+  expect(await page(log, { limit: 3 })).toMatchObject({ count: 1, first: 4, last: 4 })
+  expect(await page(log, { after: 1, limit: 3 })).toMatchObject({ count: 1, first: 2, last: 2 })
+  expect(await page(log, { after: 3, limit: 3 })).toMatchObject({ count: 1, first: 4, last: 4 })
+})

@@ -14,7 +14,7 @@ import type { ShardMetrics } from './metrics.ts'
 /** Input read but not yet committed, bytes per lane; above it the lane is not read further. */
 const maxPendingBytes = 16_777_216
 /** Log entries per page when a room is loaded, at the most, and what a page is to bring at the most, about, in UTF-16 units. */
-const firstRoomPage = 4
+const firstRoomPage = 2
 const maxRoomPage = 256
 const roomPageChars = 262_144
 const readBlockMs = 1_000
@@ -24,7 +24,7 @@ const readChars = 4_194_304
 /** Reads of a busy lane begin so far apart, ms: what arrives meanwhile shares one read and one commit. */
 const readEveryMs = 4
 /** Rooms of one lane that are loaded at the same time. */
-const maxLoads = 128
+const maxLoads = 64
 /** A store that answers reads and refuses writes is not asked as fast as it answers, ms. */
 const refusedBaseMs = 20
 const refusedMaxMs = 1_000

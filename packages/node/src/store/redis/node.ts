@@ -64,6 +64,7 @@ export function connectNode(options: NodeOptions): Node {
     if (saysReadOnly(error) && performance.now() - renewedAt > renewEveryMs) {
       renewedAt = performance.now()
       calls.renew()
+      readers.renew()
     }
     return storeError(error)
   }

@@ -17,6 +17,8 @@ export interface Readers {
     wait: { readonly blockMs: number; readonly signal: AbortSignal },
   ): Promise<unknown>
   wake(name: string): void
+  /** Gives every connection up for a new one: the server is not the one it was. */
+  renew(): void
   close(): void
 }
 
@@ -108,6 +110,9 @@ export function createReaders(options: ReadersOptions): Readers {
     read,
     wake: (name) => {
       for (const reading of under) if (reading.name === name && !reading.woken) free(reading)
+    },
+    renew: () => {
+      for (const { connection } of all) connection.renew()
     },
     close: () => {
       closed = true
