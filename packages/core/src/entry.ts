@@ -331,8 +331,7 @@ export function encodeLogMessage({ sender, key, options, tail }: LogMessage): st
  */
 export function encodeLog(room: string, head: LogHead, messages: readonly string[]): string {
   const header = `${ENTRY_VERSION}${US}${room}${US}${head.inc}${US}${head.tag}${US}${head.first}${US}${head.timeMs}`
-  const [only] = messages
-  return messages.length === 1 && only !== undefined ? [header, only].join(US) : [header, ...messages].join(US)
+  return [header, ...messages].join(US)
 }
 /** Numbers, or their texts. */
 type LogHead = { readonly [K in 'inc' | 'tag' | 'first' | 'timeMs']: number | string }

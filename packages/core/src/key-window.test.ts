@@ -40,6 +40,18 @@ describe('the keys of a slot', () => {
     )
   })
 
+  it('[RM7] a room and a key are not what another room is with the rest of its name in the key', () => {
+    const whole = 'public:abcdef\u001fk1'
+    for (let cut = 1; cut < whole.length; cut++) {
+      const window = new KeyWindow(cut)
+      window.find(window.hash('public:a'), 'bcdef\u001fk1', 8)
+      window.add(1, 0)
+      const [room, rest] = [whole.slice(0, cut), whole.slice(cut)]
+      const found = window.find(window.hash(room), rest, rest.length)
+      expect(found, `${room} ${rest}`).toBe(room === 'public:a' ? 1 : undefined)
+    }
+  })
+
   it('[RM7] 200,000 keys that differ by little are all told apart, and forgotten without a trace', () => {
     const window = new KeyWindow(1)
     const room = window.hash('public:a')

@@ -148,11 +148,15 @@ export class KeyWindow {
     }
   }
 
-  /** Two characters at a time; each step can be undone, so that nothing of what came before is lost. */
+  /**
+   * Two characters at a time, and the length at the end: a room and a key must not hash to what another room hashes to
+   * with the rest of its name in the key. Each step can be undone, so nothing of what came before is lost.
+   */
   #mix(from: KeyHash, text: string, end: number): void {
     let { a, b, c } = from
-    for (let i = 0; i < end; i += 2) {
-      const pair = text.charCodeAt(i) | ((i + 1 < end ? text.charCodeAt(i + 1) : 0xffff) << 16)
+    for (let i = 0; i < end + 2; i += 2) {
+      const last = i + 1 < end ? text.charCodeAt(i + 1) : 0
+      const pair = i < end ? text.charCodeAt(i) | (last << 16) : end
       a = Math.imul(a ^ pair, 0x01000193)
       a ^= a >>> 15
       b = Math.imul(b ^ pair, 0x5bd1e995)

@@ -104,6 +104,7 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     },
   }
   const server = await listen(options, {
+    log,
     metrics,
     admits: () => !draining,
     connections: () => connections.size,

@@ -254,7 +254,7 @@ export function createHub(deps: HubDeps): Hub {
   }
 
   deps.scope.every(feedTickMs, () => {
-    for (const room of waiting) step(room, { type: 'tick' })
+    for (const room of [...waiting]) step(room, { type: 'tick' })
   })
   deps.scope.every(filterPositionMs, () => {
     for (const own of byConnection.values()) advance(own)

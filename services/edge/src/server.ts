@@ -4,6 +4,7 @@ import type { Duplex } from 'node:stream'
 import { createBucket, take } from '@flotilla/core/bucket'
 import { maxFrameBytes } from '@flotilla/core/limits'
 import { serverLimits } from '@flotilla/node/http'
+import type { Log } from '@flotilla/node/log'
 import { WebSocketServer } from 'ws'
 import type { WebSocket } from 'ws'
 import type { EdgeMetrics } from './metrics.ts'
@@ -26,6 +27,7 @@ export interface ServerOptions {
   readonly acceptsPerSecond: number
 }
 export interface ServerDeps {
+  readonly log: Log
   readonly metrics: EdgeMetrics
   /** Open connections, and whether new ones are taken. */
   admits(): boolean
@@ -51,7 +53,10 @@ export interface EdgeServer {
 /** Listens on the port of clients: `/ws`, and the pages. */
 export async function listen(options: ServerOptions, deps: ServerDeps): Promise<EdgeServer> {
   const http = createServer({ ...serverLimits, ...stormLimits }, (request, response) => {
-    respond(request, response, deps).catch(() => response.writeHead(500).end())
+    respond(request, response, deps).catch((error: unknown) => {
+      deps.log.error('a page failed', { path: pathOf(request), err: error })
+      response.writeHead(500).end()
+    })
   })
   const upgrades = new WebSocketServer({
     noServer: true,

@@ -1,7 +1,7 @@
 /**
  * When things are written. Idle, everything goes out at the end of the turn of the event loop; as writing takes a larger
  * part of the time the ticks stretch to 10, 20, 40 ms, so that a write carries more frames: the kernel's cost per write
- * is the limit of fan-out (ARCHITECTURE.md, ADR 5).
+ * is the limit of fan-out (docs/performance.md).
  */
 export interface Ticker<R, C> {
   room(room: R): void
