@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { KeyWindow } from './key-window.ts'
 import { dedupeMs } from './limits.ts'
+import { loadRoom, orderMessage } from './room-state.ts'
 
 const roomNames = ['public:a', 'public:b']
 const step = fc.record({
@@ -50,6 +51,19 @@ describe('the keys of a slot', () => {
       const found = window.find(window.hash(room), rest, rest.length)
       expect(found, `${room} ${rest}`).toBe(room === 'public:a' ? 1 : undefined)
     }
+  })
+
+  it('[RM10] at the limit of its lane a window is full, until keys are old or another slot is given up', () => {
+    const budget = { used: 0, max: 3 }
+    const [one, other] = [new KeyWindow(1, budget), new KeyWindow(1, budget)]
+    const room = loadRoom('public:a', [], one, 0)
+    const order = (key: string, now: number) => orderMessage(room, one, { text: key, keyEnd: key.length }, now).type
+    other.find(other.hash('public:b'), 'k', 1)
+    other.add(1, 0)
+    expect(['a', 'b', 'c', 'a'].map((key) => order(key, 1))).toEqual(['new', 'new', 'full', 'repeat'])
+    other.release()
+    expect([order('c', 1), order('d', 1), budget.used]).toEqual(['new', 'full', 3])
+    expect([order('d', 1 + dedupeMs), budget.used]).toEqual(['new', 1])
   })
 
   it('[RM7] 200,000 keys that differ by little are all told apart, and forgotten without a trace', () => {

@@ -7,6 +7,12 @@ export interface KeyHash {
   readonly c: number
 }
 
+/** What the slots of a lane remember together. */
+export interface KeyBudget {
+  used: number
+  readonly max: number
+}
+
 /** Numbers of 32 bits per entry of the ring: hash a, b, c, seq low, seq high, time. */
 const stride = 6
 const smallest = 64
@@ -27,6 +33,7 @@ const smallest = 64
  */
 export class KeyWindow {
   readonly #start: KeyHash
+  readonly #budget: KeyBudget
   #ring = new Uint32Array(smallest * stride)
   /** Ring entry + 1 per bucket; 0: empty. At least two buckets per entry. */
   #index = new Int32Array(smallest * 2)
@@ -38,7 +45,8 @@ export class KeyWindow {
   #c = 0
 
   /** @param seed a random number of 32 bits. */
-  constructor(seed: number) {
+  constructor(seed: number, budget: KeyBudget = { used: 0, max: Infinity }) {
+    this.#budget = budget
     this.#start = {
       a: seed | 0,
       b: Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b),
@@ -48,6 +56,11 @@ export class KeyWindow {
 
   get size(): number {
     return this.#size
+  }
+
+  /** No key more may be remembered, in all slots of the lane together. */
+  get isFull(): boolean {
+    return this.#budget.used >= this.#budget.max
   }
 
   /** Where the hashes of a room's keys begin. */
@@ -76,6 +89,7 @@ export class KeyWindow {
     this.#ring[at + 4] = seq / 2 ** 32
     this.#ring[at + 5] = nowMs
     this.#size += 1
+    this.#budget.used += 1
     // The same key again (its room was loaded anew): from now on it is this one.
     this.#index[this.#bucket(this.#a, this.#b, this.#c)] = entry + 1
   }
@@ -87,7 +101,14 @@ export class KeyWindow {
       if (this.#entryAt(bucket) === this.#first) this.#vacate(bucket)
       this.#first = (this.#first + 1) & (this.#capacity - 1)
       this.#size -= 1
+      this.#budget.used -= 1
     }
+  }
+
+  /** The slot is given up. */
+  release(): void {
+    this.#budget.used -= this.#size
+    this.#size = 0
   }
 
   /** Gives memory back that a busier time needed. */

@@ -1,6 +1,8 @@
 import type { Claim, ClaimReply, CommitReply, SlotCommit, SlotValues } from './commit.ts'
 import type { Poison } from './consume.ts'
 import type { LogEntry } from './entry.ts'
+import type { KeyBudget } from './key-window.ts'
+import { maxRememberedKeys } from './limits.ts'
 import type { Plan } from './plan.ts'
 import { prefixAt, tip } from './slot-state.ts'
 import type { Retained, SlotState } from './slot-state.ts'
@@ -14,6 +16,7 @@ export interface LaneState {
   readonly owner: string
   /** Random: nobody is to know what the keys hash to (key-window.ts). */
   readonly seed: number
+  readonly keyBudget: KeyBudget
   readonly slots: Map<number, SlotState>
   /** Claims under way, by slot. */
   readonly claiming: Map<number, Claim>
@@ -133,6 +136,7 @@ export interface Clock {
 export function createLane(lane: number, lanes: number, owner: string, seed = 0): LaneState {
   return {
     seed,
+    keyBudget: { used: 0, max: maxRememberedKeys },
     lane,
     lanes,
     owner,
@@ -196,6 +200,7 @@ function inLane(state: LaneState, slot: number): boolean {
 
 export function releaseSlot(state: LaneState, own: SlotState, reason: ReleaseReason, effects: LaneEffect[]): void {
   state.slots.delete(own.slot)
+  own.keys.release()
   for (const commit of own.chain) state.retainedBytes -= commit.bytes
   effects.push({ type: 'release', slot: own.slot, reason })
 }

@@ -2,6 +2,7 @@ import type { Claim, ClaimReply, CommitReply, SlotCommit } from './commit.ts'
 import { parseSlotValue } from './commit.ts'
 import { consume } from './consume.ts'
 import { decodeInput, detached } from './entry.ts'
+import { KeyWindow } from './key-window.ts'
 import { maintainLane, shrinkRetained } from './lane-maintenance.ts'
 import { applied, settle, verify, vouched } from './lane-recovery.ts'
 import { claimAssigned, releaseSlot } from './lane-state.ts'
@@ -164,7 +165,7 @@ function takeClaim(state: LaneState, input: Extract<LaneInput, { type: 'claimed'
     return
   }
   if (own !== undefined) releaseSlot(state, own, 'reclaimed', effects)
-  const fresh = ownSlot(claim.slot, reply.value, input.interest, state.seed)
+  const fresh = ownSlot(claim.slot, reply.value, input.interest, new KeyWindow(state.seed, state.keyBudget))
   fresh.before = reply.before
   state.slots.set(claim.slot, fresh)
   fresh.listsAtClaim = state.membersVersion

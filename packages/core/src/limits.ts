@@ -44,6 +44,8 @@ export const retainMs = 10_000
 /** How long a publish key is remembered at the least, ms, and messages per room it is remembered for at the most. */
 export const dedupeMs = 120_000
 export const dedupeMax = 100_000
+/** Publish keys that a lane of a worker remembers at the most, 32 to 64 bytes each: 70,000 messages per second. */
+export const maxRememberedKeys = 8_388_608
 /** An unused room log lives this long, ms. */
 export const roomIdleMs = 86_400_000
 /** Entries an outbox keeps at the most (approximately) when its reader does not trim it. */

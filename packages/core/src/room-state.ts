@@ -98,7 +98,7 @@ const full: Ordered = { type: 'full' }
 
 /**
  * The next seq of the room, or the seq that the same message got before, or `full` when the room has `dedupeMax`
- * messages younger than `dedupeMs`: taking one more would break promise 3. The key, sender and publish key with U+001F
+ * messages younger than `dedupeMs`, or the lane as many keys as it may: taking one more would break promise 3. The key, sender and publish key with U+001F
  * between them, is the first `end` characters of `text`.
  */
 export function orderMessage(
@@ -109,9 +109,10 @@ export function orderMessage(
 ): Ordered {
   const seq = keys.find(room.hash, message.text, message.keyEnd)
   if (seq !== undefined) return { type: 'repeat', seq }
-  if (isFull(room, message.text.length)) {
+  if (keys.isFull || isFull(room, message.text.length)) {
+    keys.expire(now)
     forgetOld(room, now)
-    if (isFull(room, message.text.length)) return full
+    if (keys.isFull || isFull(room, message.text.length)) return full
   }
   room.head += 1
   room.openChars += message.text.length

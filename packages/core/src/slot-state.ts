@@ -73,7 +73,7 @@ export function ownSlot(
   slot: number,
   text: string,
   interest: readonly { room: string; boot: string }[],
-  seed = 0,
+  keys = new KeyWindow(0),
 ): SlotState {
   const value = parseSlotValue(text)
   const state: SlotState = {
@@ -88,7 +88,7 @@ export function ownSlot(
     base: { n: value.n, token: value.token },
     chain: [],
     rooms: new Map(),
-    keys: new KeyWindow(seed),
+    keys,
     loading: new Set(),
     interest: new Map(),
     boots: new Map(),
