@@ -3,10 +3,11 @@ import { formatMarks } from './commit.ts'
 import { detached, encodeAck, encodeLog, encodeOut, encodeResult, RS } from './entry.ts'
 import type { EphemeralMessage, InputEntry, InputRecord, InterestMessage, PublishRecord } from './entry.ts'
 import { formatEpoch } from './position.ts'
+import type { Retained } from './retained.ts'
 import { closeEntry, orderMessage } from './room-state.ts'
 import type { RoomState } from './room-state.ts'
 import { interested, tip } from './slot-state.ts'
-import type { Retained, SlotState } from './slot-state.ts'
+import type { SlotState } from './slot-state.ts'
 
 /** What consuming needs to know of the world. */
 export interface ConsumeContext {
@@ -260,5 +261,7 @@ function closeDraft(state: SlotState, draft: Draft, context: ConsumeContext): Re
     outs,
     interest: draft.interest,
     bytes: draft.bytes + state.marksText.length,
+    composedAt: context.now,
+    okAt: undefined,
   }
 }
