@@ -105,25 +105,30 @@ function takeEntry(state: SlotState, draft: Draft, entry: InputEntry, context: C
   if (verdict.type !== 'take') return true
   // Rooms are asked for when an entry is read, so every room is there when none is under way.
   if (state.loading.size > 0 && !entry.messages.every(isReady(state))) return false
-  takeMessages(state, draft, { ...entry, boot }, context)
+  takeMessages(state, draft, { entry, boot }, context)
   return true
 }
 
 const isReady = (state: SlotState) => (message: InputRecord) =>
   message.type === 'ephemeral' || state.rooms.has(message.room)
 
-function takeMessages(state: SlotState, draft: Draft, entry: InputEntry, context: ConsumeContext): void {
+function takeMessages(
+  state: SlotState,
+  draft: Draft,
+  { entry, boot }: { readonly entry: InputEntry; readonly boot: string },
+  context: ConsumeContext,
+): void {
   const results: string[] = []
   for (const message of entry.messages) {
     context.budget.messages -= 1
     if (message.type === 'publish') results.push(takePublish(state, draft, message, context))
-    else if (message.type === 'interest') takeInterest(state, draft, message, entry.boot)
+    else if (message.type === 'interest') takeInterest(state, draft, message, boot)
     else takeEphemeral(state, draft, message)
   }
   if (entry.k === 0) return
-  state.marks.set(entry.boot, { generation: entry.generation, k: entry.k })
+  state.marks.set(boot, { generation: entry.generation, k: entry.k })
   state.marksText = ''
-  say(draft, entry.boot, encodeAck(state.slot, entry, results))
+  say(draft, boot, encodeAck(state.slot, entry, results))
 }
 
 type Verdict = { type: 'take' } | { type: 'drop' } | { type: 'repeat'; k: number } | { type: 'rewind'; from: number }

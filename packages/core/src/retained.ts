@@ -53,7 +53,8 @@ export function packCommits(placed: readonly Placed[], okAt: number): RetainedBa
     for (const [boot, out] of outs) texts.push(boot, out.records, out.logs.join(' '))
     for (const { room, boot, on } of interest) texts.push(room, boot, on ? '+' : '-')
   }
-  const lengths = Int32Array.from(texts, (text) => text.length)
+  const lengths = new Int32Array(texts.length)
+  texts.forEach((each, i) => (lengths[i] = each.length))
   const text = texts.join('')
   return { okAt, composedAt, bytes: text.length + lengths.byteLength, text, lengths }
 }
