@@ -216,6 +216,11 @@ function takeReply(state: LaneState, id: number, reply: CommitReply, at: { effec
     for (const part of flight.parts) part.commit.okAt = at.now
     for (const boot of reply.missing) forgetBoot(state, boot)
   }
+  flight.parts.forEach(({ slot }, i) => {
+    const own = reply.statuses[i] === 'conflict' ? state.slots.get(slot) : undefined
+    // Written again it would meet the same.
+    if (own !== undefined) releaseSlot(state, own, 'conflict', at.effects)
+  })
   // A write under another run than the lane's may have met an older state: it is read before anything else is sent.
   if (!ok || reply.run !== state.run) state.mode = { type: 'settling' }
   else if (state.mode.type === 'applying') applied(state, flight, at.effects)
