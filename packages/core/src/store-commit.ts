@@ -1,6 +1,6 @@
 import type { LogAppend, SlotCommit, SlotStatus } from './commit.ts'
 import { outText, parseSlotValue } from './commit.ts'
-import { maxOutboxEntries, roomIdleMs } from './limits.ts'
+import { roomIdleMs } from './limits.ts'
 import { appendNumbered } from './store-streams.ts'
 import type { Stream } from './store-streams.ts'
 
@@ -50,7 +50,14 @@ export function isTaken(data: LaneData, { room, lastSeq, body }: LogAppend): boo
   return lines.findLast((line) => line.lastSeq === lastSeq)?.body !== body
 }
 
-export function write(data: LaneData, commit: SlotCommit, context: { missing: Set<string>; nowMs: number }): void {
+interface WriteContext {
+  readonly missing: Set<string>
+  readonly nowMs: number
+  /** Entries of an outbox at the most. */
+  readonly maxOut: number
+}
+
+export function write(data: LaneData, commit: SlotCommit, context: WriteContext): void {
   for (const { room, lastSeq, body, keepFromSeq } of commit.logs) {
     const log = entryOf(data.logs, room, () => ({ lines: [], expiresAtMs: context.nowMs + roomIdleMs }))
     // What stands at or below the last one was written before (isTaken).
@@ -64,7 +71,7 @@ export function write(data: LaneData, commit: SlotCommit, context: { missing: Se
       continue
     }
     appendNumbered(outbox, outText(out, commit.logs))
-    if (outbox.entries.length > maxOutboxEntries) outbox.entries.splice(0, outbox.entries.length - maxOutboxEntries)
+    if (outbox.entries.length > context.maxOut) outbox.entries.splice(0, outbox.entries.length - context.maxOut)
   }
   const interest = entryOf(data.interest, commit.slot, () => new Map())
   for (const { room, boot, on } of commit.interest) {

@@ -2,7 +2,7 @@ import type { Claim, ClaimReply, CommitReply, SlotCommit, SlotStatus, SlotValues
 import { formatSlotValue, parseSlotValue, slotPrefix } from './commit.ts'
 import { decodeLog, decodeWholeLog, encodeOut } from './entry.ts'
 import type { LogEntry } from './entry.ts'
-import { roomIdleMs } from './limits.ts'
+import { maxOutboxEntries, roomIdleMs } from './limits.ts'
 import type { Member, Plan } from './plan.ts'
 import { laneOf, slotOf } from './slot.ts'
 import { entryOf, isTaken, judge, write } from './store-commit.ts'
@@ -21,6 +21,13 @@ export interface Snapshot {
   readonly fleet: FleetData
 }
 
+export interface StoreShape {
+  readonly slots: number
+  readonly lanes: number
+  /** Entries of an outbox at the most. */
+  readonly outboxEntries?: number
+}
+
 /** Entries that a lane's dead-letter stream keeps. */
 export const maxDeadLetters = 10_000
 
@@ -30,13 +37,13 @@ export const maxDeadLetters = 10_000
  * step. Clock values are passed in: wall clock, ms.
  */
 export class StoreModel {
-  readonly shape: { readonly slots: number; readonly lanes: number }
+  readonly shape: StoreShape
   /** Identity of the server state: every claim and vouch writes it, every reply carries it. */
   run: string
   #lanes: LaneData[]
   #fleet: FleetData
 
-  constructor(shape: { slots: number; lanes: number }, run = 'memory') {
+  constructor(shape: StoreShape, run = 'memory') {
     this.shape = shape
     this.run = run
     this.#lanes = Array.from({ length: shape.lanes }, emptyLane)
@@ -82,7 +89,8 @@ export class StoreModel {
     const missing = new Set<string>()
     if (statuses.every((status) => status === 'ok')) {
       commits.forEach((commit, i) => {
-        if (verdicts[i] === 'match') write(data, commit, { missing, nowMs })
+        if (verdicts[i] === 'match')
+          write(data, commit, { missing, nowMs, maxOut: this.shape.outboxEntries ?? maxOutboxEntries })
       })
     }
     return { run: this.run, statuses, missing: [...missing] }

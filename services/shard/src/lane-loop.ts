@@ -55,7 +55,7 @@ export interface LaneLoop {
 /** Runs one lane: executes the effects of the reducer and feeds it their answers. */
 export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
   const { store, scope } = deps
-  const state = createLane(lane, store.shape.lanes, owner, randomBytes(4).readInt32LE())
+  const state = createLane(lane, store.shape.lanes, owner, { seed: randomBytes(4).readInt32LE() })
   const reader = createReader(state, deps, (input) => step(input))
   const loads = createGate(maxLoads)
   let loaded: RoomRead[] = []
