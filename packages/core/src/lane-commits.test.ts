@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { parseSlotValue } from './commit.ts'
 import { decodeOut, encodeLog } from './entry.ts'
-import { reapAfterMs } from './limits.ts'
+import { reapAfterMs, retainMs } from './limits.ts'
 import { edge, me, rooms, startLane as start } from './testing/lane-bench.ts'
 
 describe('commits of a lane', () => {
@@ -69,6 +69,25 @@ describe('commits of a lane', () => {
     expect(bench.stored(0).n).toBe(n)
     expect(bench.store.readOutbox(0, edge, '0-0', 100).entries).toHaveLength(told)
     bench.publish('m3', [0])
+    expect(bench.keys(0)).toEqual(['m1', 'm2', 'm3'])
+  })
+
+  it('[LN26] a commit that was found in the store after its reply was lost is retained no longer than others', () => {
+    const bench = start()
+    bench.held.add('commit')
+    bench.publish('m1', [0])
+    const [lost] = bench.waiting.splice(0)
+    if (lost?.type !== 'commit') throw new Error('no commit')
+    bench.store.commit(0, lost.commits, 1_000)
+    bench.held.clear()
+    bench.step({ type: 'commitFailed', id: lost.id })
+    for (const key of ['m2', 'm3']) {
+      bench.clock.now += retainMs + 1
+      bench.publish(key)
+      bench.step({ type: 'tick' })
+    }
+    expect(bench.lane.slots.get(0)?.chain).toEqual([])
+    expect(bench.lane.retained).toHaveLength(1)
     expect(bench.keys(0)).toEqual(['m1', 'm2', 'm3'])
   })
 
