@@ -135,10 +135,10 @@ const calls = {
     tokens = Array.from({ length: count }, (_, i) => signToken(secret, users === 'one' ? 'u' : `u${first + i}`))
   },
   /** Connects one peer per token to rooms in turn; resolves when all are subscribed. */
-  open: async ({ port, rooms, first, localAddress, sampleEvery, atOnce }) => {
+  open: async ({ port, prefix = 'public:bench', rooms, first, localAddress, sampleEvery, atOnce }) => {
     answered = 0
     const fresh = tokens.map((token, i) => {
-      const room = `public:bench-${(first + i) % rooms}`
+      const room = `${prefix}-${(first + i) % rooms}`
       return new Peer({ room, token, localAddress, attentive: i % sampleEvery === 0 })
     })
     peers.push(...fresh)

@@ -30,11 +30,12 @@ export class Crowd {
   }
 
   /** Connects and subscribes all; each process from an address of its own. `everyone`: all of them read their frames. */
-  async open({ port, rooms, everyone = false }) {
+  async open({ port, rooms, prefix, everyone = false }) {
     const { share, first } = this.#first
     await this.#all('open', (i) => ({
       port,
       rooms,
+      prefix,
       first: first + i * share,
       localAddress: `127.0.0.${10 + i}`,
       sampleEvery: everyone ? 1 : sampleEvery,
