@@ -2,7 +2,7 @@
 import { Crowd } from '../harness/crowd.mjs'
 import { deliver } from '../harness/delivery.mjs'
 import { costPer, withFleet } from '../harness/fleet.mjs'
-import { rssOf, sleep } from '../harness/processes.mjs'
+import { sleep } from '../harness/processes.mjs'
 import { settledDatasetBytes } from '../harness/redis-memory.mjs'
 import { settledRss } from '../rows/idle.mjs'
 import { deliveryPoint } from './point.mjs'
@@ -19,7 +19,7 @@ const warmUp = { size: 1_000, first: 1_000_000 }
 
 export const connections = {
   title: 'connections of an edge',
-  load: `${eventsPerSecond} events/s to rooms of 10 of the first 1,000; the others are idle; KB and connect: of those added`,
+  load: `${eventsPerSecond} events/s to rooms of 10 of the first 1,000; the others are idle; KB of all, connect of those added`,
   points: [1_000, 5_000, 10_000, 15_000],
   quickPoints: [1_000, 5_000],
   run: (points, context) => withFleet({ edges: 1, ingest: true }, (fleet) => grow(fleet, points, context)),
@@ -32,19 +32,24 @@ async function grow(fleet, points, { settings, progress }) {
   await warm.open({ port: edge.port, rooms, prefix: 'public:warm' })
   await warm.drop()
   await fleet.quiet()
+  const empty = { rss: await settledRss(edge.pid), redis: await settledDatasetBytes(fleet) }
   const crowds = []
   const rows = []
   let held = 0
   for (const at of points) {
-    const first = held === 0
     const size = at - held
     const crowd = await Crowd.prepare(fleet, { size, first: held, processes: Math.ceil(size / perProcess) })
     await fleet.quiet()
-    const added = await join(fleet, edge, () =>
-      crowd.open({ port: edge.port, ...(first ? { rooms } : { prefix: 'public:quiet', rooms: size / perQuietRoom }) }),
-    )
+    const place = held === 0 ? { rooms } : { prefix: 'public:quiet', rooms: size / perQuietRoom }
+    const before = fleet.cpu()
+    await crowd.open({ port: edge.port, ...place })
+    const connect = costPer(before, fleet.cpu(), size).microseconds
     crowds.push(crowd)
     held = at
+    const kilobytes = {
+      edge: ((await settledRss(edge.pid)) - empty.rss) / held,
+      redis: ((await settledDatasetBytes(fleet)) - empty.redis) / 1_024 / held,
+    }
     await fleet.quiet()
     const restBefore = fleet.cpu()
     await sleep(settings.seconds * 1_000)
@@ -53,34 +58,21 @@ async function grow(fleet, points, { settings, progress }) {
     await deliver(parts, { rate: eventsPerSecond, seconds: settings.warmSeconds })
     const row = deliveryPoint(await deliver(parts, { rate: eventsPerSecond, seconds: settings.seconds }))
     await check(edge, crowds, held)
-    const { edgeBytes, redisBytes, microseconds } = added
+    const besides =
+      `${kilobytes.edge.toFixed(1)} KB each (Redis ${kilobytes.redis.toFixed(2)}), ` +
+      `${connect.servers.toFixed(0)} µs per connect, ${idle.servers.toFixed(1)} µs per idle second`
     rows.push({
       at,
       ...row,
-      kilobytesPerConnection: edgeBytes / 1_024 / size,
-      redisKilobytesPerConnection: redisBytes / 1_024 / size,
-      microsecondsPerConnect: costPer(microseconds.before, microseconds.after, size).microseconds,
+      kilobytesPerConnection: kilobytes.edge,
+      redisKilobytesPerConnection: kilobytes.redis,
+      microsecondsPerConnect: connect,
       microsecondsPerIdleSecond: idle,
-      besides:
-        `${(edgeBytes / 1_024 / size).toFixed(1)} KB each (Redis ${(redisBytes / 1_024 / size).toFixed(2)}), ` +
-        `${costPer(microseconds.before, microseconds.after, size).microseconds.servers.toFixed(0)} µs per connect, ` +
-        `${idle.servers.toFixed(1)} µs per idle second`,
+      besides,
     })
-    progress(`${at} connections: ${rows.at(-1).besides}`)
+    progress(`${at} connections: ${besides}`)
   }
   return rows
-}
-
-/** What `open` costs: CPU until all are subscribed, memory once it has settled. */
-async function join(fleet, edge, open) {
-  await settledRss(edge.pid)
-  const [rssBefore, redisBefore] = [rssOf(edge.pid), await settledDatasetBytes(fleet)]
-  const before = fleet.cpu()
-  await open()
-  const after = fleet.cpu()
-  const edgeBytes = ((await settledRss(edge.pid)) - rssBefore) * 1_024
-  await fleet.quiet()
-  return { edgeBytes, redisBytes: (await settledDatasetBytes(fleet)) - redisBefore, microseconds: { before, after } }
 }
 
 async function check(edge, crowds, held) {

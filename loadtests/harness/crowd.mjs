@@ -71,6 +71,15 @@ export class Crowd {
     return { seconds: (performance.now() - startedAt) / 1_000, again }
   }
 
+  /** As `resume`, but only until all are told where they stand. */
+  comeBack = (port) => this.#all('resume', () => ({ port }))
+
+  /** Latencies since the last look, ms. */
+  async samples() {
+    const parts = await this.#all('samples')
+    return parts.flatMap(({ samples }) => samples)
+  }
+
   async distinctPositions() {
     const positions = await this.#all('positions')
     return new Set(positions.flatMap((part) => part.positions)).size
