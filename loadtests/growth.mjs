@@ -1,6 +1,6 @@
 /**
  * make growth: how the cost of a connection, a message and a delivery grows with the fleet. docs/performance.md says how it is
- * measured. --quick: fewer points, shorter. --only connections,rooms,members,workers,edges,primaries,history: some of the
+ * measured. --quick: fewer points, shorter. --only connections,rooms,members,workers,edges,primaries,history,copies: some of the
  * curves; the others stay in out/growth.json as they were measured last.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -9,13 +9,13 @@ import { parseArgs } from 'node:util'
 import { connections } from './curves/connections.mjs'
 import { history } from './curves/history.mjs'
 import { members } from './curves/members.mjs'
-import { edges, primaries, workers } from './curves/processes.mjs'
+import { copies, edges, primaries, workers } from './curves/processes.mjs'
 import { rooms } from './curves/rooms.mjs'
 import { stayWithLoad } from './harness/cores.mjs'
 import { grownBy, growthTable } from './report/growth.mjs'
 
 const file = 'out/growth.json'
-const curves = { connections, rooms, members, workers, edges, primaries, history }
+const curves = { connections, rooms, members, workers, edges, primaries, history, copies }
 const { values: args } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
 })

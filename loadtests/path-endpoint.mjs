@@ -74,10 +74,10 @@ const padding = 'x'.repeat(100)
 let published = 0
 let refused = 0
 
-function publish(room, dueAt) {
+function publish(room, dueAt, settled) {
   const tail = `"event":"bench","data":{"t":${dueAt},"p":"${padding}"},"meta":{"userId":"bench","timestamp":"2026-01-01T00:00:00.000Z"}`
   published += 1
-  return endpoint.publish({ room, key: `${id}.${published}`, sender: 'bench', options: '', tail })
+  endpoint.publish({ room, key: `${id}.${published}`, sender: 'bench', options: '', tail }, settled)
 }
 
 /** A refusal is told and counted; what is neither committed nor refused cannot be checked. */
@@ -104,7 +104,7 @@ async function paced(message) {
     const to = Math.min(due, sent + maxPerTurn, sent + maxUnderWay - underWay)
     for (; sent < to; sent += 1) {
       underWay += 1
-      void publish(roomAt(sent, message), startedAt + (sent / rate) * 1_000).then(done)
+      publish(roomAt(sent, message), startedAt + (sent / rate) * 1_000, done)
     }
     // Behind the pace the event loop is only let turn: the timer's millisecond would add to the delay.
     await new Promise((resolve) =>
@@ -117,20 +117,25 @@ async function paced(message) {
 /** A rate at which everything is due at once, and with which numbers of messages stay whole. */
 const endless = 2 ** 40
 
-/** Keeps so many publishes under way. */
-async function saturated(message) {
+/** Keeps so many publishes under way: each that is settled makes room for the next. */
+function saturated(message) {
   const { inFlight, seconds } = message
   const endAt = clock() + seconds * 1_000
   let next = 0
-  const one = async () => {
-    while (clock() < endAt) {
-      const i = next
-      next += 1
-      settle(await publish(roomAt(i, message), clock()))
+  return new Promise((resolve) => {
+    let underWay = inFlight
+    const one = () => {
+      const now = clock()
+      if (now < endAt) return publish(roomAt(next++, message), now, again)
+      underWay -= 1
+      if (underWay === 0) resolve(next)
     }
-  }
-  await Promise.all(Array.from({ length: inFlight }, one))
-  return next
+    const again = (outcome) => {
+      settle(outcome)
+      one()
+    }
+    for (let i = 0; i < inFlight; i += 1) one()
+  })
 }
 
 const timed = (run) => async (message) => {

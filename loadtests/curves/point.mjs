@@ -12,6 +12,7 @@ export const messagePoint = (row) => ({
   unit: 'message',
   offered: row.offered,
   microseconds: byKind(row.microsecondsPerMessage),
+  messagesPerSecond: row.messagesPerSecond,
   messagesPerCommit: row.messagesPerCommit,
   ...shared(row),
 })

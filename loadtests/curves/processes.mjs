@@ -26,6 +26,27 @@ const overPath =
     return rows
   }
 
+/** The only curve without a pace: batches as large as they get, for the arithmetic of capacity. */
+export const copies = {
+  title: 'readers of every room',
+  load: 'as fast as it goes, 1,024 rooms over all slots, 2 producers; out: all readers together',
+  points: [1, 2, 4, 8],
+  quickPoints: [1, 4],
+  run: async (points, { settings, progress }) => {
+    const rows = []
+    for (const at of points) {
+      const row = await withPath({ readers: at }, async (parts) => {
+        await warmPath(parts, settings.warmSeconds)
+        return messagePoint(await drive(parts, { rate: null, seconds: settings.seconds }))
+      })
+      progress(`${at} readers: ${row.microseconds.servers.toFixed(1)} µs per message`)
+      const rate = Math.round(row.messagesPerSecond).toLocaleString('en-US')
+      rows.push({ at, ...row, besides: `${rate} messages/s, ${row.messagesPerCommit.toFixed(0)} per commit` })
+    }
+    return rows
+  },
+}
+
 const pathLoad = `${messagesPerSecond} messages/s, 1,024 rooms over all slots, 2 producers, ${readers} readers`
 
 export const workers = { title: 'workers', load: pathLoad, points: [1, 2, 4], run: overPath('workers') }

@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { startRedis } from '@flotilla/node/testing/redis-server'
 import { onCore } from './cores.mjs'
-import { cpuOf, machineCpu, sleep, startLoad, startService, until } from './processes.mjs'
+import { cpuOf, machineCpu, sleep, startFlags, startLoad, startService, until } from './processes.mjs'
 
 export const secret = 'bench-secret-bench-secret-bench-secret-01'
 export const ingestKey = 'bench-ingest-key-0123456789'
@@ -87,11 +87,15 @@ class Fleet {
     return started
   }
 
-  /** A load process. `role`: what it stands for where it is a part of the path that is measured. */
-  load(file, { id = file, env = {}, role = 'load' } = {}) {
-    const { nodeArgs, env: profiling } = role === 'load' ? {} : this.#nodeArgs(id)
+  /**
+   * A load process. `role`: what it stands for where it is a part of the path that is measured; `service`: the one that it
+   * is then started like.
+   */
+  load(file, { id = file, env = {}, role = 'load', service } = {}) {
+    const { nodeArgs = [], env: profiling } = role === 'load' ? {} : this.#nodeArgs(id)
     const own = { ...this.env, ...env, ...profiling }
-    const started = startLoad(file, { id, env: own, place: this.#places.loadPlace, nodeArgs })
+    const args = [...nodeArgs, ...(service === undefined ? [] : startFlags(service))]
+    const started = startLoad(file, { id, env: own, place: this.#places.loadPlace, nodeArgs: args })
     this.#loads.push({ role, process: started })
     return started
   }

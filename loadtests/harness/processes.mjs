@@ -51,7 +51,7 @@ export async function until(what, look, withinMs = 30_000) {
 }
 
 /** What `npm start` gives Node: the heap of a busy service is set there. */
-function startFlags(service) {
+export function startFlags(service) {
   const { scripts } = JSON.parse(readFileSync(`${root}services/${service}/package.json`, 'utf8'))
   return scripts.start.split(' ').slice(1, -1)
 }

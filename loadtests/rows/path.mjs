@@ -17,7 +17,8 @@ export async function withPath({ rooms = manyRooms, readers = threeReaders, ...o
   return withFleet(options, async (fleet) => {
     const endpoint = (role) => (_, i) => {
       const id = `${role}-${i + 1}`
-      return fleet.load('path-endpoint.mjs', { id, role, env: { BENCH_ROLE: role, BENCH_ID: id } })
+      const service = role === 'producer' ? 'ingest' : 'edge'
+      return fleet.load('path-endpoint.mjs', { id, role, service, env: { BENCH_ROLE: role, BENCH_ID: id } })
     }
     const sources = Array.from({ length: producers }, endpoint('producer'))
     const sinks = Array.from({ length: readers }, endpoint('reader'))

@@ -8,9 +8,9 @@ import { latencies } from '../harness/samples.mjs'
 /** Members and rooms of each kind, and events per second as a share of the hot room's. */
 const kinds = {
   hot: { prefix: 'public:hot', rooms: 1, members: 1_000, share: 1 },
-  small: { prefix: 'public:small', rooms: 50, members: 500, share: 4 },
+  small: { prefix: 'public:small', rooms: 50, members: 500, share: 8 },
   /** Published over WebSockets; the library publisher names its rooms so. */
-  chat: { prefix: 'public:bench', rooms: 5, members: 50, share: 0.5 },
+  chat: { prefix: 'public:bench', rooms: 5, members: 50, share: 1 },
 }
 const edges = 2
 const chatClients = 5

@@ -141,15 +141,15 @@ export function decodeInput(body: string): InputEntry | undefined {
   const [header = '', ...records] = body.split(BETWEEN)
   const [version, boot, generation, k, ...more] = header.split(US)
   if (version !== ENTRY_VERSION || boot === undefined || boot === '' || more.length > 0) return undefined
-  const entry = { boot, generation: Number(generation), k: Number(k) }
-  if (!Number.isSafeInteger(entry.generation) || !Number.isSafeInteger(entry.k) || entry.k < 0) return undefined
   const messages: InputRecord[] = []
+  const entry = { boot, generation: Number(generation), k: Number(k), messages }
+  if (!Number.isSafeInteger(entry.generation) || !Number.isSafeInteger(entry.k) || entry.k < 0) return undefined
   for (const record of records) {
     const message = decodeMessage(record)
     if (message === undefined) return undefined
     messages.push(message)
   }
-  return { ...entry, messages }
+  return entry
 }
 
 /** An event as subscribers get it, still without its seq. */

@@ -4,8 +4,9 @@ import type { LogEntry } from './entry.ts'
 import type { KeyBudget } from './key-window.ts'
 import { maxRememberedKeys } from './limits.ts'
 import type { Plan } from './plan.ts'
+import type { Retained, RetainedBatch } from './retained.ts'
 import { prefixAt, tip } from './slot-state.ts'
-import type { Retained, SlotState } from './slot-state.ts'
+import type { SlotState } from './slot-state.ts'
 
 /** The state of a worker's lane, what goes in and what comes out; the reducer itself is in lane.ts. */
 export interface LaneState {
@@ -37,6 +38,9 @@ export interface LaneState {
   flights: number
   /** When the store last said ok. */
   lastOk: number
+  /** What the store said ok to lately, oldest first. */
+  retained: RetainedBatch[]
+  /** Of `retained` and of the slots' chains. */
   retainedBytes: number
   /**
    * The clock by which publish keys are forgotten. It stands while a commit waits for a store that does not say ok: two
@@ -154,6 +158,7 @@ export function createLane(lane: number, lanes: number, owner: string, seed = 0)
     tokens: 0,
     flights: 0,
     lastOk: -Infinity,
+    retained: [],
     retainedBytes: 0,
     keysNow: 0,
     steppedAt: 0,

@@ -3,15 +3,17 @@ import { parseSlotValue } from './commit.ts'
 import { consume } from './consume.ts'
 import { decodeInput, detached } from './entry.ts'
 import { KeyWindow } from './key-window.ts'
-import { maintainLane, shrinkRetained } from './lane-maintenance.ts'
+import { maintainLane } from './lane-maintenance.ts'
 import { applied, settle, verify, vouched } from './lane-recovery.ts'
+import { retain } from './lane-retained.ts'
 import { claimAssigned, releaseSlot } from './lane-state.ts'
-import type { Clock, LaneEffect, LaneInput, LaneState, RoomRead, SlotRead } from './lane-state.ts'
+import type { Clock, Flight, LaneEffect, LaneInput, LaneState, RoomRead, SlotRead } from './lane-state.ts'
 import { maxCommitBytes, maxCommitMessages, maxCommitsInFlight, maxRetainedBytes } from './limits.ts'
 import type { Plan } from './plan.ts'
+import type { Retained } from './retained.ts'
 import { loadRoom } from './room-state.ts'
 import { composeCommit, missingFrom, ownSlot, rebase, seek } from './slot-state.ts'
-import type { Retained, SlotState } from './slot-state.ts'
+import type { SlotState } from './slot-state.ts'
 
 /** Slot → epoch of what this worker serves, negative or 0 for what it needs a new epoch for: its heartbeat says so. */
 export function ownedEpochs(state: LaneState): Map<number, number> {
@@ -213,12 +215,19 @@ function takeReply(state: LaneState, id: number, reply: CommitReply, at: { effec
     state.lastOk = at.now
     for (const part of flight.parts) part.commit.okAt = at.now
     for (const boot of reply.missing) forgetBoot(state, boot)
-    if (state.retainedBytes > maxRetainedBytes) shrinkRetained(state)
   }
   // A write under another run than the lane's may have met an older state: it is read before anything else is sent.
   if (!ok || reply.run !== state.run) state.mode = { type: 'settling' }
   else if (state.mode.type === 'applying') applied(state, flight, at.effects)
   else if (state.mode.type === 'vouching' && vouch) vouched(state)
+  else if (state.mode.type === 'serving') retain(state, owners(state, flight), at.now)
+}
+
+function* owners(state: LaneState, flight: Flight): Iterable<SlotState> {
+  for (const { slot } of flight.parts) {
+    const own = state.slots.get(slot)
+    if (own !== undefined) yield own
+  }
 }
 
 /** A boot whose outbox is gone was declared dead, or declares everything again. */

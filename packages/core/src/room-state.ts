@@ -29,6 +29,8 @@ export interface RoomState {
   /** When the expiry of the log was renewed last. */
   renewedAt: number
   touchedAt: number
+  /** When its last commit was composed; -Infinity since it was loaded. */
+  writtenAt: number
 }
 
 /** Trimming looks for the oldest entries anew each time, so it is asked for when there are so many messages to trim. */
@@ -75,6 +77,7 @@ export function loadRoom(
     droppedChars: 0,
     renewedAt: -Infinity,
     touchedAt: now,
+    writtenAt: -Infinity,
   }
   for (const { tag, first, messages } of entries) {
     messages.forEach(({ sender, key, options, tail }, i) => {
@@ -131,6 +134,7 @@ function isFull(room: RoomState, chars: number): boolean {
 export function closeEntry(room: RoomState, now: number, keysNow = now): number {
   closeWindowEntry(room, keysNow)
   room.touchedAt = now
+  room.writtenAt = now
   forgetOld(room, keysNow)
   const keepFrom = room.floor + 1
   if (keepFrom - room.keptFrom < trimStep && room.droppedChars < trimChars) return 0

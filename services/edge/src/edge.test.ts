@@ -1,3 +1,4 @@
+import { published } from '@flotilla/node/endpoint'
 import { request } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -19,7 +20,7 @@ afterAll(() => fleet.close(), 30_000)
 const freshRoom = (): string => `public:r${(rooms += 1)}`
 /** An event of a service, as ingest publishes it. */
 const post = (room: string, data: unknown, options: object = {}) =>
-  fleet.publisher.publish({
+  published(fleet.publisher, {
     ...{
       room,
       key: `k${Math.random()}`,

@@ -243,14 +243,11 @@ export function createHub(deps: HubDeps): Hub {
   function publish(connection: Connection, effect: Extract<RoomEffect, { type: 'publish' }>): void {
     const { request, message } = effect
     const started = performance.now()
-    void deps
-      .endpoint()
-      .publish(message)
-      .then((outcome) => {
-        metrics.publishSeconds.observe((performance.now() - started) / 1_000)
-        metrics.published.inc({ outcome: outcome.type })
-        connection.step({ type: 'published', request, outcome })
-      })
+    deps.endpoint().publish(message, (outcome) => {
+      metrics.publishSeconds.observe((performance.now() - started) / 1_000)
+      metrics.published.inc({ outcome: outcome.type })
+      connection.step({ type: 'published', request, outcome })
+    })
   }
 
   deps.scope.every(feedTickMs, () => {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { maxDataBytes } from '@flotilla/core/limits'
 import { parseRoomName, validEventName, validKey } from '@flotilla/core/room-name'
 import type { ErrorCode } from '@flotilla/core/codes'
+import { published } from '@flotilla/node/endpoint'
 import type { Endpoint, PublishOutcome } from '@flotilla/node/endpoint-port'
 import { describeIssues, eventRequest, maxFilterChars } from './schema.ts'
 import type { EventRequest } from './schema.ts'
@@ -70,7 +71,7 @@ export async function publishEvent(endpoint: Endpoint, event: CheckedEvent, keyN
     return { ok: true, id, results: rooms.map((room) => ({ room })) }
   }
   const sender = `key:${keyName}`
-  const outcomes = await Promise.all(rooms.map((room) => endpoint.publish({ room, key: id, sender, options, tail })))
+  const outcomes = await Promise.all(rooms.map((room) => published(endpoint, { room, key: id, sender, options, tail })))
   return answerOf(id, rooms, outcomes)
 }
 

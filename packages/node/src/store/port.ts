@@ -44,8 +44,8 @@ export interface ReadOptions {
 }
 
 export interface InputStreams {
-  /** Appends in call order per slot (as far as they are executed). A full server refuses it. */
-  append(slot: number, body: string): Promise<void>
+  /** Appends in call order per slot (as far as they are executed). A full server refuses it. What it resolves with means nothing. */
+  append(slot: number, body: string): Promise<unknown>
   /**
    * Entries after each slot's cursor, in order, `count` per slot at the most; empty after `blockMs`. All slots are of
    * one lane. A call under way is woken by `wake(lane)`, so that a changed set of slots is read at once.

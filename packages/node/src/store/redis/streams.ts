@@ -10,9 +10,7 @@ import type { Topology } from './topology.ts'
 export function redisInputs(topology: Topology, keys: Keys): InputStreams {
   const nameOf = (lane: number): string => `in:${lane}`
   return {
-    append: async (slot, body) => {
-      await topology.lane(laneOf(slot, keys.lanes)).command('XADD', [keys.input(slot), '*', 'b', body])
-    },
+    append: (slot, body) => topology.lane(laneOf(slot, keys.lanes)).command('XADD', [keys.input(slot), '*', 'b', body]),
     read: async (lane, cursors, { blockMs, count, signal }) => {
       const bySlot = new Map([...cursors.keys()].map((slot) => [keys.input(slot), slot]))
       const args = ['COUNT', count, 'STREAMS', ...bySlot.keys(), ...cursors.values()]
