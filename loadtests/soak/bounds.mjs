@@ -2,6 +2,7 @@
 import * as limits from '@flotilla/core/limits'
 import { maintainEveryMs } from '@flotilla/core/lane-maintenance'
 
+/** Defaults of docs/config.md. */
 const slots = 128
 const maxInFlight = 20_000
 const maxConnections = 20_000
