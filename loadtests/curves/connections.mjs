@@ -4,6 +4,7 @@ import { deliver } from '../harness/delivery.mjs'
 import { costPer, withFleet } from '../harness/fleet.mjs'
 import { sleep } from '../harness/processes.mjs'
 import { settledDatasetBytes } from '../harness/redis-memory.mjs'
+import { leastDisturbed } from '../harness/search.mjs'
 import { settledRss } from '../rows/idle.mjs'
 import { deliveryPoint } from './point.mjs'
 
@@ -56,7 +57,9 @@ async function grow(fleet, points, { settings, progress }) {
     const idle = costPer(restBefore, fleet.cpu(), held * settings.seconds).microseconds
     const parts = { fleet, publisher, crowds: crowds.slice(0, 1), rooms, connections: 2 }
     await deliver(parts, { rate: eventsPerSecond, seconds: settings.warmSeconds })
-    const row = deliveryPoint(await deliver(parts, { rate: eventsPerSecond, seconds: settings.seconds }))
+    const row = deliveryPoint(
+      await leastDisturbed(() => deliver(parts, { rate: eventsPerSecond, seconds: settings.seconds })),
+    )
     await check(edge, crowds, held)
     const besides =
       `${kilobytes.edge.toFixed(1)} KB each (Redis ${kilobytes.redis.toFixed(2)}), ` +

@@ -2,6 +2,7 @@
 import { dedupeMs } from '@flotilla/core/limits'
 import { rssOf, sleep } from '../harness/processes.mjs'
 import { settledDatasetBytes } from '../harness/redis-memory.mjs'
+import { leastDisturbed } from '../harness/search.mjs'
 import { drive, warmPath, withPath } from '../rows/path.mjs'
 import { messagePoint } from './point.mjs'
 
@@ -26,7 +27,9 @@ async function grow(parts, points, { settings, progress }) {
   const rows = []
   const measure = async (at, prefix, more) => {
     const all = { ...parts, rooms, prefix }
-    const row = messagePoint(await drive(all, { rate: messagesPerSecond, seconds: settings.seconds }))
+    const row = messagePoint(
+      await leastDisturbed(() => drive(all, { rate: messagesPerSecond, seconds: settings.seconds })),
+    )
     const workerMegabytes = rssOf(worker.pid) / 1_024
     progress(`${at} events: ${row.microseconds.servers.toFixed(1)} µs per message`)
     const besides = [...more.text, `worker ${workerMegabytes.toFixed(0)} MB`].join(', ')

@@ -1,5 +1,6 @@
 // More processes for the same load on the same core: workers, Redis primaries, edges. What it costs to be spread.
 import { deliver } from '../harness/delivery.mjs'
+import { leastDisturbed } from '../harness/search.mjs'
 import { withCrowd } from '../rows/fanout.mjs'
 import { drive, warmPath, withPath } from '../rows/path.mjs'
 import { deliveryPoint, messagePoint } from './point.mjs'
@@ -18,7 +19,9 @@ const overPath =
     for (const at of points) {
       const row = await withPath({ [kind]: at, readers }, async (parts) => {
         await warmPath(parts, settings.warmSeconds)
-        return messagePoint(await drive(parts, { rate: messagesPerSecond, seconds: settings.seconds }))
+        return messagePoint(
+          await leastDisturbed(() => drive(parts, { rate: messagesPerSecond, seconds: settings.seconds })),
+        )
       })
       progress(`${at} ${kind}: ${row.microseconds.servers.toFixed(1)} µs per message`)
       rows.push({ at, ...row, besides: `${row.messagesPerCommit.toFixed(1)} messages per commit` })
@@ -37,7 +40,7 @@ export const copies = {
     for (const at of points) {
       const row = await withPath({ readers: at }, async (parts) => {
         await warmPath(parts, settings.warmSeconds)
-        return messagePoint(await drive(parts, { rate: null, seconds: settings.seconds }))
+        return messagePoint(await leastDisturbed(() => drive(parts, { rate: null, seconds: settings.seconds })))
       })
       progress(`${at} readers: ${row.microseconds.servers.toFixed(1)} µs per message`)
       const rate = Math.round(row.messagesPerSecond).toLocaleString('en-US')
@@ -63,7 +66,9 @@ export const edges = {
       const load = { edges: at, perEdge: connections / at, rooms, connections: 2 }
       const row = await withCrowd(load, {}, async (parts) => {
         await deliver(parts, { rate: eventsPerSecond, seconds: settings.warmSeconds })
-        return deliveryPoint(await deliver(parts, { rate: eventsPerSecond, seconds: settings.seconds }))
+        return deliveryPoint(
+          await leastDisturbed(() => deliver(parts, { rate: eventsPerSecond, seconds: settings.seconds })),
+        )
       })
       progress(`${at} edges: ${row.microseconds.servers.toFixed(1)} µs per delivery`)
       rows.push({ at, ...row, besides: `${row.writesPerDelivery.toFixed(2)} writes per delivery` })
