@@ -4,7 +4,7 @@ import { deliver } from '../harness/delivery.mjs'
 import { costPer, withFleet } from '../harness/fleet.mjs'
 import { sleep } from '../harness/processes.mjs'
 import { settledDatasetBytes } from '../harness/redis-memory.mjs'
-import { leastDisturbed } from '../harness/search.mjs'
+import { counted } from '../harness/redis-calls.mjs'
 import { settledRss } from '../rows/idle.mjs'
 import { deliveryPoint } from './point.mjs'
 
@@ -33,7 +33,8 @@ async function grow(fleet, points, { settings, progress }) {
   await warm.open({ port: edge.port, rooms, prefix: 'public:warm' })
   await warm.drop()
   await fleet.quiet()
-  const empty = { rss: await settledRss(edge.pid), redis: await settledDatasetBytes(fleet) }
+  const empty = await settledRss(edge.pid)
+  let redisBytes = 0
   const crowds = []
   const rows = []
   let held = 0
@@ -42,15 +43,15 @@ async function grow(fleet, points, { settings, progress }) {
     const crowd = await Crowd.prepare(fleet, { size, first: held, processes: Math.ceil(size / perProcess) })
     await fleet.quiet()
     const place = held === 0 ? { rooms } : { prefix: 'public:quiet', rooms: size / perQuietRoom }
+    const redisBefore = await settledDatasetBytes(fleet)
     const before = fleet.cpu()
     await crowd.open({ port: edge.port, ...place })
     const connect = costPer(before, fleet.cpu(), size).microseconds
     crowds.push(crowd)
     held = at
-    const kilobytes = {
-      edge: ((await settledRss(edge.pid)) - empty.rss) / held,
-      redis: ((await settledDatasetBytes(fleet)) - empty.redis) / 1_024 / held,
-    }
+    // Of what was added: the logs of the events that were measured are not of connections.
+    redisBytes += (await settledDatasetBytes(fleet)) - redisBefore
+    const kilobytes = { edge: ((await settledRss(edge.pid)) - empty) / held, redis: redisBytes / 1_024 / held }
     await fleet.quiet()
     const restBefore = fleet.cpu()
     await sleep(settings.seconds * 1_000)
@@ -58,7 +59,7 @@ async function grow(fleet, points, { settings, progress }) {
     const parts = { fleet, publisher, crowds: crowds.slice(0, 1), rooms, connections: 2 }
     await deliver(parts, { rate: eventsPerSecond, seconds: settings.warmSeconds })
     const row = deliveryPoint(
-      await leastDisturbed(() => deliver(parts, { rate: eventsPerSecond, seconds: settings.seconds })),
+      await counted(fleet, () => deliver(parts, { rate: eventsPerSecond, seconds: settings.seconds })),
     )
     await check(edge, crowds, held)
     const besides =

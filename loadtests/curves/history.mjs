@@ -2,7 +2,7 @@
 import { dedupeMs } from '@flotilla/core/limits'
 import { rssOf, sleep } from '../harness/processes.mjs'
 import { settledDatasetBytes } from '../harness/redis-memory.mjs'
-import { leastDisturbed } from '../harness/search.mjs'
+import { counted } from '../harness/redis-calls.mjs'
 import { drive, warmPath, withPath } from '../rows/path.mjs'
 import { messagePoint } from './point.mjs'
 
@@ -28,7 +28,7 @@ async function grow(parts, points, { settings, progress }) {
   const measure = async (at, prefix, more) => {
     const all = { ...parts, rooms, prefix }
     const row = messagePoint(
-      await leastDisturbed(() => drive(all, { rate: messagesPerSecond, seconds: settings.seconds })),
+      await counted(fleet, () => drive(all, { rate: messagesPerSecond, seconds: settings.seconds })),
     )
     const workerMegabytes = rssOf(worker.pid) / 1_024
     progress(`${at} events: ${row.microseconds.servers.toFixed(1)} µs per message`)

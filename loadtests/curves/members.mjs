@@ -1,6 +1,6 @@
 // Members per room 1 → 10,000: the same connections, events and deliveries, only differently grouped.
 import { deliver } from '../harness/delivery.mjs'
-import { leastDisturbed } from '../harness/search.mjs'
+import { counted } from '../harness/redis-calls.mjs'
 import { withCrowd } from '../rows/fanout.mjs'
 import { deliveryPoint } from './point.mjs'
 
@@ -29,7 +29,7 @@ async function regroup(parts, points, { settings, progress }) {
     const all = { ...parts, rooms, place, connections: Math.min(rooms, parts.connections) }
     const rate = deliveriesPerSecond / at
     await deliver(all, { rate, seconds: settings.warmSeconds })
-    const row = deliveryPoint(await leastDisturbed(() => deliver(all, { rate, seconds: settings.seconds })))
+    const row = deliveryPoint(await counted(parts.fleet, () => deliver(all, { rate, seconds: settings.seconds })))
     progress(`${at} members: ${row.microseconds.servers.toFixed(1)} µs per delivery`)
     const perDelivery = row.writesPerDelivery.toFixed(2)
     rows.push({ at, ...row, besides: `${rooms} rooms, ${perDelivery} writes per delivery` })

@@ -5,7 +5,12 @@ function byKind({ redis, worker, control, ingest, producer, edge, reader, server
   return { redis, worker, control, in: ingest ?? producer, out: edge ?? reader, servers }
 }
 
-const shared = ({ p50Ms, p99Ms, cores }) => ({ p50Ms, p99Ms, cores })
+const shared = ({ p50Ms, p99Ms, cores, calls }, units) => ({
+  p50Ms,
+  p99Ms,
+  cores,
+  calls: Object.fromEntries(Object.entries(calls).map(([command, count]) => [command, count / units])),
+})
 
 /** Of a run of `drive`: per message. */
 export const messagePoint = (row) => ({
@@ -14,7 +19,7 @@ export const messagePoint = (row) => ({
   microseconds: byKind(row.microsecondsPerMessage),
   messagesPerSecond: row.messagesPerSecond,
   messagesPerCommit: row.messagesPerCommit,
-  ...shared(row),
+  ...shared(row, row.messages),
 })
 
 /** Of a run of `deliver`: per delivery. Refusals would make the figures look better than they are. */
@@ -25,6 +30,6 @@ export function deliveryPoint(row) {
     offered: row.rate,
     microseconds: byKind(row.microsecondsPerDelivery),
     writesPerDelivery: row.writesPerDelivery,
-    ...shared(row),
+    ...shared(row, row.deliveries),
   }
 }

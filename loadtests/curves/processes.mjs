@@ -1,6 +1,6 @@
 // More processes for the same load on the same core: workers, Redis primaries, edges. What it costs to be spread.
 import { deliver } from '../harness/delivery.mjs'
-import { leastDisturbed } from '../harness/search.mjs'
+import { counted } from '../harness/redis-calls.mjs'
 import { withCrowd } from '../rows/fanout.mjs'
 import { drive, warmPath, withPath } from '../rows/path.mjs'
 import { deliveryPoint, messagePoint } from './point.mjs'
@@ -20,7 +20,7 @@ const overPath =
       const row = await withPath({ [kind]: at, readers }, async (parts) => {
         await warmPath(parts, settings.warmSeconds)
         return messagePoint(
-          await leastDisturbed(() => drive(parts, { rate: messagesPerSecond, seconds: settings.seconds })),
+          await counted(parts.fleet, () => drive(parts, { rate: messagesPerSecond, seconds: settings.seconds })),
         )
       })
       progress(`${at} ${kind}: ${row.microseconds.servers.toFixed(1)} µs per message`)
@@ -40,7 +40,7 @@ export const copies = {
     for (const at of points) {
       const row = await withPath({ readers: at }, async (parts) => {
         await warmPath(parts, settings.warmSeconds)
-        return messagePoint(await leastDisturbed(() => drive(parts, { rate: null, seconds: settings.seconds })))
+        return messagePoint(await counted(parts.fleet, () => drive(parts, { rate: null, seconds: settings.seconds })))
       })
       progress(`${at} readers: ${row.microseconds.servers.toFixed(1)} µs per message`)
       const rate = Math.round(row.messagesPerSecond).toLocaleString('en-US')
@@ -67,7 +67,7 @@ export const edges = {
       const row = await withCrowd(load, {}, async (parts) => {
         await deliver(parts, { rate: eventsPerSecond, seconds: settings.warmSeconds })
         return deliveryPoint(
-          await leastDisturbed(() => deliver(parts, { rate: eventsPerSecond, seconds: settings.seconds })),
+          await counted(parts.fleet, () => deliver(parts, { rate: eventsPerSecond, seconds: settings.seconds })),
         )
       })
       progress(`${at} edges: ${row.microseconds.servers.toFixed(1)} µs per delivery`)

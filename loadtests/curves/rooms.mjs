@@ -1,7 +1,7 @@
 // Rooms 1 → 100,000, one endpoint interested in all of them: cost of a message, memory of a room.
 import { settledDatasetBytes } from '../harness/redis-memory.mjs'
 import { rssOf } from '../harness/processes.mjs'
-import { leastDisturbed } from '../harness/search.mjs'
+import { counted } from '../harness/redis-calls.mjs'
 import { drive, warmPath, withPath } from '../rows/path.mjs'
 import { messagePoint } from './point.mjs'
 
@@ -33,7 +33,7 @@ async function point(at, { settings, progress }) {
     const filled = await settledDatasetBytes(fleet)
     const all = { ...parts, rooms: at }
     const row = messagePoint(
-      await leastDisturbed(() => drive(all, { rate: messagesPerSecond, seconds: settings.seconds })),
+      await counted(fleet, () => drive(all, { rate: messagesPerSecond, seconds: settings.seconds })),
     )
     const redisBytesPerRoom = { interest: (declared - empty) / at, log: (filled - declared) / at }
     const workerMegabytes = rssOf(worker.pid) / 1_024

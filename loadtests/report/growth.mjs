@@ -16,12 +16,13 @@ export function growthTable(curves) {
     ...Object.fromEntries(kinds.map((kind) => [kind, (row) => row.microseconds[kind]])),
     'p99 ms': (row) => row.p99Ms,
     'other cores': (row) => row.cores.others,
+    'calls: read · add · script': ({ calls }) => Object.values(calls).map(figure).join(' · '),
     besides: (row) => row.besides,
   }
   const loads = Object.values(curves).map(({ title, load }) => `- ${title}: ${load}.`)
   return (
     `How cost grows: µs of CPU per message or delivery. in: ingest, or producers without HTTP; out: edges, or readers ` +
-    `without sockets; servers: all of them.\n${grid(columns, rows)}\n\n${loads.join('\n')}`
+    `without sockets; servers: all of them; calls to Redis per message or delivery.\n${grid(columns, rows)}\n\n${loads.join('\n')}`
   )
 }
 
