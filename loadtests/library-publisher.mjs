@@ -9,12 +9,14 @@ const padding = 'x'.repeat(64)
 /** Publishes of one client that wait for their answer when it goes as fast as it can: far below the edge's limit. */
 const inFlight = 16
 let clients = []
+/** Counts up over all runs: the readers check that they see it grow. */
+let count = 0
 
 /** Publishes one event; a refusal or an unknown outcome ends the run, there is no reason for one. */
 async function publish(i, { rooms, accepted, t }) {
   const room = i % rooms
   // A room always goes over the same client, as `rooms` is a multiple of their number.
-  await clients[room % clients.length].publish(`public:bench-${room}`, 'bench', { t, n: i, p: padding })
+  await clients[room % clients.length].publish(`public:bench-${room}`, 'bench', { t, n: count + i, p: padding })
   accepted[room] += 1
 }
 
@@ -54,6 +56,7 @@ const calls = {
     const startedAt = clock()
     const accepted = Array.from({ length: rooms }, () => 0)
     await (rate === null ? saturated({ seconds, rooms, accepted }) : paced({ rate, seconds, rooms, accepted }))
+    count += accepted.reduce((sum, each) => sum + each, 0)
     return { accepted, refused: 0, unknown: 0, seconds: (clock() - startedAt) / 1_000 }
   },
 }
