@@ -41,9 +41,9 @@ async function postBatch(connection, events, { tally, add }) {
   events.forEach(({ room }, i) => add(room, results === undefined ? 'OK' : codeOf(results[i])))
 }
 
-async function postSingle(connection, [event], { tally, add }) {
+async function postSingle(connection, [event], { tally, add }, path) {
   tally.posts += 1
-  const { status, text } = await connection.post('/v1/events', event.text)
+  const { status, text } = await connection.post(path, event.text)
   add(event.room, status === 202 ? 'OK' : JSON.parse(text).code)
 }
 
@@ -63,7 +63,7 @@ function dueEvents(i, { step, run }) {
 
 /** One connection and its rooms: every `step`th event from `first`. Returns how many it has posted. */
 async function lane({ connection, first, step, run }) {
-  const { rate, total, startedAt, endAt, single, tally } = run
+  const { rate, total, startedAt, endAt, single, path, tally } = run
   let i = first
   const over = () => (rate === null ? clock() >= endAt : i >= total)
   while (!over()) {
@@ -71,22 +71,23 @@ async function lane({ connection, first, step, run }) {
     if (early > 0) await sleep(Math.max(1, Math.floor(early)))
     const events = dueEvents(i, { step, run })
     if (events.length === 0) continue
-    await (single ? postSingle : postBatch)(connection, events, tally)
+    await (single ? postSingle : postBatch)(connection, events, tally, path)
     i += events.length * step
   }
   return (i - first) / step
 }
 
 const calls = {
-  /** `rate` null: as fast as it goes. `rooms` is a multiple of `connections`. */
-  publish: async ({ port, key, prefix = 'public:bench', rooms, rate, seconds, connections, single = false }) => {
+  /** `rate` null: as fast as it goes. `rooms` is a multiple of `connections`. `most`: events per batch. */
+  publish: async (message) => {
+    const { port, key, prefix = 'public:bench', rooms, rate, seconds, connections } = message
+    const { single = false, path = '/v1/events', most = single ? 1 : maxBatch } = message
     // The same number of events in every room.
     const total = rate === null ? Infinity : Math.max(1, Math.round((rate * seconds) / rooms)) * rooms
     const tally = createTally(rooms)
     const startedAt = clock()
     const endAt = startedAt + seconds * 1_000
-    const most = single ? 1 : maxBatch
-    const run = { prefix, rooms, rate, total, startedAt, endAt, base: count, single, most, tally }
+    const run = { prefix, rooms, rate, total, startedAt, endAt, base: count, single, path, most, tally }
     const open = Array.from({ length: connections }, () => new HttpConnection({ port, key }))
     let posted
     try {
