@@ -1,5 +1,6 @@
 import type { OutEvent } from './entry.ts'
 import { dropHeld, takeHeld } from './feed-held.ts'
+import { follow } from './feed-recent.ts'
 import type { FeedClock, FeedPhase, FeedState, Standing, Step } from './feed-state.ts'
 import type { LossReason } from './frames.ts'
 import { epochForClient, formatEpoch } from './position.ts'
@@ -46,7 +47,7 @@ function stopReading(state: FeedState): void {
   for (const fetch of state.fetches.values())
     for (const [id, waiting] of fetch.subscribers) state.waiting.set(id, waiting)
   state.fetches.clear()
-  state.replayed = null
+  state.recent = null
   dropHeld(state)
 }
 
@@ -78,7 +79,9 @@ export function deliver({ state, effects }: Step, place: Standing, events: reado
     if (held.length > 0) all = [...events, ...held]
     if (place.seq >= place.target) endBackfill(state, place)
   }
-  if (state.live.size > 0 && all.length > 0) effects.push({ type: 'deliver', first, events: all })
+  follow(state, first, all)
+  if (state.live.size > 0 && all.length > 0)
+    effects.push({ type: 'deliver', epoch: place.epochText, first, events: all })
 }
 
 function endBackfill(state: FeedState, place: Standing): void {

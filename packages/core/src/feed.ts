@@ -12,6 +12,7 @@ import {
   rejoin,
   standing,
 } from './feed-place.ts'
+import { forgetOld } from './feed-recent.ts'
 import type {
   FeedClock,
   FeedEffect,
@@ -52,7 +53,7 @@ export function createFeed(room: string, life = 0): FeedState {
     held: new Map(),
     heldChars: 0,
     fetches: new Map(),
-    replayed: null,
+    recent: null,
     requests: 0,
     emptySinceMs: null,
   }
@@ -65,8 +66,8 @@ export function isForgotten(state: FeedState): boolean {
 
 /** Whether time alone can change anything, so that it has to be told of it. */
 export function needsTick(state: FeedState): boolean {
-  if (state.emptySinceMs !== null || state.waiting.size > 0 || state.fetches.size > 0) return true
-  if (state.replayed !== null) return true
+  if (state.emptySinceMs !== null || state.waiting.size > 0 || state.fetches.size > 0 || state.recent !== null)
+    return true
   const { phase } = state
   return (
     phase.type === 'backfilling' ||
@@ -215,7 +216,7 @@ function judgeWaiting(step: Step): void {
   for (const [id, waiting] of step.state.waiting) {
     const verdict = waiting.since === null ? 'recovered' : judge(step, place, { ...waiting, since: waiting.since })
     if (verdict === 'ask') ask(step, waiting)
-    else if (verdict === 'replay') startReplay(step, id, waiting)
+    else if (verdict === 'replay') startReplay(step, place, { id, waiting })
     else if (verdict !== 'wait') goLive(step, { id, place }, verdict)
   }
 }
@@ -260,7 +261,6 @@ function goLive(step: Step, who: { id: number; place: Standing }, verdict: LossR
 
 function tick(step: Step): void {
   const { state, clock } = step
-  if (state.replayed !== null && clock.now >= state.replayed.expiresAtMs) state.replayed = null
   if (state.emptySinceMs !== null && clock.now - state.emptySinceMs >= interestLingerMs) return withdraw(step)
   if (state.answered < state.declared && clock.now - state.declaredAtMs >= declareAgainMs) declare(step, false)
   const place = placeOf(state.phase)
@@ -271,13 +271,14 @@ function tick(step: Step): void {
   }
   refuseLate(step)
   fetchesToRetry(step)
+  forgetOld(state, clock.now)
 }
 
 function withdraw({ state, effects }: Step): void {
   state.phase = { type: 'idle' }
   state.emptySinceMs = null
   state.fetches.clear()
-  state.replayed = null
+  state.recent = null
   dropHeld(state)
   effects.push({ type: 'withdraw' })
 }

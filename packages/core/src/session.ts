@@ -68,7 +68,7 @@ export function createSession(
     },
     rooms: new Map(),
     subscribed: 0,
-    publishes: new Map(),
+    publishes: null,
     requests: 0,
     attempts: 0,
     retryAtMs: Infinity,
