@@ -1,6 +1,7 @@
 import type { LogEntry } from './entry.ts'
 import { charsOf, dropHeld, maxHeldChars, takeHeld } from './feed-held.ts'
 import { deliver, liven, livens, positionAt, rejoin, standing } from './feed-place.ts'
+import { put, without } from './feed-maps.ts'
 import { recall, remember } from './feed-recent.ts'
 import type { Fetch, FeedInput, Standing, Step, Waiting } from './feed-state.ts'
 import type { LossReason } from './frames.ts'
@@ -41,7 +42,7 @@ export function startReplay(
   const { state, clock, effects } = step
   const { id, waiting } = who
   if (waiting.since === null) return
-  state.waiting.delete(id)
+  state.waiting = without(state.waiting, id)
   const { seq } = waiting.since
   const events = recall(state, seq, clock)
   if (events !== undefined) {
@@ -70,7 +71,7 @@ function begin({ state, effects }: Step, purpose: Fetch['purpose'], after: numbe
     emptyReads: 0,
     retryAtMs: null,
   }
-  state.fetches.set(request, fetch)
+  state.fetches = put(state.fetches, request, fetch)
   effects.push({ type: 'fetch', request, after, limit: historyPage })
   return fetch
 }
@@ -169,7 +170,7 @@ function finishReplay(
   { request, fetch, place }: Read,
   reason: LossReason | undefined,
 ): void {
-  state.fetches.delete(request)
+  state.fetches = without(state.fetches, request)
   if (state.fetches.size === 0) dropHeld(state)
   const position = positionAt(place, clock)
   const events = reason === undefined ? fetch.events.slice(0, place.seq - fetch.after) : []
@@ -193,7 +194,7 @@ function retryLater({ clock }: Step, fetch: Fetch): void {
 /** A hole is tried for ever, because nothing may go out before it is filled; subscribers have their own deadline. */
 export function fetchesToRetry({ state, clock, effects }: Step): void {
   for (const [request, fetch] of state.fetches) {
-    if (fetch.purpose === 'replay' && fetch.subscribers.size === 0) state.fetches.delete(request)
+    if (fetch.purpose === 'replay' && fetch.subscribers.size === 0) state.fetches = without(state.fetches, request)
     if (fetch.retryAtMs === null || clock.now < fetch.retryAtMs) continue
     fetch.retryAtMs = null
     if (state.fetches.has(request)) {

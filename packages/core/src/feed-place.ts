@@ -1,5 +1,6 @@
 import type { OutEvent } from './entry.ts'
 import { dropHeld, takeHeld } from './feed-held.ts'
+import { emptyMap, put, without } from './feed-maps.ts'
 import { follow } from './feed-recent.ts'
 import type { FeedClock, FeedPhase, FeedState, Standing, Step } from './feed-state.ts'
 import type { LossReason } from './frames.ts'
@@ -45,8 +46,8 @@ export function adopt({ state }: Step, epoch: RoomEpoch, seq: number): void {
 /** What was read or held belongs to a place that is given up. Who waited for it is judged anew. */
 function stopReading(state: FeedState): void {
   for (const fetch of state.fetches.values())
-    for (const [id, waiting] of fetch.subscribers) state.waiting.set(id, waiting)
-  state.fetches.clear()
+    for (const [id, waiting] of fetch.subscribers) state.waiting = put(state.waiting, id, waiting)
+  state.fetches = emptyMap()
   state.recent = null
   dropHeld(state)
 }
@@ -87,6 +88,7 @@ export function deliver({ state, effects }: Step, place: Standing, events: reado
 function endBackfill(state: FeedState, place: Standing): void {
   const { epoch, epochText, seq, digest } = place
   state.phase = { type: 'live', epoch, epochText, seq, digest }
-  for (const [request, fetch] of state.fetches) if (fetch.purpose === 'fill') state.fetches.delete(request)
+  for (const [request, fetch] of state.fetches)
+    if (fetch.purpose === 'fill') state.fetches = without(state.fetches, request)
   if (state.fetches.size === 0) dropHeld(state)
 }

@@ -35,7 +35,7 @@ export interface FeedState {
   /** Ids of subscribers that get what is delivered. */
   readonly live: Set<number>
   /** Those whose position cannot be judged yet. */
-  readonly waiting: Map<number, Waiting>
+  waiting: ReadonlyMap<number, Waiting>
   /** Declarations are numbered. Answers to those below `barrier` say nothing about now. */
   declared: number
   answered: number
@@ -48,9 +48,9 @@ export interface FeedState {
   /** No word from an older incarnation counts. */
   minInc: number
   /** Events by seq, kept while something has to be merged with a read of the log. */
-  readonly held: Map<number, OutEvent>
+  held: ReadonlyMap<number, OutEvent>
   heldChars: number
-  readonly fetches: Map<number, Fetch>
+  fetches: ReadonlyMap<number, Fetch>
   /** What replays brought is kept for a while (feed-recent.ts). */
   recent: Recent | null
   requests: number

@@ -12,6 +12,7 @@ import {
   rejoin,
   standing,
 } from './feed-place.ts'
+import { emptyMap, put, without } from './feed-maps.ts'
 import { forgetOld } from './feed-recent.ts'
 import type {
   FeedClock,
@@ -42,7 +43,7 @@ export function createFeed(room: string, life = 0): FeedState {
     life,
     phase: { type: 'idle' },
     live: new Set(),
-    waiting: new Map(),
+    waiting: emptyMap(),
     declared: 0,
     answered: 0,
     barrier: 0,
@@ -50,9 +51,9 @@ export function createFeed(room: string, life = 0): FeedState {
     asking: 0,
     ownerHead: 0,
     minInc: 0,
-    held: new Map(),
+    held: emptyMap(),
     heldChars: 0,
-    fetches: new Map(),
+    fetches: emptyMap(),
     recent: null,
     requests: 0,
     emptySinceMs: null,
@@ -118,14 +119,22 @@ function add(step: Step, input: Extract<FeedInput, { type: 'add' }>): void {
   const { state, clock } = step
   forget(state, input.subscriber)
   state.emptySinceMs = null
-  state.waiting.set(input.subscriber, { since: input.since, deadlineMs: clock.now + subscribeDeadlineMs, asked: 0 })
+  state.waiting = put(state.waiting, input.subscriber, {
+    since: input.since,
+    deadlineMs: clock.now + subscribeDeadlineMs,
+    asked: 0,
+  })
   if (state.phase.type !== 'idle') return
   state.phase = { type: 'joining' }
   declare(step, true)
 }
 
 function forget(state: FeedState, subscriber: number): void {
-  if (state.live.delete(subscriber) || state.waiting.delete(subscriber)) return
+  if (state.live.delete(subscriber)) return
+  if (state.waiting.has(subscriber)) {
+    state.waiting = without(state.waiting, subscriber)
+    return
+  }
   for (const fetch of state.fetches.values()) if (fetch.subscribers.delete(subscriber)) return
 }
 
@@ -253,7 +262,7 @@ function ask(step: Step, waiting: Waiting): void {
 
 function goLive(step: Step, who: { id: number; place: Standing }, verdict: LossReason | 'recovered'): void {
   const { state, clock, effects } = step
-  state.waiting.delete(who.id)
+  state.waiting = without(state.waiting, who.id)
   state.live.add(who.id)
   const base = { type: 'answer', subscriber: who.id, position: positionAt(who.place, clock), events: [] } as const
   effects.push(verdict === 'recovered' ? { ...base, recovered: true } : { ...base, recovered: false, reason: verdict })
@@ -277,21 +286,23 @@ function tick(step: Step): void {
 function withdraw({ state, effects }: Step): void {
   state.phase = { type: 'idle' }
   state.emptySinceMs = null
-  state.fetches.clear()
+  state.fetches = emptyMap()
   state.recent = null
   dropHeld(state)
   effects.push({ type: 'withdraw' })
 }
 
 /** Whoever waited too long is sent away, rather than left without an answer: the store may be away for long. */
-function refuseLate(step: Step): void {
-  const { state, clock, effects } = step
-  for (const waiters of [state.waiting, ...[...state.fetches.values()].map((fetch) => fetch.subscribers)]) {
-    for (const [id, waiting] of waiters) {
-      if (clock.now < waiting.deadlineMs) continue
-      waiters.delete(id)
-      effects.push({ type: 'refuse', subscriber: id, retryAfterMs })
+function refuseLate({ state, clock, effects }: Step): void {
+  const late = (waiters: ReadonlyMap<number, Waiting>): number[] =>
+    [...waiters].flatMap(([id, { deadlineMs }]) => (clock.now < deadlineMs ? [] : [id]))
+  const refused = late(state.waiting)
+  for (const id of refused) state.waiting = without(state.waiting, id)
+  for (const { subscribers } of state.fetches.values()) {
+    for (const id of late(subscribers)) {
+      subscribers.delete(id)
+      refused.push(id)
     }
   }
-  markEmpty(step)
+  for (const subscriber of refused) effects.push({ type: 'refuse', subscriber, retryAfterMs })
 }

@@ -83,7 +83,8 @@ export interface SessionState {
   /** When a room that the server joined is due to be tried again; Infinity when none is. */
   retryAtMs: number
   readonly frames: Bucket
-  readonly badFrames: Bucket
+  /** Null until the first: most connections send none. */
+  badFrames: Bucket | null
 }
 
 export type SessionInput =

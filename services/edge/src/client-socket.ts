@@ -1,4 +1,3 @@
-import type { RawData } from 'ws'
 import { WebSocket } from 'ws'
 
 /** What a socket tells its connection. */
@@ -13,19 +12,39 @@ export interface SocketListener {
 /** Time that a client has to answer a close, ms; then the socket is cut. */
 export const closeTimeoutMs = 5_000
 
-/** The library's WebSocket, told apart only by whom it tells: all of them share their listeners, there are many thousands. */
+/**
+ * The library's WebSocket, which tells its connection directly: there are many thousands of them, and the five listeners
+ * that each of them would need are a table of 250 bytes.
+ */
 export class ClientSocket extends WebSocket {
   #listener: SocketListener | null = null
 
   /** From here on the client is heard. */
   start(listener: SocketListener): void {
     this.#listener = listener
-    this.on('message', onMessage)
-    this.on('ping', onPing)
-    this.on('pong', onPong)
-    this.on('close', onClose)
-    // What went wrong is in the close that follows: too big, bad UTF-8, a protocol error, a broken socket.
-    this.on('error', ignore)
+  }
+
+  override emit(event: string | symbol, ...args: unknown[]): boolean {
+    const listener = this.#listener
+    switch (event) {
+      case 'message':
+        listener?.onMessage(args[0] as Buffer, args[1] as boolean)
+        return true
+      case 'ping':
+        listener?.onPing(args[0] as Buffer)
+        return true
+      case 'pong':
+        listener?.onPong()
+        return true
+      case 'close':
+        listener?.onEnd()
+        return super.emit(event, ...args)
+      case 'error':
+        // What went wrong is in the close that follows: too big, bad UTF-8, a protocol error, a broken socket.
+        return true
+      default:
+        return super.emit(event, ...args)
+    }
   }
 
   /** Cuts the socket when it is still there then: a client that reads nothing will not answer a close. */
@@ -34,24 +53,4 @@ export class ClientSocket extends WebSocket {
     timer.unref()
     this.once('close', () => clearTimeout(timer))
   }
-
-  static listenerOf(socket: WebSocket): SocketListener | null {
-    return #listener in socket ? socket.#listener : null
-  }
-}
-
-function onMessage(this: WebSocket, data: RawData, isBinary: boolean): void {
-  ClientSocket.listenerOf(this)?.onMessage(data as Buffer, isBinary)
-}
-function onPing(this: WebSocket, data: Buffer): void {
-  ClientSocket.listenerOf(this)?.onPing(data)
-}
-function onPong(this: WebSocket): void {
-  ClientSocket.listenerOf(this)?.onPong()
-}
-function onClose(this: WebSocket): void {
-  ClientSocket.listenerOf(this)?.onEnd()
-}
-function ignore(): void {
-  // Told by the close.
 }
