@@ -1,7 +1,7 @@
 /**
  * How long a tick waits for more. Idle, everything goes out at the end of the turn of the event loop; as the loop fills
  * ticks stretch to 10, 20, 40 ms, so that a write carries more frames: the kernel's cost per write is the limit of
- * fan-out (ADR 5).
+ * fan-out (ADR 7).
  */
 export const stretchesMs = [0, 10, 20, 40] as const
 export type Level = 0 | 1 | 2 | 3
