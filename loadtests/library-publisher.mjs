@@ -7,12 +7,14 @@ import { clock } from './harness/samples.mjs'
 
 const padding = 'x'.repeat(64)
 let clients = []
+/** Counts up over all runs: the readers check that they see it grow. */
+let count = 0
 
 /** Publishes one event; a refusal or an unknown outcome ends the run, there is no reason for one. */
 async function publish(i, { rooms, accepted, t }) {
   const room = i % rooms
   // A room always goes over the same client, as `rooms` is a multiple of their number.
-  await clients[room % clients.length].publish(`public:bench-${room}`, 'bench', { t, n: i, p: padding })
+  await clients[room % clients.length].publish(`public:bench-${room}`, 'bench', { t, n: count + i, p: padding })
   accepted[room] += 1
 }
 
@@ -55,6 +57,7 @@ const calls = {
     await (rate === null
       ? saturated({ seconds, rooms, accepted, inFlight })
       : paced({ rate, seconds, rooms, accepted }))
+    count += accepted.reduce((sum, each) => sum + each, 0)
     return { accepted, refused: 0, unknown: 0, seconds: (clock() - startedAt) / 1_000 }
   },
 }
