@@ -10,7 +10,12 @@ export default defineConfig({
         ...source,
         test: {
           name: 'unit',
-          include: ['packages/*/src/**/*.test.ts', 'services/*/src/**/*.test.ts', 'test/*.test.ts'],
+          include: [
+            'packages/*/src/**/*.test.ts',
+            'services/*/src/**/*.test.ts',
+            'test/*.test.ts',
+            'loadtests/**/*.test.mjs',
+          ],
           exclude: ['**/*.redis.test.ts', '**/node_modules/**'],
         },
       },

@@ -1,17 +1,15 @@
 import type { LogEntry } from './entry.ts'
-import { charsOf, dropHeld, maxHeldChars, takeHeld } from './feed-held.ts'
+import { charsOf, dropHeld, takeHeld } from './feed-held.ts'
 import { deliver, liven, livens, positionAt, rejoin, standing } from './feed-place.ts'
 import { put, without } from './feed-maps.ts'
 import { recall, remember } from './feed-recent.ts'
 import type { Fetch, FeedInput, Standing, Step, Waiting } from './feed-state.ts'
 import type { LossReason } from './frames.ts'
-import { historyMs, maxHeldEvents } from './limits.ts'
+import { historyMs } from './limits.ts'
 import type { RoomEpoch } from './position.ts'
 
 export { dropHeld, hold } from './feed-held.ts'
 
-/** Log entries per read. */
-export const historyPage = 256
 /** A read that failed, or found nothing where something must be, is repeated after this, doubled up to 16 times, ms. */
 const retryMs = 100
 /**
@@ -72,7 +70,7 @@ function begin({ state, effects }: Step, purpose: Fetch['purpose'], after: numbe
     retryAtMs: null,
   }
   state.fetches = put(state.fetches, request, fetch)
-  effects.push({ type: 'fetch', request, after, limit: historyPage })
+  effects.push({ type: 'fetch', request, after, limit: state.limits.page })
   return fetch
 }
 
@@ -140,7 +138,7 @@ function takeFill(step: Step, { request, fetch, place, behindGap, empty }: Read)
   fetch.events.length = 0
   fetch.chars = 0
   if (behindGap > now.seq + 1 && behindGap !== Infinity) rejoin(step, 'trimmed')
-  else if (!empty) effects.push({ type: 'fetch', request, after: now.seq, limit: historyPage })
+  else if (!empty) effects.push({ type: 'fetch', request, after: now.seq, limit: state.limits.page })
   else if (fetch.emptyReads >= maxEmptyReads) rejoin(step, 'trimmed')
   else retryLater(step, fetch)
 }
@@ -153,11 +151,11 @@ function takeReplay(step: Step, read: Read): void {
     fetch.chars += charsOf(event)
   }
   const reached = fetch.after + fetch.events.length
-  const tooLarge = fetch.events.length > maxHeldEvents || fetch.chars > maxHeldChars
+  const tooLarge = fetch.events.length > state.limits.heldEvents || fetch.chars > state.limits.heldChars
   const gap = behindGap > reached + 1 && behindGap !== Infinity
   if (reached < place.seq && !gap && !tooLarge && fetch.emptyReads < maxEmptyReads) {
     if (empty) retryLater(step, fetch)
-    else effects.push({ type: 'fetch', request, after: reached, limit: historyPage })
+    else effects.push({ type: 'fetch', request, after: reached, limit: state.limits.page })
     return
   }
   const expired = fetch.firstTimeMs !== undefined && clock.wallMs - fetch.firstTimeMs > historyMs
@@ -198,7 +196,7 @@ export function fetchesToRetry({ state, clock, effects }: Step): void {
     if (fetch.retryAtMs === null || clock.now < fetch.retryAtMs) continue
     fetch.retryAtMs = null
     if (state.fetches.has(request)) {
-      effects.push({ type: 'fetch', request, after: fetch.after + fetch.events.length, limit: historyPage })
+      effects.push({ type: 'fetch', request, after: fetch.after + fetch.events.length, limit: state.limits.page })
     }
   }
   if (state.fetches.size === 0 && state.phase.type === 'live') dropHeld(state)

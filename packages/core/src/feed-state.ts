@@ -1,6 +1,7 @@
 import type { LogEntry, OutEvent, OutRecord } from './entry.ts'
 import type { LossReason } from './frames.ts'
 import type { Recent } from './feed-recent.ts'
+import type { FeedLimits } from './limits.ts'
 import type { Position, RoomEpoch } from './position.ts'
 
 /** Where the live subscribers of a room stand: they have been given everything up to `seq`. */
@@ -31,6 +32,7 @@ export interface FeedState {
   readonly room: string
   /** Distinguishes this feed's declarations from those of an earlier feed of the room in this process. */
   readonly life: number
+  readonly limits: FeedLimits
   phase: FeedPhase
   /** Ids of subscribers that get what is delivered. */
   readonly live: Set<number>

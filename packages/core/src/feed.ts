@@ -26,7 +26,7 @@ import type {
   Waiting,
 } from './feed-state.ts'
 import type { LossReason } from './frames.ts'
-import { interestLingerMs } from './limits.ts'
+import { feedLimits, interestLingerMs } from './limits.ts'
 import { compareEpochs, continues, parseEpoch } from './position.ts'
 
 /** How long a subscription waits before it is refused for now, ms: well below the patience of a client. */
@@ -37,10 +37,11 @@ const declareAgainMs = 10_000
 const retryAfterMs = 1_000
 
 /** `life` must differ between two feeds of one room in one process. */
-export function createFeed(room: string, life = 0): FeedState {
+export function createFeed(room: string, life = 0, limits = feedLimits): FeedState {
   return {
     room,
     life,
+    limits,
     phase: { type: 'idle' },
     live: new Set(),
     waiting: emptyMap(),
