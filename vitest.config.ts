@@ -10,8 +10,15 @@ export default defineConfig({
         ...source,
         test: {
           name: 'unit',
-          include: ['packages/*/src/**/*.test.ts', 'services/*/src/**/*.test.ts', 'test/*.test.ts'],
+          include: [
+            'packages/*/src/**/*.test.ts',
+            'services/*/src/**/*.test.ts',
+            'test/*.test.ts',
+            'loadtests/**/*.test.mjs',
+          ],
           exclude: ['**/*.redis.test.ts', '**/node_modules/**'],
+          // Properties and large texts take a second or two each, and ten times that on a busy machine.
+          testTimeout: 30_000,
         },
       },
       {

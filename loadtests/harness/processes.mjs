@@ -101,6 +101,11 @@ export async function startService(service, { id, env, place, nodeArgs = [] }) {
     port,
     /** The sum of a metric over its labels. */
     metric: async (name) => sumOf(await (await fetch(`${admin}/metrics`)).text(), name),
+    /** Several of them from one look, by name. */
+    metrics: async (names) => {
+      const text = await (await fetch(`${admin}/metrics`)).text()
+      return Object.fromEntries(names.map((name) => [name, sumOf(text, name)]))
+    },
     signal: (name) => child.kill(name),
     stop: () => end(child, () => child.kill('SIGTERM')),
   }

@@ -22,8 +22,13 @@ const readBlockMs = 1_000
 /** Entries of each slot per read at the most, and what a read is to bring at the most, about, in UTF-16 units. */
 const maxReadCount = 256
 const readChars = 4_194_304
-/** Reads of a busy lane begin so far apart, ms: what arrives meanwhile shares one read and one commit. */
+/**
+ * Reads of a busy lane begin so far apart, ms: what arrives meanwhile shares one read and one commit. Further apart once a
+ * read brought so much, UTF-16 units, that what a commit costs per slot outweighs the delay.
+ */
 const readEveryMs = 4
+const readEveryFullMs = 8
+const fullReadChars = 32_768
 /** Rooms of one lane that are loaded at the same time. */
 const maxLoads = 64
 /** A store that answers reads and refuses writes is not asked as fast as it answers, ms. */
@@ -315,7 +320,8 @@ function createReader(state: LaneState, deps: LaneDeps, step: (input: LaneInput)
     count = Math.min(maxReadCount, fitting(Math.max(1, most), chars, readChars))
     if (batch.length === 0) return
     step({ type: 'entries', reads: batch })
-    const restMs = readEveryMs - (performance.now() - startedAt)
+    const everyMs = chars < fullReadChars ? readEveryMs : readEveryFullMs
+    const restMs = everyMs - (performance.now() - startedAt)
     if (restMs > 0.5) await new Promise((resolve) => setTimeout(resolve, restMs))
   })
 
