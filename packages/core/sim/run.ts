@@ -6,7 +6,7 @@ import type { Fleet } from './fleet.ts'
 import { largeKnobs } from './knobs.ts'
 import type { Knobs } from './knobs.ts'
 import type { Landmark } from './record.ts'
-import { roomLogs, unbounded, unsettled } from './settled.ts'
+import { isSettled, roomLogs, unbounded, unsettled } from './settled.ts'
 import { createWorld } from './world.ts'
 import type { World, WorldOptions } from './world.ts'
 
@@ -87,7 +87,7 @@ function run(world: World, fleet: Fleet, healAt: number): string[] {
   heal(world, fleet)
   clock.run(healAt + 4_000)
   const patience = (): number => (wasFull(world) ? settleFullMs : settleMs)
-  while (clock.now < healAt + patience() && unsettled(world, fleet).length > 0) clock.run(clock.now + stepMs)
+  while (clock.now < healAt + patience() && !isSettled(world, fleet)) clock.run(clock.now + stepMs)
   const hanging = unsettled(world, fleet)
   found.push(...hanging.map((text) => `liveness: ${text}`))
   found.push(...unbounded(fleet, hanging.length === 0).map((text) => `bounds: ${text}`))

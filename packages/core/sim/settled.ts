@@ -16,17 +16,26 @@ const interestBytes = 20_000
 
 /** What still hangs; nothing when the fleet is at rest with everything done (liveness). */
 export function unsettled(world: World, fleet: Fleet): string[] {
-  const found: string[] = []
+  return [...hanging(world, fleet)]
+}
+
+/** As `unsettled` says, but looks only until it finds something. */
+export function isSettled(world: World, fleet: Fleet): boolean {
+  return hanging(world, fleet).next().done === true
+}
+
+/** What is cheap to find comes first. */
+function* hanging(world: World, fleet: Fleet): Generator<string> {
+  for (const client of fleet.clients)
+    if (client.waiting.size > 0) yield `${client.name} waits for ${[...client.waiting.keys()].join(' ')}`
+  yield* idleWorkers(world, fleet)
   for (const client of fleet.clients) {
-    if (client.waiting.size > 0) found.push(`${client.name} waits for ${[...client.waiting.keys()].join(' ')}`)
     for (const { room, cursor, asking } of client.rooms.values()) {
-      if (asking !== null) found.push(`${client.name} waits for the answer to its subscription of ${room}`)
+      if (asking !== null) yield `${client.name} waits for the answer to its subscription of ${room}`
       const head = headOf(world, room)
       const epoch = cursor.epoch === null ? undefined : parseEpoch(cursor.epoch)
       if (epoch === undefined || cursor.seq !== head.seq || formatEpoch(epoch) !== head.epoch) {
-        found.push(
-          `${client.name} is at ${cursor.epoch}:${cursor.seq} of ${room}, whose head is ${head.epoch}:${head.seq}`,
-        )
+        yield `${client.name} is at ${cursor.epoch}:${cursor.seq} of ${room}, whose head is ${head.epoch}:${head.seq}`
       }
     }
   }
@@ -35,45 +44,38 @@ export function unsettled(world: World, fleet: Fleet): string[] {
     if (!edge.process.alive) continue
     boots.add(edge.boot())
     for (const [slot, producer] of edge.producers)
-      if (!isIdle(producer)) found.push(`${edge.boot()} has un-acknowledged input of slot ${slot}`)
+      if (!isIdle(producer)) yield `${edge.boot()} has un-acknowledged input of slot ${slot}`
     for (const feed of edge.feeds.values()) {
       if (isForgotten(feed)) continue
       const interest = world.stores.interest(slotOf(feed.room, world.shape.slots))
       if (!interest.some(({ room, boot }) => room === feed.room && boot === edge.boot()))
-        found.push(`${edge.boot()} serves ${feed.room} without interest`)
+        yield `${edge.boot()} serves ${feed.room} without interest`
     }
   }
   for (let slot = 0; slot < world.shape.slots; slot += 1) {
     for (const { room, boot } of world.stores.interest(slot))
-      if (!boots.has(boot)) found.push(`interest of ${boot} in ${room} is left`)
+      if (!boots.has(boot)) yield `interest of ${boot} in ${room} is left`
   }
-  return [...found, ...idleWorkers(world, fleet)]
 }
 
-function idleWorkers(world: World, fleet: Fleet): string[] {
-  const found: string[] = []
+function* idleWorkers(world: World, fleet: Fleet): Generator<string> {
   const owners = new Map<number, number>()
   for (const worker of fleet.workers) {
     if (!worker.process.alive) continue
     for (const lane of worker.lanes) {
       if (lane.mode.type !== 'serving' || lane.inFlight.length > 0 || lane.claiming.size > 0)
-        found.push(
-          `${worker.boot} lane ${lane.lane}: ${lane.mode.type}, ${lane.inFlight.length} in flight, ${lane.claiming.size} claims`,
-        )
+        yield `${worker.boot} lane ${lane.lane}: ${lane.mode.type}, ${lane.inFlight.length} in flight, ${lane.claiming.size} claims`
       for (const own of lane.slots.values()) {
         owners.set(own.slot, (owners.get(own.slot) ?? 0) + 1)
         if (own.pending.length > 0 || own.needsClaim)
-          found.push(
-            `${worker.boot} slot ${own.slot}: ${own.pending.length} pending${own.needsClaim ? ', needs a claim' : ''}`,
-          )
+          yield `${worker.boot} slot ${own.slot}: ${own.pending.length} pending${own.needsClaim ? ', needs a claim' : ''}`
       }
     }
   }
   for (let slot = 0; slot < world.shape.slots; slot += 1)
-    if (owners.get(slot) === undefined) found.push(`slot ${slot} has no owner`)
+    if (owners.get(slot) === undefined) yield `slot ${slot} has no owner`
   const inputs = world.stores.inputsLeft()
-  if (inputs > 0) found.push(`${inputs} input entries are left`)
-  return found
+  if (inputs > 0) yield `${inputs} input entries are left`
 }
 
 function headOf(world: World, room: string): { epoch: string; seq: number } {

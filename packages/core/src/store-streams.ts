@@ -10,9 +10,8 @@ export function createStream(): Stream {
 }
 
 export function compareIds(a: string, b: string): number {
-  const [ams = 0, an = 0] = a.split('-').map(Number)
-  const [bms = 0, bn = 0] = b.split('-').map(Number)
-  return ams - bms || an - bn
+  const [i, j] = [a.indexOf('-'), b.indexOf('-')]
+  return Number(a.slice(0, i)) - Number(b.slice(0, j)) || Number(a.slice(i + 1)) - Number(b.slice(j + 1))
 }
 
 /** `XADD key *`: by the clock, and above the last id when the clock is behind. */
