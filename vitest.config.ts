@@ -17,6 +17,8 @@ export default defineConfig({
             'loadtests/**/*.test.mjs',
           ],
           exclude: ['**/*.redis.test.ts', '**/node_modules/**'],
+          // Properties and large texts take a second or two each, and ten times that on a busy machine.
+          testTimeout: 30_000,
         },
       },
       {

@@ -46,9 +46,9 @@ async function postBatch(connection, events, { tally, add }) {
   events.forEach((event, i) => add(event, results === undefined ? 'OK' : codeOf(results[i])))
 }
 
-async function postSingle(connection, [event], { tally, add }) {
+async function postSingle(connection, [event], { tally, add }, path) {
   tally.posts += 1
-  const { status, text } = await connection.post('/v1/events', event.text)
+  const { status, text } = await connection.post(path, event.text)
   add(event, status === 202 ? 'OK' : JSON.parse(text).code)
 }
 
@@ -70,7 +70,7 @@ function dueEvents(i, { step, run }) {
 
 /** One connection and its rooms: every `step`th event from `first`. Returns how many it has posted. */
 async function lane({ connection, first, step, run }) {
-  const { rate, total, startedAt, endAt, single, tally, repeatEvery } = run
+  const { rate, total, startedAt, endAt, single, path, tally, repeatEvery } = run
   let i = first
   let again = []
   const over = () => (rate === null ? clock() >= endAt : i >= total)
@@ -79,7 +79,7 @@ async function lane({ connection, first, step, run }) {
     if (early > 0) await sleep(Math.max(1, Math.floor(early)))
     const events = dueEvents(i, { step, run })
     if (events.length === 0) continue
-    await (single ? postSingle : postBatch)(connection, [...events, ...again], tally)
+    await (single ? postSingle : postBatch)(connection, [...events, ...again], tally, path)
     again = events.filter(({ n }) => n % repeatEvery === 0).map((event) => ({ ...event, repeat: true }))
     i += events.length * step
   }
@@ -88,19 +88,19 @@ async function lane({ connection, first, step, run }) {
 
 const calls = {
   /**
-   * `rate` null: as fast as it goes. `rooms` is a multiple of `connections`. `repeatEvery`: one event in so many is posted
-   * again in the next batch, under the same id.
+   * `rate` null: as fast as it goes. `rooms` is a multiple of `connections`. `most`: events per batch. `repeatEvery`: one
+   * event in so many is posted again in the next batch, under the same id.
    */
   publish: async (message) => {
     const { port, key, prefix = 'public:bench', rooms, rate, seconds, connections } = message
-    const { single = false, repeatEvery = 0 } = message
+    const { single = false, path = '/v1/events', repeatEvery = 0 } = message
+    const { most = single ? 1 : repeatEvery > 0 ? maxBatch / 2 : maxBatch } = message
     // The same number of events in every room.
     const total = rate === null ? Infinity : Math.max(1, Math.round((rate * seconds) / rooms)) * rooms
     const tally = createTally(rooms)
     const startedAt = clock()
     const endAt = startedAt + seconds * 1_000
-    const most = single ? 1 : repeatEvery > 0 ? maxBatch / 2 : maxBatch
-    const run = { prefix, rooms, rate, total, startedAt, endAt, base: count, single, most, repeatEvery, tally }
+    const run = { prefix, rooms, rate, total, startedAt, endAt, base: count, single, path, most, repeatEvery, tally }
     const open = Array.from({ length: connections }, () => new HttpConnection({ port, key }))
     let posted
     try {

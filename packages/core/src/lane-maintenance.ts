@@ -1,5 +1,5 @@
 import { forgetRetained, retain, retainedSince } from './lane-retained.ts'
-import { maxLoadedRooms, reapAfterMs } from './limits.ts'
+import { reapAfterMs } from './limits.ts'
 import { ownershipPrefix } from './lane-state.ts'
 import type { LaneEffect, LaneState, MaintenanceWork } from './lane-state.ts'
 import type { RoomState } from './room-state.ts'
@@ -75,7 +75,7 @@ function reapMarks(state: LaneState, own: SlotState, now: number): void {
 function evictRooms(state: LaneState): void {
   let loaded = 0
   for (const own of state.slots.values()) loaded += own.rooms.size
-  if (loaded <= maxLoadedRooms) return
+  if (loaded <= state.limits.loadedRooms) return
   const since = retainedSince(state)
   const all: { own: SlotState; room: RoomState }[] = []
   for (const own of state.slots.values()) {
@@ -84,7 +84,7 @@ function evictRooms(state: LaneState): void {
       if (room.writtenAt < since && !awaited.has(room.name)) all.push({ own, room })
   }
   all.sort((a, b) => a.room.touchedAt - b.room.touchedAt)
-  for (const { own, room } of all.slice(0, loaded - maxLoadedRooms)) own.rooms.delete(room.name)
+  for (const { own, room } of all.slice(0, loaded - state.limits.loadedRooms)) own.rooms.delete(room.name)
 }
 
 function roomsAwaited(own: SlotState): ReadonlySet<string> {

@@ -45,6 +45,8 @@ export function verify(state: LaneState, found: SlotValues, effects: LaneEffect[
       continue
     }
     const missing = examine(state, own, { text: found.values.get(own.slot) ?? null, changed }, effects)
+    // What is found there counts as answered, or it would be retained for ever, and all that follows it too.
+    for (const commit of own.chain.slice(0, missing ?? 0)) commit.okAt ??= state.steppedAt
     if (missing !== undefined && missing < own.chain.length) next.set(own.slot, missing)
   }
   if (state.mode.type === 'settling') return settle(state, effects)

@@ -1,5 +1,5 @@
 import type { LaneState } from './lane-state.ts'
-import { maxRetainedBytes, retainMs } from './limits.ts'
+import { retainMs } from './limits.ts'
 import { packCommits, unpackCommits } from './retained.ts'
 import type { Placed } from './retained.ts'
 import type { SlotState } from './slot-state.ts'
@@ -37,7 +37,7 @@ export function retain(state: LaneState, slots: Iterable<SlotState>, now: number
 export function forgetRetained(state: LaneState): void {
   let count = 0
   for (const batch of state.retained) {
-    if (batch.okAt > state.lastOk - retainMs && state.retainedBytes <= maxRetainedBytes) break
+    if (batch.okAt > state.lastOk - retainMs && state.retainedBytes <= state.limits.retainedBytes) break
     state.retainedBytes -= batch.bytes
     count += 1
   }

@@ -2,7 +2,8 @@ import type { Claim, ClaimReply, CommitReply, SlotCommit, SlotValues } from './c
 import type { Poison } from './consume.ts'
 import type { LogEntry } from './entry.ts'
 import type { KeyBudget } from './key-window.ts'
-import { maxRememberedKeys } from './limits.ts'
+import { laneLimits } from './limits.ts'
+import type { LaneLimits } from './limits.ts'
 import type { Plan } from './plan.ts'
 import type { Retained, RetainedBatch } from './retained.ts'
 import { prefixAt, tip } from './slot-state.ts'
@@ -17,6 +18,7 @@ export interface LaneState {
   readonly owner: string
   /** Random: nobody is to know what the keys hash to (key-window.ts). */
   readonly seed: number
+  readonly limits: LaneLimits
   readonly keyBudget: KeyBudget
   readonly slots: Map<number, SlotState>
   /** Claims under way, by slot. */
@@ -137,10 +139,16 @@ export interface Clock {
   readonly wallMs: number
 }
 
-export function createLane(lane: number, lanes: number, owner: string, seed = 0): LaneState {
+export function createLane(
+  lane: number,
+  lanes: number,
+  owner: string,
+  { seed = 0, limits = laneLimits }: { readonly seed?: number; readonly limits?: LaneLimits } = {},
+): LaneState {
   return {
     seed,
-    keyBudget: { used: 0, max: maxRememberedKeys },
+    limits,
+    keyBudget: { used: 0, max: limits.rememberedKeys },
     lane,
     lanes,
     owner,

@@ -8,7 +8,7 @@ import { applied, settle, verify, vouched } from './lane-recovery.ts'
 import { retain } from './lane-retained.ts'
 import { claimAssigned, releaseSlot } from './lane-state.ts'
 import type { Clock, Flight, LaneEffect, LaneInput, LaneState, RoomRead, SlotRead } from './lane-state.ts'
-import { maxCommitBytes, maxCommitMessages, maxCommitsInFlight, maxRetainedBytes } from './limits.ts'
+import { maxCommitsInFlight } from './limits.ts'
 import type { Plan } from './plan.ts'
 import type { Retained } from './retained.ts'
 import { loadRoom } from './room-state.ts'
@@ -202,7 +202,10 @@ function takeEntries(state: LaneState, input: SlotRead, effects: LaneEffect[]): 
 function takeRoom(state: LaneState, input: RoomRead, now: number): void {
   const own = state.slots.get(input.slot)
   if (own === undefined || own.reads !== input.read || !own.loading.delete(input.room)) return
-  own.rooms.set(input.room, loadRoom(input.room, input.entries, own.keys, { now, keysNow: state.keysNow }))
+  own.rooms.set(
+    input.room,
+    loadRoom(input.room, input.entries, own.keys, { now, keysNow: state.keysNow, limits: state.limits.rooms }),
+  )
 }
 
 function takeReply(state: LaneState, id: number, reply: CommitReply, at: { effects: LaneEffect[]; now: number }): void {
@@ -216,6 +219,11 @@ function takeReply(state: LaneState, id: number, reply: CommitReply, at: { effec
     for (const part of flight.parts) part.commit.okAt = at.now
     for (const boot of reply.missing) forgetBoot(state, boot)
   }
+  flight.parts.forEach(({ slot }, i) => {
+    const own = reply.statuses[i] === 'conflict' ? state.slots.get(slot) : undefined
+    // Written again it would meet the same.
+    if (own !== undefined) releaseSlot(state, own, 'conflict', at.effects)
+  })
   // A write under another run than the lane's may have met an older state: it is read before anything else is sent.
   if (!ok || reply.run !== state.run) state.mode = { type: 'settling' }
   else if (state.mode.type === 'applying') applied(state, flight, at.effects)
@@ -240,7 +248,7 @@ function forgetBoot(state: LaneState, boot: string): void {
 /** Composes and sends commits while there is something to commit and room in flight. */
 function pump(state: LaneState, clock: Clock, effects: LaneEffect[]): void {
   while (state.mode.type === 'serving' && state.inFlight.length < maxCommitsInFlight) {
-    if (state.retainedBytes > 2 * maxRetainedBytes) return
+    if (state.retainedBytes > 2 * state.limits.retainedBytes) return
     const batch = composeBatch(state, clock, effects)
     if (batch === undefined) return
     effects.push(batch)
@@ -248,7 +256,7 @@ function pump(state: LaneState, clock: Clock, effects: LaneEffect[]): void {
 }
 
 function composeBatch(state: LaneState, clock: Clock, effects: LaneEffect[]): LaneEffect | undefined {
-  const budget = { messages: maxCommitMessages, bytes: maxCommitBytes }
+  const budget = { messages: state.limits.commitMessages, bytes: state.limits.commitBytes }
   const parts: { slot: number; commit: Retained }[] = []
   const commits: SlotCommit[] = []
   const alive = (boot: string): 'yes' | 'no' | 'ask' => known(state, boot, effects)
@@ -274,7 +282,7 @@ function composeBatch(state: LaneState, clock: Clock, effects: LaneEffect[]): La
   if (parts.length === 0) return undefined
   const id = (state.flights += 1)
   state.inFlight.push({ id, parts })
-  return { type: 'commit', id, commits, messages: maxCommitMessages - budget.messages, run: state.run ?? '' }
+  return { type: 'commit', id, commits, messages: state.limits.commitMessages - budget.messages, run: state.run ?? '' }
 }
 
 function rotated(state: LaneState): SlotState[] {

@@ -12,8 +12,13 @@ import type { Store } from './store/port.ts'
 
 /** How often deadlines and resend timers are looked at, ms. */
 const tickEveryMs = 50
-/** Producers of a busy process append so far apart, ms: what comes meanwhile shares entries and one write. */
+/**
+ * Producers of a busy process append so far apart, ms: what comes meanwhile shares entries and one write. Further apart once so
+ * many had something to append: then more of what comes is for the same slots.
+ */
 const flushEveryMs = 2
+const flushEveryFullMs = 5
+const fullFlush = 32
 
 export interface ProducersOptions {
   readonly boot: string
@@ -50,6 +55,7 @@ export class Producers {
   readonly #idleWaiters: (() => void)[] = []
   #boot: string
   #flushedAtMs = -Infinity
+  #flushEveryMs = flushEveryMs
   #dirty: SlotProducer[] = []
   #state: 'open' | 'refusing' | 'closed' = 'open'
 
@@ -200,7 +206,7 @@ export class Producers {
     if (producer.dirty) return
     producer.dirty = true
     if (this.#dirty.length === 0) {
-      const restMs = flushEveryMs - (performance.now() - this.#flushedAtMs)
+      const restMs = this.#flushEveryMs - (performance.now() - this.#flushedAtMs)
       if (restMs > 0.5) setTimeout(() => this.#flush(), restMs)
       else setImmediate(() => this.#flush())
     }
@@ -212,6 +218,7 @@ export class Producers {
     this.#dirty = []
     const now = performance.now()
     this.#flushedAtMs = now
+    this.#flushEveryMs = batch.length < fullFlush ? flushEveryMs : flushEveryFullMs
     for (const producer of batch) {
       producer.dirty = false
       this.#step(producer, { type: 'tick' }, now)
