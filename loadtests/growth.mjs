@@ -25,7 +25,7 @@ const { values: args } = parseArgs({
 })
 const settings = args.quick
   ? { warmSeconds: 2, seconds: 3, trimmed: false }
-  : { warmSeconds: 4, seconds: 8, trimmed: true }
+  : { warmSeconds: 3, seconds: 8, trimmed: true }
 const chosen = args.only?.split(',') ?? Object.keys(curves)
 for (const name of chosen)
   if (!(name in curves)) throw new Error(`no curve is called ${name}: ${Object.keys(curves).join(', ')}`)
