@@ -10,7 +10,12 @@ export default defineConfig({
         ...source,
         test: {
           name: 'unit',
-          include: ['packages/*/src/**/*.test.ts', 'services/*/src/**/*.test.ts', 'test/*.test.ts'],
+          include: [
+            'packages/*/src/**/*.test.ts',
+            'services/*/src/**/*.test.ts',
+            'test/*.test.ts',
+            'test/faults/{checks,proxy}/*.test.ts',
+          ],
           exclude: ['**/*.redis.test.ts', '**/node_modules/**'],
         },
       },
@@ -19,6 +24,10 @@ export default defineConfig({
         test: { name: 'redis', include: ['**/*.redis.test.ts'], exclude: ['**/node_modules/**'], testTimeout: 30_000 },
       },
       { ...source, test: { name: 'sim', include: ['packages/core/sim/**/*.test.ts'], testTimeout: 600_000 } },
+      {
+        ...source,
+        test: { name: 'faults', include: ['test/faults/campaign.test.ts'], testTimeout: 300_000 },
+      },
       {
         ...source,
         test: { name: 'e2e', include: ['test/e2e/**/*.test.ts'], testTimeout: 300_000, fileParallelism: false },

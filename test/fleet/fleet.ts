@@ -1,6 +1,6 @@
 import { freePort } from '@flotilla/node/testing/free-port'
-import { createProcess, isReady } from './fleet-process.ts'
-import type { FleetProcess, ServiceName } from './fleet-process.ts'
+import { createProcess, isReady } from './process.ts'
+import type { FleetProcess, ServiceName } from './process.ts'
 import { until } from './until.ts'
 
 export interface FleetOptions {
