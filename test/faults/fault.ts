@@ -23,6 +23,8 @@ export interface Needs {
   /** Publishes per second, and the share of them that go to one room. */
   readonly rate?: number
   readonly hotShare?: number
+  /** Characters that every message carries besides its name. */
+  readonly padding?: number
 }
 
 /** One file per fault. */
@@ -36,7 +38,7 @@ export interface Fault {
   /** Time from when nothing is broken by the fault any more until every room takes publishes, ms; 15 s otherwise. */
   readonly healWithinMs?: number
   /** Lets it happen and be over; resolves when nothing is broken any more but what the fleet has to mend. */
-  inject(world: World): Promise<void>
+  inject(world: World): Promise<unknown>
   /** Resolves when the fleet is whole again; by default when every slot has a living owner and every process is ready. */
   healed?(world: World): Promise<void>
   /** What proves that it happened; each figure must be above 0. Called when it is over. */

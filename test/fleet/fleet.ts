@@ -26,6 +26,8 @@ export interface Fleet {
   readonly all: readonly FleetProcess[]
   readonly secret: string
   readonly ingestKey: string
+  /** What a running control process says of the fleet; undefined while it cannot say. */
+  view(): Promise<FleetView | undefined>
   /** Resolves when every slot is owned by a live worker and every running process is ready. */
   settled(withinMs?: number): Promise<void>
   complaints(): readonly string[]
@@ -52,6 +54,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     all,
     secret,
     ingestKey,
+    view: () => viewOf(fleet),
     settled: (withinMs) => settled(fleet, withinMs),
     complaints: () => all.flatMap((each) => each.complaints()),
     stop: async () => {
@@ -108,7 +111,6 @@ interface FleetView {
   }[]
 }
 
-/** What a running control process says of the fleet; undefined while it cannot say. */
 async function viewOf(fleet: Fleet): Promise<FleetView | undefined> {
   const control = fleet.controls.find((each) => each.running)
   if (control === undefined) return undefined

@@ -19,6 +19,7 @@ export interface FleetProcess {
   readonly port: number
   readonly adminPort: number
   readonly running: boolean
+  readonly pid: number | undefined
   /** Sends a signal to the process and resolves with how it ended. */
   kill(signal: NodeJS.Signals): Promise<Exit>
   /** Sends a signal that does not end it. */
@@ -27,6 +28,8 @@ export interface FleetProcess {
   ending(): Promise<Exit>
   /** Starts it again with the same settings but for those given; resolves when it is ready. */
   start(env?: Readonly<Record<string, string>>): Promise<void>
+  /** Another process of the same name, not started yet. */
+  twin(adminPort: number): FleetProcess
   /** What is wrong with it: ends that nobody asked for, errors that nobody caught, text outside the log. */
   complaints(): readonly string[]
   /** Its last lines, for the report of a failing test. */
@@ -124,10 +127,19 @@ export function createProcess(options: ProcessOptions): FleetProcess {
     get running() {
       return child !== undefined
     },
+    get pid() {
+      return child?.pid
+    },
     kill,
     ending,
     signal: (signal) => void child?.kill(signal),
     start,
+    twin: (port) =>
+      createProcess({
+        ...options,
+        adminPort: port,
+        env: { ...env, [`FLOTILLA_${service.toUpperCase()}_ADMIN_PORT`]: String(port) },
+      }),
     complaints: () => found,
     tail,
   }

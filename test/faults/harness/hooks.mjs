@@ -1,6 +1,7 @@
 // Loaded into the processes of a fleet in front of their own code (`node --import`): on SIGUSR2 does what the file named
 // by FAULTS_HOOK says, `clock <ms>` (the wall clock jumps by so much) or `block <ms>` (the event loop stands still).
-import { readFileSync } from 'node:fs'
+// Then writes what its clock says to a file beside it, named by the process's id.
+import { readFileSync, writeFileSync } from 'node:fs'
 
 const realNow = Date.now.bind(Date)
 const RealDate = Date
@@ -23,4 +24,5 @@ process.on('SIGUSR2', () => {
     const until = performance.now() + Number(ms)
     while (performance.now() < until);
   }
+  writeFileSync(`${process.env.FAULTS_HOOK}.${process.pid}`, String(Date.now()))
 })

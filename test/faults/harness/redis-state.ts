@@ -1,4 +1,5 @@
 import type { RedisServer } from '@flotilla/node/testing/redis-server'
+import type { World } from './world.ts'
 import { until } from '../../fleet/until.ts'
 
 /** A field of INFO; undefined while it is not there. */
@@ -39,7 +40,11 @@ export async function keysOf(server: RedisServer, pattern: string): Promise<stri
   }
 }
 
-/** Bytes of the append-only file's newest part, and where it is. */
+/** How often clients were told of a loss. */
+export const toldOf = ({ recorder }: Pick<World, 'recorder'>): number =>
+  recorder.lines.filter((line) => line.type === 'position' && !line.recovered).length
+
+/** The folder of the append-only file. */
 export async function aofOf(server: RedisServer): Promise<string> {
   const [, dir = ''] = (await server.call('CONFIG', 'GET', 'dir')) as string[]
   return `${dir}/appendonlydir`

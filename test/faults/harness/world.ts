@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startRedis } from '@flotilla/node/testing/redis-server'
@@ -10,6 +10,7 @@ import type { Balancer } from '../../fleet/balancer.ts'
 import { startFleet } from '../../fleet/fleet.ts'
 import type { Fleet } from '../../fleet/fleet.ts'
 import type { FleetProcess } from '../../fleet/process.ts'
+import { until } from '../../fleet/until.ts'
 import type { Needs } from '../fault.ts'
 import { startProxy } from '../proxy/proxy.ts'
 import type { FaultProxy } from '../proxy/proxy.ts'
@@ -41,8 +42,8 @@ export interface World {
   readonly counted: Record<string, number>
   /** Any process of a list. */
   any(processes: readonly FleetProcess[]): FleetProcess
-  /** Tells a process (with hooks) to do this. */
-  hook(process: FleetProcess, what: 'clock' | 'block', ms: number): void
+  /** Tells a process (with hooks) to do this; resolves with what its clock says when it did. */
+  hook(process: FleetProcess, what: 'clock' | 'block', ms: number): Promise<number>
   close(): Promise<void>
 }
 
@@ -104,6 +105,7 @@ async function open(
     rawClients: needs.rawClients ?? 4,
     rate: needs.rate ?? defaultRate,
     hotShare: needs.hotShare ?? 0,
+    padding: 'x'.repeat(needs.padding ?? 0),
     prefix: `m${seed}`,
     recorder,
     random,
@@ -148,9 +150,13 @@ function startHooks(atEnd: (cleanup: Cleanup) => void) {
   const file = join(folder, 'hook')
   return {
     file,
-    tell: (process: FleetProcess, what: 'clock' | 'block', ms: number): void => {
+    tell: async (process: FleetProcess, what: 'clock' | 'block', ms: number): Promise<number> => {
+      const answer = `${file}.${process.pid}`
+      rmSync(answer, { force: true })
       writeFileSync(file, `${what} ${ms}`)
       process.signal('SIGUSR2')
+      const said = (): string | false => existsSync(answer) && readFileSync(answer, 'utf8')
+      return Number(await until(`${process.name} did it`, said, ms + 10_000))
     },
   }
 }

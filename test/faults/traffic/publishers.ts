@@ -12,6 +12,8 @@ export interface Message {
 export interface PublisherDeps {
   readonly recorder: Recorder
   readonly random: Random
+  /** What every message carries besides its name. */
+  readonly padding: string
 }
 
 /** A publish is tried for so long before its outcome is taken as it is, ms. */
@@ -32,7 +34,7 @@ export async function publishAs(client: Client, { id, room }: Message, deps: Pub
   for (let repeat = 0; ; repeat += 1) {
     try {
       const options = { key: id, timeoutMs: publishTimeoutMs }
-      const { position } = await client.publish(room, 'faults', { id }, options)
+      const { position } = await client.publish(room, 'faults', { id, padding: deps.padding }, options)
       return recorder.note({ type: 'ok', room, id, ...position })
     } catch (error) {
       const code = error instanceof FlotillaError ? error.code : String(error)
@@ -55,7 +57,7 @@ export async function postBatch(port: number, batch: readonly Message[], deps: P
   for (const { id, room } of batch) recorder.note({ type: 'invoke', by: 'ingest', room, id })
   let left = batch
   for (let repeat = 0; left.length > 0; repeat += 1) {
-    const answers = await post(port, left)
+    const answers = await post(port, left, deps.padding)
     left = left.filter((message, i) => {
       const good = noteAnswer(message, answers?.[i], recorder)
       return !good && repeat < maxRepeats && !random.chance(givenUp)
@@ -77,8 +79,12 @@ function noteAnswer({ id, room }: Message, answer: ItemAnswer | undefined, recor
 }
 
 /** Undefined when there was no answer, or none that says anything about the items. */
-async function post(port: number, batch: readonly Message[]): Promise<readonly ItemAnswer[] | undefined> {
-  const events = batch.map(({ id, room }) => ({ room, event: 'faults', data: { id }, id }))
+async function post(
+  port: number,
+  batch: readonly Message[],
+  padding: string,
+): Promise<readonly ItemAnswer[] | undefined> {
+  const events = batch.map(({ id, room }) => ({ room, event: 'faults', data: { id, padding }, id }))
   try {
     const response = await fetch(`http://127.0.0.1:${port}/v1/events/batch`, {
       method: 'POST',

@@ -40,6 +40,7 @@ export class RawClient {
   #closed = false
   #attempt = 0
   #heardAt = 0
+  #resumeSent: (() => void)[] = []
   #pings: NodeJS.Timeout | undefined
   #retry: NodeJS.Timeout | undefined
 
@@ -53,8 +54,10 @@ export class RawClient {
   get connected(): boolean {
     return this.#resumed
   }
-  get bufferedBytes(): number {
-    return this.#socket?.bufferedAmount ?? 0
+
+  /** Resolves when its next `resume` has just been sent. */
+  nextResume(): Promise<void> {
+    return new Promise((resolve) => this.#resumeSent.push(resolve))
   }
 
   close(): void {
@@ -105,6 +108,7 @@ export class RawClient {
         this.#asked = true
         const rooms = this.#dial.rooms.map((room) => ({ room, since: this.#places.get(room) }))
         this.#socket?.send(JSON.stringify({ type: 'resume', id: 1, rooms }))
+        for (const tell of this.#resumeSent.splice(0)) tell()
         return
       }
       case 'ok':

@@ -18,6 +18,8 @@ export interface TrafficOptions {
   readonly rate: number
   /** Share of the publishes that go to one room. */
   readonly hotShare: number
+  /** What every message carries besides its name. */
+  readonly padding: string
   /** In front of every message's name. */
   readonly prefix: string
   readonly recorder: Recorder

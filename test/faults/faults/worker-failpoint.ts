@@ -1,0 +1,39 @@
+import { sumMetric } from '../../fleet/metrics.ts'
+import type { Fault } from '../fault.ts'
+
+/** Commits of the worker before it fails: more than it makes before the load is there. */
+const at = 1_200
+
+const killed = (point: 'before-commit' | 'during-commit' | 'after-commit', about: string): Fault => ({
+  name: `worker-kill-${point}`,
+  about,
+  needs: { env: { 'shard-1': { FLOTILLA_FAILPOINTS: `${point}=kill@${at}` } } },
+  async inject({ fleet, counted }) {
+    const { signal } = (await fleet.workers[0]?.ending()) ?? {}
+    counted['killedByItself'] = signal === 'SIGKILL' ? 1 : 0
+  },
+  evidence: async ({ fleet, counted }) => ({
+    killedByItself: counted['killedByItself'] ?? 0,
+    slotsTakenOver: await sumMetric(fleet.controls, 'flotilla_control_moves_total', 'orphan'),
+  }),
+})
+
+const losses = [0, 1, 2, 5, 50, 51, 400].map((after) => `after-commit=lose@${at + after}`)
+
+export const workerFailpoints: readonly Fault[] = [
+  killed('before-commit', 'A worker is killed when a commit is composed and not yet sent.'),
+  killed('during-commit', 'A worker is killed when a commit is sent and not yet answered.'),
+  killed('after-commit', 'A worker is killed when a commit is applied, before it heard of it.'),
+  {
+    name: 'commit-reply-lost',
+    about: 'Commits are applied and their replies lost, several in a row and several times.',
+    needs: { env: { 'shard-1': { FLOTILLA_FAILPOINTS: losses.join(',') } } },
+    async inject({ fleet, traffic }) {
+      const failures = (): Promise<number> => sumMetric(fleet.workers, 'flotilla_shard_commit_failures_total')
+      for (let round = 0; round < 20 && (await failures()) < losses.length; round += 1) await traffic.more(500)
+    },
+    evidence: async ({ fleet }) => ({
+      repliesLost: await sumMetric(fleet.workers, 'flotilla_shard_commit_failures_total'),
+    }),
+  },
+]
