@@ -41,6 +41,6 @@ export interface Fault {
   inject(world: World): Promise<unknown>
   /** Resolves when the fleet is whole again; by default when every slot has a living owner and every process is ready. */
   healed?(world: World): Promise<void>
-  /** What proves that it happened; each figure must be above 0. Called when it is over. */
+  /** What proves that it happened; each figure must be above 0. Called when the clients have seen everything. */
   evidence(world: World): Promise<Readonly<Record<string, number>>>
 }

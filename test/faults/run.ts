@@ -36,8 +36,8 @@ export async function runFault(fault: Fault, seed: number, messages: number): Pr
   const world = await startWorld(fault.needs ?? {}, seed)
   try {
     const trouble = await play(world, fault, messages)
-    const evidence = trouble.length > 0 ? {} : await fault.evidence(world)
     const drained = await drain(world)
+    const evidence = trouble.length > 0 ? {} : await fault.evidence(world)
     const history = [...world.recorder.lines, ...drained.logs]
     const { violations, ...figures } = check(history, {
       mayLose: fault.mayLose ?? false,

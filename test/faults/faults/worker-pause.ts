@@ -8,7 +8,8 @@ const awayMs = 8_000
 
 const evidence: Fault['evidence'] = async ({ fleet }: World) => ({
   slotsTakenOver: await sumMetric(fleet.controls, 'flotilla_control_moves_total', 'orphan'),
-  slotsRefused: await sumMetric(fleet.workers, 'flotilla_shard_slots_released_total', 'fenced'),
+  // It comes back as a zombie: told by the plan, or by Redis that refused its commit, whichever is first.
+  slotsGivenUp: await sumMetric(fleet.workers, 'flotilla_shard_slots_released_total'),
 })
 
 export const workerPauses: readonly Fault[] = [

@@ -135,7 +135,7 @@ export class RawClient {
   #answered(answers: readonly (Answer & { readonly error?: unknown })[]): void {
     // A room that cannot be read now: all of them again, on a new connection.
     if (answers.some((each) => each.error !== undefined || each.position === undefined))
-      return void this.#socket?.terminate()
+      return this.#socket?.terminate()
     this.#resumed = true
     this.#attempt = 0
     this.#recorder.note({ type: 'connect', client: this.name })
