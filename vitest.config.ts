@@ -14,9 +14,9 @@ export default defineConfig({
             'packages/*/src/**/*.test.ts',
             'services/*/src/**/*.test.ts',
             'test/*.test.ts',
-            'test/faults/{checks,proxy}/*.test.ts',
+            'test/faults/**/*.test.ts',
           ],
-          exclude: ['**/*.redis.test.ts', '**/node_modules/**'],
+          exclude: ['**/*.redis.test.ts', 'test/faults/campaign.test.ts', '**/node_modules/**'],
         },
       },
       {

@@ -48,7 +48,7 @@ export type Seen =
       readonly reason?: LossReason | undefined
     }
 
-export interface Link {
+interface Link {
   readonly type: 'connect' | 'disconnect'
   readonly t: number
   readonly client: string

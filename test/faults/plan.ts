@@ -9,7 +9,28 @@ export interface Plan {
 }
 
 /** The selection for every change: together below 5 minutes, each kind of fault once. */
-const quick: ReadonlySet<string> = new Set(['edge-kill'])
+const quick: ReadonlySet<string> = new Set([
+  'edge-kill-resume',
+  'worker-kill-during-commit',
+  'commit-reply-lost',
+  'worker-pause',
+  'twin-worker',
+  'control-pause',
+  'redis-kill',
+  'fail-over-lagging',
+  'fail-over-lagging-owners-lost',
+  'old-primary-writes',
+  'redis-flushall',
+  'redis-tail-lost',
+  'redis-out-of-memory',
+  'worker-partition-up',
+  'edge-partition-down',
+  'replies-lost',
+  'outbox-trimmed',
+  'one-byte-segments',
+  'clock-forward-worker',
+  'poison-message',
+])
 const quickMessages = 2_000
 const fullMessages = 45_000
 const fullSeeds = [1, 2, 3]

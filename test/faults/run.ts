@@ -30,8 +30,20 @@ const settleMs = 60_000
 const drainMs = 45_000
 const defaultHealMs = 15_000
 
-/** Lets a fault happen in a fleet under load, and judges the history. Rejects only when nothing could be judged. */
-export async function runFault(fault: Fault, seed: number, messages: number): Promise<Result & { history: Line[] }> {
+type Judged = Result & { readonly history: readonly Line[] }
+
+/** Lets a fault happen in a fleet under load, and judges the history. A run that cannot be judged is a violation too. */
+export async function runFault(fault: Fault, seed: number, messages: number): Promise<Judged> {
+  try {
+    return await judge(fault, seed, messages)
+  } catch (error) {
+    const nothing = { acknowledged: 0, delivered: 0, unknown: 0, refused: 0, told: 0, lostAndTold: 0, healMs: null }
+    const why = `it could not be judged: ${error instanceof Error ? error.message : String(error)}`
+    return { fault: fault.name, seed, ...nothing, durationMs: 0, evidence: {}, history: [], violations: [why] }
+  }
+}
+
+async function judge(fault: Fault, seed: number, messages: number): Promise<Judged> {
   const began = performance.now()
   const world = await startWorld(fault.needs ?? {}, seed)
   try {

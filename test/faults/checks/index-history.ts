@@ -92,7 +92,7 @@ export function comparePlaces(a: Place, b: Place): number {
 }
 
 /** Equal texts are equal; an unreadable epoch is before every other. */
-export function compareLives(a: string, b: string): number {
+function compareLives(a: string, b: string): number {
   if (a === b) return 0
   return compareEpochs(parseEpoch(a) ?? none, parseEpoch(b) ?? none)
 }

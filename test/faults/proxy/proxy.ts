@@ -6,7 +6,7 @@ import type { Conditions, LinkCounters } from './link.ts'
 /** Towards the server, towards the client, or both ways. */
 export type Direction = 'up' | 'down' | 'both'
 
-export interface ProxyCounters {
+interface ProxyCounters {
   connections: number
   resets: number
   /** Replies that were swallowed after their request had been forwarded. */

@@ -16,14 +16,17 @@ export interface PublisherDeps {
   readonly padding: string
 }
 
-/** A publish is tried for so long before its outcome is taken as it is, ms. */
-const publishTimeoutMs = 12_000
-const requestTimeoutMs = 12_000
+/** A publish is tried for so long before its outcome is taken as it is, ms: most are patient, some are not. */
+const patienceMs = 12_000
+const impatienceMs = 1_500
+const impatient = 0.25
 /** How often a publish without a good outcome is published again under its key. */
 const maxRepeats = 3
 /** Of those without a good outcome this share is left as it is: unknown stays unknown, refused stays refused. */
 const givenUp = 0.3
 const repeatAfterMs = 300
+const patience = (random: Random): number => (random.chance(impatient) ? impatienceMs : patienceMs)
+
 /** What says for certain that nothing was published; everything else may have happened. */
 const certain = new Set(['OVERLOADED', 'RATE_LIMITED', 'QUEUE_FULL', 'TIMEOUT', 'CLOSED'])
 
@@ -33,7 +36,7 @@ export async function publishAs(client: Client, { id, room }: Message, deps: Pub
   recorder.note({ type: 'invoke', by: 'library', room, id })
   for (let repeat = 0; ; repeat += 1) {
     try {
-      const options = { key: id, timeoutMs: publishTimeoutMs }
+      const options = { key: id, timeoutMs: patience(random) }
       const { position } = await client.publish(room, 'faults', { id, padding: deps.padding }, options)
       return recorder.note({ type: 'ok', room, id, ...position })
     } catch (error) {
@@ -57,7 +60,7 @@ export async function postBatch(port: number, batch: readonly Message[], deps: P
   for (const { id, room } of batch) recorder.note({ type: 'invoke', by: 'ingest', room, id })
   let left = batch
   for (let repeat = 0; left.length > 0; repeat += 1) {
-    const answers = await post(port, left, deps.padding)
+    const answers = await post(port, left, deps)
     left = left.filter((message, i) => {
       const good = noteAnswer(message, answers?.[i], recorder)
       return !good && repeat < maxRepeats && !random.chance(givenUp)
@@ -82,7 +85,7 @@ function noteAnswer({ id, room }: Message, answer: ItemAnswer | undefined, recor
 async function post(
   port: number,
   batch: readonly Message[],
-  padding: string,
+  { padding, random }: PublisherDeps,
 ): Promise<readonly ItemAnswer[] | undefined> {
   const events = batch.map(({ id, room }) => ({ room, event: 'faults', data: { id, padding }, id }))
   try {
@@ -90,7 +93,7 @@ async function post(
       method: 'POST',
       headers: { authorization: `Bearer ${ingestKey}`, 'content-type': 'application/json' },
       body: JSON.stringify({ events }),
-      signal: AbortSignal.timeout(requestTimeoutMs),
+      signal: AbortSignal.timeout(patience(random)),
     })
     const body = (await response.json()) as { results?: readonly ItemAnswer[] }
     return response.status === 200 ? body.results : undefined

@@ -12,7 +12,7 @@ export function roomsOf(client: number): readonly string[] {
   return Array.from({ length: roomsPerClient }, (_, i) => roomAt(client * roomsPerClient + i))
 }
 
-export function roomAt(i: number): string {
+function roomAt(i: number): string {
   const room = rooms[i % rooms.length]
   if (room === undefined) throw new RangeError(`no room ${i}`)
   return room
