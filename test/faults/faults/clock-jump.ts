@@ -7,17 +7,19 @@ const hourMs = 3_600_000
 function jump(who: string, hours: 1 | -1, processes: (world: World) => readonly FleetProcess[]): Fault {
   return {
     name: `clock-${hours > 0 ? 'forward' : 'back'}-${who}`,
-    about: `The wall clock of every ${who} jumps by ${hours > 0 ? '+' : '−'}1 h and, later, back.`,
+    about: `The wall clock of every ${who} jumps by ${hours > 0 ? '+' : '−'}1 h and, later, back; clients resume meanwhile.`,
     needs: { hooks: true },
     async inject(world) {
-      const { traffic, hook, counted } = world
+      const { traffic, hook, counted, balancer } = world
       for (const ms of [hours * hourMs, 0]) {
         for (const each of processes(world)) {
           const reported = await hook(each, 'clock', ms)
           if (ms !== 0 && Math.abs(reported - (Date.now() + ms)) < hourMs / 2)
             counted['clocksMoved'] = (counted['clocksMoved'] ?? 0) + 1
         }
-        await traffic.more(1_500)
+        await traffic.more(1_000)
+        counted['connectionsCut'] = (counted['connectionsCut'] ?? 0) + balancer.cut()
+        await traffic.connected()
       }
     },
     evidence: ({ counted }) => Promise.resolve({ ...counted }),

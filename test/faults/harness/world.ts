@@ -156,7 +156,7 @@ function startHooks(atEnd: (cleanup: Cleanup) => void) {
       writeFileSync(file, `${what} ${ms}`)
       process.signal('SIGUSR2')
       const said = (): string | false => existsSync(answer) && readFileSync(answer, 'utf8')
-      return Number(await until(`${process.name} did it`, said, ms + 10_000))
+      return Number(await until(`${process.name} did it`, said, Math.abs(ms) + 10_000))
     },
   }
 }
