@@ -1,3 +1,4 @@
+import type { LossReason } from '@flotilla/core/frames'
 import type { RedisOptions } from '@flotilla/node/testing/redis-server'
 import type { ServiceName } from '../fleet/process.ts'
 import type { World } from './harness/world.ts'
@@ -35,6 +36,8 @@ export interface Fault {
   readonly needs?: Needs
   /** Whether Redis's own settings allow it to lose what it acknowledged. Then every loss must be told; else none is allowed. */
   readonly mayLose?: boolean
+  /** Reasons for which a client may be told of a loss although nothing was lost. */
+  readonly mayTell?: readonly LossReason[]
   /** Time from when nothing is broken by the fault any more until every room takes publishes, ms; 15 s otherwise. */
   readonly healWithinMs?: number
   /** Lets it happen and be over; resolves when nothing is broken any more but what the fleet has to mend. */

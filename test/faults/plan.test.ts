@@ -13,14 +13,14 @@ test('[FA6] the whole campaign has every fault with three seeds, and the quick o
 })
 
 test('[FA6] faults and seeds can be named, and a name that is none is refused', () => {
-  const { runs, messages } = planOf({ FAULTS: 'edge-kill,poison-message', SEEDS: '4,9', FAULTS_MESSAGES: '77' }, faults)
+  const { runs, load } = planOf({ FAULTS: 'edge-kill,poison-message', SEEDS: '4,9', FAULTS_MESSAGES: '77' }, faults)
   expect(runs.map(({ fault, seed }) => `${fault.name} ${seed}`)).toEqual([
     'edge-kill 4',
-    'edge-kill 9',
     'poison-message 4',
+    'edge-kill 9',
     'poison-message 9',
   ])
-  expect(messages).toBe(77)
+  expect(load.messages).toBe(77)
   expect(() => planOf({ FAULTS: 'edge-kil' }, faults)).toThrow('no such fault: edge-kil; there are edge-kill, ')
 })
 

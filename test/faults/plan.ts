@@ -1,11 +1,19 @@
 import type { Fault } from './fault.ts'
 
+export interface Load {
+  /** Acknowledged publishes of a run, at the least; of a fault with a rate of its own as many as take the same time. */
+  readonly messages: number
+  /** Publishes begun per second. */
+  readonly rate: number
+}
+
 export interface Plan {
   readonly runs: readonly { readonly fault: Fault; readonly seed: number }[]
-  /** Acknowledged publishes of a run, at the least. */
-  readonly messages: number
-  /** Whether this is the whole campaign, of which docs/faults.md tells. */
+  readonly load: Load
+  /** Whether this is the whole campaign: what was found before is forgotten. */
   readonly whole: boolean
+  /** Whether docs/faults.md is written, if every fault has a result. */
+  readonly page: boolean
 }
 
 /** The selection for every change: together below 5 minutes, each kind of fault once. */
@@ -31,16 +39,18 @@ const quick: ReadonlySet<string> = new Set([
   'clock-forward-worker',
   'poison-message',
 ])
-const quickMessages = 2_000
-const fullMessages = 45_000
+const quickLoad: Load = { messages: 2_000, rate: 1_000 }
+/** Five million and more in the whole campaign. */
+const fullLoad: Load = { messages: 36_000, rate: 2_500 }
 const fullSeeds = [1, 2, 3]
 
 /**
- * What the environment asks for: `FAULTS=name,name` and `SEEDS=1,2` select, `FAULTS_MESSAGES` sets the load; `FAULTS_MODE=full` is
+ * What the environment asks for: `FAULTS=name,name` and `SEEDS=1,2` select, `FAULTS_MESSAGES` says how many; `FAULTS_MODE=full` is
  * the campaign, everything else the quick selection. Throws on a name that is none.
  */
 export function planOf(env: Readonly<Record<string, string | undefined>>, all: readonly Fault[]): Plan {
   const full = env['FAULTS_MODE'] === 'full'
+  const load = full ? fullLoad : quickLoad
   const named = listOf(env['FAULTS'])
   const unknown = named.filter((name) => all.every((fault) => fault.name !== name))
   if (unknown.length > 0)
@@ -50,9 +60,10 @@ export function planOf(env: Readonly<Record<string, string | undefined>>, all: r
     env['SEEDS'] === undefined ? (full ? fullSeeds : fullSeeds.slice(0, 1)) : listOf(env['SEEDS']).map(Number)
   const faults = all.filter(({ name }) => chosen.includes(name))
   return {
-    runs: faults.flatMap((fault) => seeds.map((seed) => ({ fault, seed }))),
-    messages: Number(env['FAULTS_MESSAGES'] ?? (full ? fullMessages : quickMessages)),
+    runs: seeds.flatMap((seed) => faults.map((fault) => ({ fault, seed }))),
+    load: { ...load, messages: Number(env['FAULTS_MESSAGES'] ?? load.messages) },
     whole: full && named.length === 0,
+    page: full,
   }
 }
 

@@ -4,6 +4,7 @@ import { readLogs } from './harness/logs.ts'
 import { startWorld } from './harness/world.ts'
 import type { World } from './harness/world.ts'
 import type { Line, Logged } from './history.ts'
+import type { Load } from './plan.ts'
 import { rooms } from './traffic/rooms.ts'
 import { until } from '../fleet/until.ts'
 
@@ -33,9 +34,9 @@ const defaultHealMs = 15_000
 type Judged = Result & { readonly history: readonly Line[] }
 
 /** Lets a fault happen in a fleet under load, and judges the history. A run that cannot be judged is a violation too. */
-export async function runFault(fault: Fault, seed: number, messages: number): Promise<Judged> {
+export async function runFault(fault: Fault, seed: number, load: Load): Promise<Judged> {
   try {
-    return await judge(fault, seed, messages)
+    return await judge(fault, seed, load)
   } catch (error) {
     const nothing = { acknowledged: 0, delivered: 0, unknown: 0, refused: 0, told: 0, lostAndTold: 0, healMs: null }
     const why = `it could not be judged: ${error instanceof Error ? error.message : String(error)}`
@@ -43,16 +44,18 @@ export async function runFault(fault: Fault, seed: number, messages: number): Pr
   }
 }
 
-async function judge(fault: Fault, seed: number, messages: number): Promise<Judged> {
+async function judge(fault: Fault, seed: number, { messages, rate }: Load): Promise<Judged> {
   const began = performance.now()
-  const world = await startWorld(fault.needs ?? {}, seed)
+  const needs = { ...fault.needs, rate: fault.needs?.rate ?? rate }
+  const world = await startWorld(needs, seed)
   try {
-    const trouble = await play(world, fault, messages)
+    const trouble = await play(world, fault, Math.round((messages * needs.rate) / rate))
     const drained = await drain(world)
     const evidence = trouble.length > 0 ? {} : await fault.evidence(world)
     const history = [...world.recorder.lines, ...drained.logs]
     const { violations, ...figures } = check(history, {
       mayLose: fault.mayLose ?? false,
+      mayTell: fault.mayTell ?? [],
       healWithinMs: fault.healWithinMs ?? defaultHealMs,
     })
     const idle = Object.entries(evidence).flatMap(([what, count]) =>

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { decodeHistory, encodeHistory } from '../history.ts'
 import type { Line } from '../history.ts'
 import { check } from './check.ts'
+import type { CheckOptions } from './check.ts'
 
 const epoch = '5.1'
 const room = 'r'
@@ -34,7 +35,7 @@ function clean(): Line[] {
   ]
 }
 
-const found = (lines: readonly Line[], more: Partial<typeof options> = {}): string[] => [
+const found = (lines: readonly Line[], more: Partial<CheckOptions> = {}): string[] => [
   ...new Set(check(lines, { ...options, ...more }).violations.map((each) => each.check)),
 ]
 type Change = (line: Line) => Line | Line[] | undefined
@@ -71,6 +72,8 @@ describe('the checks', () => {
       ...{ violations: [], told: 2, lostAndTold: 1 },
     })
     expect(found(toldOf(['x', 'y']))).toEqual(['told'])
+    expect(found(toldOf(['x', 'y']), { mayTell: ['epoch'] })).toEqual([])
+    expect(found(toldOf(['x', 'y']), { mayTell: ['expired'] })).toEqual(['told'])
     expect(found([...toldOf(['x']), loss('y', null)], { mayLose: true })).toEqual(['told'])
   })
 

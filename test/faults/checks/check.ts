@@ -1,3 +1,4 @@
+import type { LossReason } from '@flotilla/core/frames'
 import type { Line } from '../history.ts'
 import { agreement, singleWriter } from './agreement.ts'
 import { heal } from './heal.ts'
@@ -11,6 +12,8 @@ import { complete, contiguity, duplicate } from './views.ts'
 export interface CheckOptions {
   /** Whether the store's own settings allow it to lose what it acknowledged; then losses must be told, else be none. */
   readonly mayLose: boolean
+  /** Reasons that may be told all the same. */
+  readonly mayTell?: readonly LossReason[]
   /** After the fault was lifted, ms. */
   readonly healWithinMs: number
 }
@@ -45,7 +48,7 @@ export function check(lines: readonly Line[], options: CheckOptions): Verdict {
       ...singleWriter(history),
       ...abortedRead(history),
       ...honest(history),
-      ...told(history, options.mayLose),
+      ...told(history, options.mayLose ? 'any' : (options.mayTell ?? [])),
       ...healing.violations,
     ],
     acknowledged: count('ok'),

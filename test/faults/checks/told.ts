@@ -1,14 +1,16 @@
+import type { LossReason } from '@flotilla/core/frames'
 import { shown } from './index-history.ts'
 import type { Indexed, Violation } from './index-history.ts'
 
-/** Where the store keeps everything, nobody may be told of a loss; and who is told is told why. */
-export function told({ views }: Indexed, mayLose: boolean): Violation[] {
+/** Where the store keeps everything, nobody is told of a loss but for the reasons allowed; and who is told is told why. */
+export function told({ views }: Indexed, mayTell: readonly LossReason[] | 'any'): Violation[] {
   const found: Violation[] = []
   for (const { client, room, steps } of views) {
     for (const step of steps) {
       if (step.type !== 'position' || step.recovered) continue
       const what = `${client} ${room} was told of a loss at ${shown(step)} (${step.reason ?? 'no reason'})`
-      if (!mayLose || step.reason === undefined) found.push({ check: 'told', detail: what })
+      const allowed = step.reason !== undefined && (mayTell === 'any' || mayTell.includes(step.reason))
+      if (!allowed) found.push({ check: 'told', detail: what })
     }
   }
   return found

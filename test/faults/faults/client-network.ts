@@ -71,8 +71,7 @@ export const clientNetworks: readonly Fault[] = [
       },
     },
     async inject({ balancer, traffic, counted }) {
-      counted['connectionsCut'] = balancer.cut()
-      await traffic.connected(60_000)
+      counted['connectionsCut'] = await traffic.reconnected(balancer.cut, 60_000)
     },
     evidence: async ({ counted, fleet }) => ({
       ...counted,

@@ -9,6 +9,8 @@ function jump(who: string, hours: 1 | -1, processes: (world: World) => readonly 
     name: `clock-${hours > 0 ? 'forward' : 'back'}-${who}`,
     about: `The wall clock of every ${who} jumps by ${hours > 0 ? '+' : '−'}1 h and, later, back; clients resume meanwhile.`,
     needs: { hooks: true },
+    // The age of what a client missed is the difference of two wall clocks, the worker's and the edge's.
+    mayTell: who === 'control' ? [] : ['expired'],
     async inject(world) {
       const { traffic, hook, counted, balancer } = world
       for (const ms of [hours * hourMs, 0]) {
@@ -18,8 +20,8 @@ function jump(who: string, hours: 1 | -1, processes: (world: World) => readonly 
             counted['clocksMoved'] = (counted['clocksMoved'] ?? 0) + 1
         }
         await traffic.more(1_000)
-        counted['connectionsCut'] = (counted['connectionsCut'] ?? 0) + balancer.cut()
-        await traffic.connected()
+        const cut = await traffic.reconnected(balancer.cut)
+        counted['connectionsCut'] = (counted['connectionsCut'] ?? 0) + cut
       }
     },
     evidence: ({ counted }) => Promise.resolve({ ...counted }),

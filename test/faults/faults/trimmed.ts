@@ -48,7 +48,7 @@ export const trims: readonly Fault[] = [
     about:
       'The logs of a client’s rooms are trimmed while it is away: it is told `trimmed`, nobody else is told anything.',
     needs: { clientLinks: 1 },
-    mayLose: true,
+    mayTell: ['trimmed'],
     async inject(world) {
       const { clientLinks, balancer, traffic } = world
       for (const link of clientLinks) {

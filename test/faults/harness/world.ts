@@ -48,12 +48,12 @@ export interface World {
 }
 
 const libraryClients = 8
-const defaultRate = 1_000
+type LoadedNeeds = Needs & { readonly rate: number }
 
 type Cleanup = () => Promise<void> | void
 
 /** Servers, proxies, a settled fleet, and clients with publishes under way. Whatever fails, nothing is left behind. */
-export async function startWorld(needs: Needs, seed: number): Promise<World> {
+export async function startWorld(needs: LoadedNeeds, seed: number): Promise<World> {
   const cleanups: Cleanup[] = []
   const close = async (): Promise<void> => {
     for (const cleanup of cleanups.splice(0).toReversed()) await cleanup()
@@ -67,7 +67,7 @@ export async function startWorld(needs: Needs, seed: number): Promise<World> {
 }
 
 async function open(
-  needs: Needs,
+  needs: LoadedNeeds,
   seed: number,
   { close, atEnd }: { close(): Promise<void>; atEnd(cleanup: Cleanup): void },
 ): Promise<World> {
@@ -103,7 +103,7 @@ async function open(
     ingestPorts: fleet.ingests.map((each) => each.port),
     libraryClients,
     rawClients: needs.rawClients ?? 4,
-    rate: needs.rate ?? defaultRate,
+    rate: needs.rate,
     hotShare: needs.hotShare ?? 0,
     padding: 'x'.repeat(needs.padding ?? 0),
     prefix: `m${seed}`,

@@ -33,6 +33,8 @@ export interface Traffic {
   more(acknowledged: number, withinMs?: number): Promise<void>
   /** Resolves when every client is connected and its rooms are resumed. */
   connected(withinMs?: number): Promise<void>
+  /** Resolves when `cut`, which ends every connection, has been called and every client is connected anew. */
+  reconnected(cut: () => number, withinMs?: number): Promise<number>
   /** Begins no further publish; resolves when every one that was begun has its outcome. */
   stop(): Promise<void>
   close(): void
@@ -67,6 +69,12 @@ export async function startTraffic(options: TrafficOptions): Promise<Traffic> {
         library.every(({ state }) => state === 'connected') && raw.every((each) => each.connected)
       await until('every client is connected', all, withinMs)
     },
+    reconnected: async (cut, withinMs = 30_000) => {
+      const goal = countConnects(recorder) + library.length + raw.length
+      const count = cut()
+      await until('every client is back', () => countConnects(recorder) >= goal, withinMs)
+      return count
+    },
     stop: publishing.stop,
     close: () => {
       publishing.halt()
@@ -74,6 +82,9 @@ export async function startTraffic(options: TrafficOptions): Promise<Traffic> {
     },
   }
 }
+
+const countConnects = ({ lines }: Recorder): number =>
+  lines.reduce((count, { type }) => count + Number(type === 'connect'), 0)
 
 function publish(options: TrafficOptions, clients: readonly Client[]): { stop(): Promise<void>; halt(): void } {
   const { rate, hotShare, prefix, ingestPorts, random } = options
