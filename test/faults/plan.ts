@@ -22,7 +22,6 @@ const quick: ReadonlySet<string> = new Set([
   'worker-kill-during-commit',
   'commit-reply-lost',
   'worker-pause',
-  'twin-worker',
   'control-pause',
   'redis-kill',
   'fail-over-lagging',
@@ -30,14 +29,9 @@ const quick: ReadonlySet<string> = new Set([
   'old-primary-writes',
   'redis-flushall',
   'redis-tail-lost',
-  'redis-out-of-memory',
   'worker-partition-up',
-  'edge-partition-down',
   'replies-lost',
   'outbox-trimmed',
-  'one-byte-segments',
-  'clock-forward-worker',
-  'poison-message',
 ])
 const quickLoad: Load = { messages: 2_000, rate: 1_000 }
 /** Five million and more in the whole campaign. */

@@ -77,6 +77,12 @@ describe('the checks', () => {
     expect(found([...toldOf(['x']), loss('y', null)], { mayLose: true })).toEqual(['told'])
   })
 
+  test('[FA2] what the log kept over a loss may be acknowledged again under the newer incarnation, at its number', () => {
+    const again = (seq: number): Line[] => [...clean(), { type: 'ok', t: 90, room, id: 'a', epoch: '9.1', seq }]
+    expect(found(again(1))).toEqual([])
+    expect(found(again(2))).toEqual(['lost'])
+  })
+
   const planted: readonly [string, string, Line[]][] = [
     ['lost', 'a message that one client never saw', drop((line) => isSeen(line, 'y', 'c'))],
     ['lost', 'a message that the log does not have', drop((line) => isLogged(line, 'c'))],

@@ -50,9 +50,12 @@ export function lost({ publishes, views, logs }: Indexed): Losses {
 
 const covers = ({ from, to }: Told, at: Place): boolean => comparePlaces(from, at) < 0 && comparePlaces(at, to) <= 0
 
-/** At its place, or older than what the log keeps. */
+/**
+ * At its place, or older than what the log keeps. What the log kept over a loss is acknowledged, when it is published
+ * again, under the incarnation of then, which is newer than the entry's.
+ */
 function isLogged(entry: Logged | undefined, oldest: Logged | undefined, at: Place): boolean {
-  if (entry !== undefined) return comparePlaces(entry, at) === 0
+  if (entry !== undefined) return entry.seq === at.seq && comparePlaces(entry, at) <= 0
   return oldest !== undefined && oldest.seq > 1 && comparePlaces(at, oldest) < 0
 }
 

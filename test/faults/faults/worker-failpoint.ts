@@ -2,7 +2,7 @@ import { sumMetric } from '../../fleet/metrics.ts'
 import type { Fault } from '../fault.ts'
 
 /** Commits of the worker before it fails: more than it makes before the load is there. */
-const at = 1_200
+const at = 400
 
 const killed = (point: 'before-commit' | 'during-commit' | 'after-commit', about: string): Fault => ({
   name: `worker-kill-${point}`,
