@@ -1,6 +1,10 @@
 # Everything works from a fresh clone: each target installs what it needs first.
 .DEFAULT_GOAL := help
+<<<<<<< HEAD
 .PHONY: help install build check format test run bench bench-quick profile faults faults-quick docs clean
+=======
+.PHONY: help install build check format test run bench bench-quick growth soak profile docs clean
+>>>>>>> main
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -46,6 +50,14 @@ bench: build ## every figure of docs/performance.md, into out/bench.json: 8 to 1
 bench-quick: build ## the same, shorter: 3 minutes
 	sh scripts/ensure-redis.sh
 	node loadtests/bench.mjs --quick
+
+growth: build ## how the cost of a connection, a message and a delivery grows, into out/growth.json: 12 minutes
+	sh scripts/ensure-redis.sh
+	node loadtests/growth.mjs
+
+soak: build ## 30 minutes at half load: what grows, what is lost; into out/soak.json
+	sh scripts/ensure-redis.sh
+	node loadtests/soak.mjs
 
 profile: build ## where the time goes: CPU profile and heap of every process under every load, into out/profiles/
 	sh scripts/ensure-redis.sh

@@ -15,8 +15,11 @@ export default defineConfig({
             'services/*/src/**/*.test.ts',
             'test/*.test.ts',
             'test/faults/**/*.test.ts',
+            'loadtests/**/*.test.mjs',
           ],
           exclude: ['**/*.redis.test.ts', 'test/faults/campaign.test.ts', '**/node_modules/**'],
+          // Properties and large texts take a second or two each, and ten times that on a busy machine.
+          testTimeout: 30_000,
         },
       },
       {

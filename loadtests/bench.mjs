@@ -1,6 +1,6 @@
 /**
  * make bench: what the fleet costs on this machine, beside what others cost. docs/performance.md says how it is measured.
- * --quick: shorter runs. --only path,hot,small,edges,idle,resume,ways,commit: some of the loads.
+ * --quick: shorter runs. --only path,hot,small,edges,idle,resume,ways,http,commit: some of the loads.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -11,6 +11,7 @@ import { compare, comparisonTable } from './report/comparison.mjs'
 import { tables } from './report/rows.mjs'
 import { figure } from './report/table.mjs'
 import { fanout, loads } from './rows/fanout.mjs'
+import { httpFloor } from './rows/http.mjs'
 import { idle } from './rows/idle.mjs'
 import { path } from './rows/path.mjs'
 import { resume } from './rows/resume.mjs'
@@ -41,9 +42,11 @@ const rows = {
   idle,
   resume,
   ways: publishWays,
+  http: httpFloor,
   commit,
 }
-const chosen = args.only?.split(',') ?? Object.keys(rows).filter((name) => !args.quick || name !== 'commit')
+const chosen =
+  args.only?.split(',') ?? Object.keys(rows).filter((name) => !args.quick || (name !== 'commit' && name !== 'http'))
 for (const name of chosen)
   if (!(name in rows)) throw new Error(`no load is called ${name}: ${Object.keys(rows).join(', ')}`)
 

@@ -6,15 +6,15 @@ import { answerCalls, sleep } from './harness/processes.mjs'
 import { clock } from './harness/samples.mjs'
 
 const padding = 'x'.repeat(64)
-/** Publishes of one client that wait for their answer when it goes as fast as it can: far below the edge's limit. */
-const inFlight = 16
 let clients = []
+/** Counts up over all runs: the readers check that they see it grow. */
+let count = 0
 
 /** Publishes one event; a refusal or an unknown outcome ends the run, there is no reason for one. */
 async function publish(i, { rooms, accepted, t }) {
   const room = i % rooms
   // A room always goes over the same client, as `rooms` is a multiple of their number.
-  await clients[room % clients.length].publish(`public:bench-${room}`, 'bench', { t, n: i, p: padding })
+  await clients[room % clients.length].publish(`public:bench-${room}`, 'bench', { t, n: count + i, p: padding })
   accepted[room] += 1
 }
 
@@ -31,7 +31,8 @@ async function paced({ rate, seconds, rooms, accepted }) {
   await Promise.all(all)
 }
 
-async function saturated({ seconds, rooms, accepted }) {
+/** `inFlight`: publishes of one client that wait for their answer. */
+async function saturated({ seconds, rooms, accepted, inFlight }) {
   const endAt = clock() + seconds * 1_000
   let next = 0
   const one = async () => {
@@ -50,10 +51,13 @@ const calls = {
       }),
     )
   },
-  publish: async ({ rooms, rate, seconds }) => {
+  publish: async ({ rooms, rate, seconds, inFlight }) => {
     const startedAt = clock()
     const accepted = Array.from({ length: rooms }, () => 0)
-    await (rate === null ? saturated({ seconds, rooms, accepted }) : paced({ rate, seconds, rooms, accepted }))
+    await (rate === null
+      ? saturated({ seconds, rooms, accepted, inFlight })
+      : paced({ rate, seconds, rooms, accepted }))
+    count += accepted.reduce((sum, each) => sum + each, 0)
     return { accepted, refused: 0, unknown: 0, seconds: (clock() - startedAt) / 1_000 }
   },
 }

@@ -14,6 +14,8 @@ const maxFaults = 20
 const answerMs = 60_000
 /** Before a client that was turned away comes again: the client library's first back-off, ms. */
 const maxBackoffMs = 500
+/** A token outlives every run. */
+const tokenSeconds = 86_400
 
 let events = 0
 let answered = 0
@@ -29,7 +31,7 @@ const tokenHead = base64url({ alg: 'HS256', typ: 'JWT' })
 /** A JWT, made by hand: the library takes half a millisecond for each, and there are thousands. */
 function signToken(secret, sub) {
   const now = Math.floor(Date.now() / 1_000)
-  const signed = `${tokenHead}.${base64url({ sub, tenantId: 'bench', iat: now, exp: now + 3_600 })}`
+  const signed = `${tokenHead}.${base64url({ sub, tenantId: 'bench', iat: now, exp: now + tokenSeconds })}`
   return `${signed}.${createHmac('sha256', secret).update(signed).digest('base64url')}`
 }
 
@@ -92,8 +94,11 @@ class Peer {
     // That of an unsubscribe says nothing of a place.
     if (answer.position === undefined && answer.error === undefined) return
     if (answer.error !== undefined || answer.recovered === false) return fault(JSON.stringify(answer))
+    const from = answer.position.seq - answer.missed
+    // One that resumes must get everything after what it has.
+    if (this.seq !== null && from !== this.seq) fault(`${this.room}: resumed from ${from} instead of ${this.seq}`)
     this.epoch = answer.position.epoch
-    this.seq = answer.position.seq - answer.missed
+    this.seq = from
     this.count = -1
   }
 
@@ -135,10 +140,10 @@ const calls = {
     tokens = Array.from({ length: count }, (_, i) => signToken(secret, users === 'one' ? 'u' : `u${first + i}`))
   },
   /** Connects one peer per token to rooms in turn; resolves when all are subscribed. */
-  open: async ({ port, rooms, first, localAddress, sampleEvery, atOnce }) => {
+  open: async ({ port, prefix = 'public:bench', rooms, first, localAddress, sampleEvery, atOnce }) => {
     answered = 0
     const fresh = tokens.map((token, i) => {
-      const room = `public:bench-${(first + i) % rooms}`
+      const room = `${prefix}-${(first + i) % rooms}`
       return new Peer({ room, token, localAddress, attentive: i % sampleEvery === 0 })
     })
     peers.push(...fresh)
@@ -151,6 +156,7 @@ const calls = {
     peers.forEach((peer, i) => {
       const from = peer.room
       peer.room = `${prefix}-${(first + i) % rooms}`
+      peer.seq = null
       peer.send({ type: 'unsubscribe', id: 3, room: from })
       peer.send({ type: 'subscribe', id: 4, room: peer.room })
     })
@@ -189,6 +195,12 @@ const calls = {
     for (const peer of peers) peer.events = 0
   },
   report: () => ({ events, closed, faults }),
+  /** The latencies since the last look. */
+  samples: () => {
+    const seen = samples
+    samples = []
+    return { samples: seen }
+  },
   /** Of each room the fewest and the most events that a connection got, and the latencies. */
   verify: () => {
     const rooms = new Map()

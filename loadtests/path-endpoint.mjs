@@ -23,6 +23,8 @@ const sampleEvery = 16
 const maxPerTurn = 500
 const maxUnderWay = 16_384
 const maxFaults = 20
+/** Time for 100,000 rooms to be declared, ms. */
+const declareMs = 60_000
 const stampAt = /"t":([\d.]+)/
 
 const log = createLog({ service: 'bench', level: 'warn' })
@@ -66,15 +68,16 @@ const endpoint = await createEndpoint({
 })
 
 const { BENCH_ID: id } = process.env
-const roomAt = (i, rooms) => `public:bench-${i % rooms}`
+const defaultPrefix = 'public:bench'
+const roomAt = (i, { rooms, prefix = defaultPrefix }) => `${prefix}-${i % rooms}`
 const padding = 'x'.repeat(100)
 let published = 0
 let refused = 0
 
-function publish(room, dueAt) {
+function publish(room, dueAt, settled) {
   const tail = `"event":"bench","data":{"t":${dueAt},"p":"${padding}"},"meta":{"userId":"bench","timestamp":"2026-01-01T00:00:00.000Z"}`
   published += 1
-  return endpoint.publish({ room, key: `${id}.${published}`, sender: 'bench', options: '', tail })
+  endpoint.publish({ room, key: `${id}.${published}`, sender: 'bench', options: '', tail }, settled)
 }
 
 /** A refusal is told and counted; what is neither committed nor refused cannot be checked. */
@@ -87,7 +90,8 @@ function settle(outcome) {
  * Publishes at a pace. A publish that is late carries the time at which it was due, and it is late when the path takes
  * less than it is given: then `maxUnderWay` wait for their outcome, and the others for them.
  */
-async function paced({ rate, seconds, rooms }) {
+async function paced(message) {
+  const { rate, seconds } = message
   const startedAt = clock()
   const total = Math.floor(rate * seconds)
   let underWay = 0
@@ -100,7 +104,7 @@ async function paced({ rate, seconds, rooms }) {
     const to = Math.min(due, sent + maxPerTurn, sent + maxUnderWay - underWay)
     for (; sent < to; sent += 1) {
       underWay += 1
-      void publish(roomAt(sent, rooms), startedAt + (sent / rate) * 1_000).then(done)
+      publish(roomAt(sent, message), startedAt + (sent / rate) * 1_000, done)
     }
     // Behind the pace the event loop is only let turn: the timer's millisecond would add to the delay.
     await new Promise((resolve) =>
@@ -110,19 +114,28 @@ async function paced({ rate, seconds, rooms }) {
   return total
 }
 
-/** Keeps so many publishes under way. */
-async function saturated({ inFlight, seconds, rooms }) {
+/** A rate at which everything is due at once, and with which numbers of messages stay whole. */
+const endless = 2 ** 40
+
+/** Keeps so many publishes under way: each that is settled makes room for the next. */
+function saturated(message) {
+  const { inFlight, seconds } = message
   const endAt = clock() + seconds * 1_000
   let next = 0
-  const one = async () => {
-    while (clock() < endAt) {
-      const i = next
-      next += 1
-      settle(await publish(roomAt(i, rooms), clock()))
+  return new Promise((resolve) => {
+    let underWay = inFlight
+    const one = () => {
+      const now = clock()
+      if (now < endAt) return publish(roomAt(next++, message), now, again)
+      underWay -= 1
+      if (underWay === 0) resolve(next)
     }
-  }
-  await Promise.all(Array.from({ length: inFlight }, one))
-  return next
+    const again = (outcome) => {
+      settle(outcome)
+      one()
+    }
+    for (let i = 0; i < inFlight; i += 1) one()
+  })
 }
 
 const timed = (run) => async (message) => {
@@ -134,16 +147,19 @@ const timed = (run) => async (message) => {
 
 const calls = {
   /** Declares interest in all rooms; resolves when each is answered. */
-  declare: async ({ rooms }) => {
+  declare: async (message) => {
+    const { rooms } = message
     answered = new Set()
-    for (let i = 0; i < rooms; i += 1) endpoint.interest(roomAt(i, rooms), true, `n${i}`)
-    await until('interest in every room is answered', () => answered.size === rooms)
+    for (let i = 0; i < rooms; i += 1) endpoint.interest(roomAt(i, message), true, `n${i}`)
+    await until('interest in every room is answered', () => answered.size === rooms, declareMs)
   },
   reset: () => {
     received = 0
     samples = []
   },
   paced: timed(paced),
+  /** `each` messages into every room, as fast as it goes. */
+  fill: timed(({ rooms, prefix, each }) => paced({ rooms, prefix, rate: endless, seconds: (rooms * each) / endless })),
   saturated: timed(saturated),
   report: () => ({ received, faults }),
   samples: () => ({ samples }),

@@ -1,6 +1,6 @@
 /**
  * make profile: a CPU profile and a heap summary of every Node process under every load, in out/profiles/<load>/, and on the
- * screen where the time went. --only path,hot,small,edges,idle,single,batches; --top n functions.
+ * screen where the time went. --only path,pathPaced,hot,small,edges,idle,single,batches; --top n functions.
  */
 import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -20,6 +20,8 @@ const seconds = 5
 const warmSeconds = 4
 const connections = 5_000
 const publishRooms = 512
+/** Messages per second: a third of what the path does at the most. */
+const pacedRate = 20_000
 
 /** Profiles every process while `run` runs. */
 async function recorded(fleet, run) {
@@ -53,6 +55,11 @@ const profiled = {
     withPath({ profiles }, async (parts) => {
       await drive(parts, { rate: null, seconds: warmSeconds })
       await recorded(parts.fleet, () => drive(parts, { rate: null, seconds }))
+    }),
+  pathPaced: (profiles) =>
+    withPath({ profiles }, async (parts) => {
+      await drive(parts, { rate: null, seconds: warmSeconds })
+      await recorded(parts.fleet, () => drive(parts, { rate: pacedRate, seconds }))
     }),
   hot: delivering(loads.hot1000, 1_000),
   hotQuiet: delivering(loads.hot1000, 25),

@@ -30,11 +30,12 @@ export class Crowd {
   }
 
   /** Connects and subscribes all; each process from an address of its own. `everyone`: all of them read their frames. */
-  async open({ port, rooms, everyone = false }) {
+  async open({ port, rooms, prefix, everyone = false }) {
     const { share, first } = this.#first
     await this.#all('open', (i) => ({
       port,
       rooms,
+      prefix,
       first: first + i * share,
       localAddress: `127.0.0.${10 + i}`,
       sampleEvery: everyone ? 1 : sampleEvery,
@@ -68,6 +69,15 @@ export class Crowd {
     await until('everything that was missed has come', async () => (await this.report()).events >= missed)
     const again = parts.reduce((sum, part) => sum + part.again, 0)
     return { seconds: (performance.now() - startedAt) / 1_000, again }
+  }
+
+  /** As `resume`, but only until all are told where they stand. */
+  comeBack = (port) => this.#all('resume', () => ({ port }))
+
+  /** Latencies since the last look, ms. */
+  async samples() {
+    const parts = await this.#all('samples')
+    return parts.flatMap(({ samples }) => samples)
   }
 
   async distinctPositions() {

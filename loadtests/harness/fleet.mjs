@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { startRedis } from '@flotilla/node/testing/redis-server'
 import { onCore } from './cores.mjs'
-import { cpuOf, machineCpu, sleep, startLoad, startService, until } from './processes.mjs'
+import { cpuOf, machineCpu, sleep, startFlags, startLoad, startService, until } from './processes.mjs'
 
 export const secret = 'bench-secret-bench-secret-bench-secret-01'
 export const ingestKey = 'bench-ingest-key-0123456789'
@@ -11,17 +11,22 @@ const slots = 128
 const calmCores = 0.25
 
 /**
- * Starts it and waits until every slot is owned. Options: `edges`, `ingest`, `fsync` (append-only file, synced at every
- * write), `pinned` (servers on one core, load on the other; else both on both), `profiles` (a folder for profiles).
+ * Starts it and waits until every slot is owned. Options: how many `primaries`, `workers` and `edges`, whether `ingest`,
+ * `fsync` (append-only file, synced at every write), `pinned` (servers on one core, load on the other; else both on both),
+ * `profiles` (a folder for profiles).
  */
-async function startFleet({ edges = 0, ingest = false, fsync = false, pinned = true, profiles } = {}) {
+async function startFleet(options = {}) {
+  const { primaries = 1, workers = 1, edges = 0, ingest = false, fsync = false, pinned = true, profiles } = options
   const place = pinned ? 'servers' : 'free'
-  const redis = await startRedis({ prefix: onCore(place), appendonly: fsync })
-  const fleet = new Fleet(redis, { place, loadPlace: pinned ? 'load' : 'free', profiles })
+  const redises = []
+  for (let i = 0; i < primaries; i += 1) {
+    redises.push(await startRedis({ prefix: onCore(place), appendonly: fsync }))
+  }
+  const fleet = new Fleet(redises, { place, loadPlace: pinned ? 'load' : 'free', profiles })
   try {
-    const control = await fleet.serve('control', 'control-1')
-    await fleet.serve('shard', 'shard-1')
-    await owned(control)
+    // Before control: it spreads the slots over the workers that it finds, and one that comes later gets its share slowly.
+    for (let i = 1; i <= workers; i += 1) await fleet.serve('shard', `shard-${i}`)
+    await owned(await fleet.serve('control', 'control-1'))
     for (let i = 1; i <= edges; i += 1) fleet.edges.push(await fleet.serve('edge', `edge-${i}`, edgeSettings))
     if (ingest) fleet.ingest = await fleet.serve('ingest', 'ingest-1', { FLOTILLA_INGEST_KEYS: `bench:${ingestKey}` })
     return fleet
@@ -41,10 +46,15 @@ class Fleet {
   #loads = []
   #places
 
-  constructor(redis, places) {
-    this.redis = redis
-    this.env = { FLOTILLA_REDIS_URL: redis.url }
+  constructor(primaries, places) {
+    this.primaries = primaries
+    this.env = { FLOTILLA_REDIS_URL: primaries.map(({ url }) => url).join(',') }
     this.#places = places
+  }
+
+  /** The first primary. */
+  get redis() {
+    return this.primaries[0]
   }
 
   /** The folder that profiles go to, if any. */
@@ -52,8 +62,14 @@ class Fleet {
     return this.#places.profiles
   }
 
-  get worker() {
-    return this.#services.find(({ role }) => role === 'worker')?.process
+  /** The processes of a role: worker, edge, ingest, control. */
+  all(role) {
+    return this.#services.flatMap((each) => (each.role === role ? [each.process] : []))
+  }
+
+  /** Every process of the fleet, by role. */
+  get services() {
+    return this.#services
   }
 
   #nodeArgs(id) {
@@ -71,11 +87,15 @@ class Fleet {
     return started
   }
 
-  /** A load process. `role`: what it stands for where it is a part of the path that is measured. */
-  load(file, { id = file, env = {}, role = 'load' } = {}) {
-    const { nodeArgs, env: profiling } = role === 'load' ? {} : this.#nodeArgs(id)
+  /**
+   * A load process. `role`: what it stands for where it is a part of the path that is measured; `service`: the one that it
+   * is then started like.
+   */
+  load(file, { id = file, env = {}, role = 'load', service } = {}) {
+    const { nodeArgs = [], env: profiling } = role === 'load' ? {} : this.#nodeArgs(id)
     const own = { ...this.env, ...env, ...profiling }
-    const started = startLoad(file, { id, env: own, place: this.#places.loadPlace, nodeArgs })
+    const args = [...nodeArgs, ...(service === undefined ? [] : startFlags(service))]
+    const started = startLoad(file, { id, env: own, place: this.#places.loadPlace, nodeArgs: args })
     this.#loads.push({ role, process: started })
     return started
   }
@@ -87,7 +107,8 @@ class Fleet {
 
   /** What was spent so far: seconds of CPU by role. `load` are the processes that only make load. */
   cpu() {
-    const spent = { redis: cpuOf(this.redis.pid), load: cpuOf(process.pid) }
+    const redis = this.primaries.reduce((sum, { pid }) => sum + cpuOf(pid), 0)
+    const spent = { redis, load: cpuOf(process.pid) }
     for (const { role, process: each } of [...this.#services, ...this.#loads]) {
       spent[role] = (spent[role] ?? 0) + cpuOf(each.pid)
     }
@@ -108,7 +129,7 @@ class Fleet {
     await Promise.all(this.#loads.map((each) => each.process.stop()))
     // Edges and ingest sign off at the store, and control hands the worker's slots to nobody.
     await Promise.all(this.#services.map((each) => each.process.stop()))
-    await this.redis.close()
+    await Promise.all(this.primaries.map((each) => each.close()))
   }
 }
 

@@ -51,7 +51,7 @@ export async function until(what, look, withinMs = 30_000) {
 }
 
 /** What `npm start` gives Node: the heap of a busy service is set there. */
-function startFlags(service) {
+export function startFlags(service) {
   const { scripts } = JSON.parse(readFileSync(`${root}services/${service}/package.json`, 'utf8'))
   return scripts.start.split(' ').slice(1, -1)
 }
@@ -101,6 +101,11 @@ export async function startService(service, { id, env, place, nodeArgs = [] }) {
     port,
     /** The sum of a metric over its labels. */
     metric: async (name) => sumOf(await (await fetch(`${admin}/metrics`)).text(), name),
+    /** Several of them from one look, by name. */
+    metrics: async (names) => {
+      const text = await (await fetch(`${admin}/metrics`)).text()
+      return Object.fromEntries(names.map((name) => [name, sumOf(text, name)]))
+    },
     signal: (name) => child.kill(name),
     stop: () => end(child, () => child.kill('SIGTERM')),
   }

@@ -89,6 +89,15 @@ function waysTable(rows) {
   return `Ways to publish; µs of CPU per message.\n${grid(columns, rows)}`
 }
 
+function httpTable(rows) {
+  const columns = {
+    way: (row) => row.way,
+    'posts/s': (row) => row.messagesPerSecond,
+    'CPU µs': (row) => row.microseconds,
+  }
+  return `A single post in the process that takes it, no fleet behind it.\n${grid(columns, rows)}`
+}
+
 function commitTable(row) {
   const columns = {
     'messages/s': (each) => each.messagesPerSecond,
@@ -107,6 +116,7 @@ export function tables(report) {
     report.idle && idleTable(report.idle),
     report.resume && resumeTable(report.resume),
     report.ways && waysTable(report.ways),
+    report.http && httpTable(report.http),
     report.commit && commitTable(report.commit),
   ].filter(Boolean)
 }

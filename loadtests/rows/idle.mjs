@@ -11,7 +11,7 @@ const processes = 4
 const settled = { share: 0.002, looks: 3, everyMs: 500, mostLooks: 60 }
 
 /** KB of a process once its collector has nothing left to give back. */
-async function settledRss(pid) {
+export async function settledRss(pid) {
   let last = rssOf(pid)
   for (let i = 0, still = 0; i < settled.mostLooks && still < settled.looks; i += 1) {
     await sleep(settled.everyMs)

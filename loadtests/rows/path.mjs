@@ -5,18 +5,20 @@ import { latencies } from '../harness/samples.mjs'
 
 /** Over all 128 slots. */
 const manyRooms = 1_024
+const warmRooms = 256
 const producers = 2
-const readers = 3
+const threeReaders = 3
 /** Publishes under way of each producer when the path is driven as fast as it goes. */
 const inFlight = 2_048
 const committed = 'flotilla_shard_commits_total'
 
 /** The processes of the path, and readers that have declared interest in every one of `rooms`. */
-export async function withPath({ rooms = manyRooms, ...options }, run) {
+export async function withPath({ rooms = manyRooms, readers = threeReaders, ...options }, run) {
   return withFleet(options, async (fleet) => {
     const endpoint = (role) => (_, i) => {
       const id = `${role}-${i + 1}`
-      return fleet.load('path-endpoint.mjs', { id, role, env: { BENCH_ROLE: role, BENCH_ID: id } })
+      const service = role === 'producer' ? 'ingest' : 'edge'
+      return fleet.load('path-endpoint.mjs', { id, role, service, env: { BENCH_ROLE: role, BENCH_ID: id } })
     }
     const sources = Array.from({ length: producers }, endpoint('producer'))
     const sinks = Array.from({ length: readers }, endpoint('reader'))
@@ -26,11 +28,11 @@ export async function withPath({ rooms = manyRooms, ...options }, run) {
 }
 
 /** One run: at `rate` messages a second of all producers together, or as fast as it goes (null). */
-export async function drive({ fleet, sources, sinks, rooms }, { rate, seconds }) {
+export async function drive({ fleet, sources, sinks, rooms, prefix }, { rate, seconds }) {
   await Promise.all(sinks.map((each) => each.ask('reset')))
-  const commitsBefore = await fleet.worker.metric(committed)
+  const commitsBefore = await commitsOf(fleet)
   const before = fleet.cpu()
-  const message = { seconds, rooms, ...(rate === null ? { inFlight } : { rate: rate / sources.length }) }
+  const message = { seconds, rooms, prefix, ...(rate === null ? { inFlight } : { rate: rate / sources.length }) }
   const runs = await Promise.all(sources.map((each) => each.ask(rate === null ? 'saturated' : 'paced', message)))
   const messages = runs.reduce((sum, { published, refused }) => sum + published - refused, 0)
   let reports = []
@@ -42,7 +44,7 @@ export async function drive({ fleet, sources, sinks, rooms }, { rate, seconds })
     throw new Error(`${error.message}: ${messages} messages were committed, readers got ${got}`, { cause: error })
   })
   const after = fleet.cpu()
-  const commits = (await fleet.worker.metric(committed)) - commitsBefore
+  const commits = (await commitsOf(fleet)) - commitsBefore
   verify(messages, [...runs, ...reports], reports)
   const samples = (await Promise.all(sinks.map((each) => each.ask('samples')))).flatMap((each) => each.samples)
   const { microseconds, cores } = costPer(before, after, messages)
@@ -53,9 +55,22 @@ export async function drive({ fleet, sources, sinks, rooms }, { rate, seconds })
     refused: runs.reduce((sum, { refused }) => sum + refused, 0),
     messagesPerCommit: messages / commits,
     ...latencies(samples),
-    microsecondsPerMessage: { ...microseconds, readerEach: microseconds.reader / readers },
+    microsecondsPerMessage: { ...microseconds, readerEach: microseconds.reader / sinks.length },
     cores,
   }
+}
+
+/** Code that has run only a few times is slow: as fast as it goes for a moment, in rooms that are not measured. */
+export async function warmPath(parts, seconds) {
+  const warm = { ...parts, rooms: warmRooms, prefix: 'public:warm' }
+  await Promise.all(warm.sinks.map((each) => each.ask('declare', { rooms: warmRooms, prefix: warm.prefix })))
+  await drive(warm, { rate: null, seconds })
+  await parts.fleet.quiet()
+}
+
+async function commitsOf(fleet) {
+  const counts = await Promise.all(fleet.all('worker').map((each) => each.metric(committed)))
+  return counts.reduce((sum, each) => sum + each, 0)
 }
 
 function verify(messages, parts, reports) {

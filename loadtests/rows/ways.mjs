@@ -7,7 +7,14 @@ import { latencies } from '../harness/samples.mjs'
 const rooms = 512
 /** Messages per second of the row that is not as fast as it goes. */
 const rate = 2_000
+/** Messages under way when it goes as fast as it can, the same for every way: what a server has at hand is what it can share. */
+const inFlight = 512
 const libraryClients = 32
+const batchConnections = 2
+/** How single posts are made, as `publisher.mjs` takes it. */
+export const singlePosts = { connections: inFlight, single: true }
+
+const batches = { connections: batchConnections, most: inFlight / batchConnections }
 
 /** `ask`: publishes at a rate for some seconds, and says by room what was accepted. */
 async function ways(fleet) {
@@ -16,12 +23,15 @@ async function ways(fleet) {
   const publisher = fleet.load('publisher.mjs')
   const ingest = { port: fleet.ingest.port, key: ingestKey }
   return [
-    { way: 'client library', ask: (message) => library.ask('publish', message) },
+    {
+      way: 'client library',
+      ask: (message) => library.ask('publish', { ...message, inFlight: inFlight / libraryClients }),
+    },
     {
       way: 'single posts',
-      ask: (message) => publisher.ask('publish', { ...ingest, ...message, connections: 64, single: true }),
+      ask: (message) => publisher.ask('publish', { ...ingest, ...message, ...singlePosts }),
     },
-    { way: 'batches', ask: (message) => publisher.ask('publish', { ...ingest, ...message, connections: 2 }) },
+    { way: 'batches', ask: (message) => publisher.ask('publish', { ...ingest, ...message, ...batches }) },
   ]
 }
 

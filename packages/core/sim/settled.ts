@@ -114,7 +114,7 @@ export function unbounded(fleet: Fleet, atRest: boolean): string[] {
   for (const { process, boot, lanes } of fleet.workers) {
     if (!process.alive) continue
     for (const lane of lanes) {
-      let bytes = 0
+      let bytes = lane.retained.reduce((sum, batch) => sum + batch.bytes, 0)
       for (const own of lane.slots.values()) {
         for (const commit of own.chain) bytes += commit.bytes
         const pending = own.pending.reduce((sum, entry) => sum + entry.body.length, 0)

@@ -120,11 +120,15 @@ export function outText(out: OutAppend, logs: readonly LogAppend[]): string {
  * - `fenced`: another owner has a higher epoch, or the same one. The slot is lost.
  * - `unclaimed`: the stored epoch is lower, or there is no value: my claim was lost.
  * - `regressed`: epoch and owner are mine, but n is lower: the server went back in time.
- * - `conflict`: the same n under another token. A bug: the slot is dropped loudly.
+ * - `conflict`: the same n under another token, or the room's log has another entry where one of this commit belongs. A
+ *   bug, or a foreign hand: the slot is dropped loudly.
  */
 export type SlotStatus = 'ok' | 'fenced' | 'unclaimed' | 'regressed' | 'conflict'
 
-/** Unless every status is `ok`, nothing was written. */
+/**
+ * Unless every status is `ok`, nothing was written; but of a commit that met another entry in a log, entries of other logs
+ * may stand, as after one that was cut short.
+ */
 export interface CommitReply {
   /** Identity of the server state (`run_id:master_replid`) that took the call. */
   readonly run: string

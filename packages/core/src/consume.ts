@@ -3,10 +3,11 @@ import { formatMarks } from './commit.ts'
 import { detached, encodeAck, encodeLog, encodeOut, encodeResult, RS } from './entry.ts'
 import type { EphemeralMessage, InputEntry, InputRecord, InterestMessage, PublishRecord } from './entry.ts'
 import { formatEpoch } from './position.ts'
+import type { Retained } from './retained.ts'
 import { closeEntry, orderMessage } from './room-state.ts'
 import type { RoomState } from './room-state.ts'
 import { interested, tip } from './slot-state.ts'
-import type { Retained, SlotState } from './slot-state.ts'
+import type { SlotState } from './slot-state.ts'
 
 /** What consuming needs to know of the world. */
 export interface ConsumeContext {
@@ -104,25 +105,30 @@ function takeEntry(state: SlotState, draft: Draft, entry: InputEntry, context: C
   if (verdict.type !== 'take') return true
   // Rooms are asked for when an entry is read, so every room is there when none is under way.
   if (state.loading.size > 0 && !entry.messages.every(isReady(state))) return false
-  takeMessages(state, draft, { ...entry, boot }, context)
+  takeMessages(state, draft, { entry, boot }, context)
   return true
 }
 
 const isReady = (state: SlotState) => (message: InputRecord) =>
   message.type === 'ephemeral' || state.rooms.has(message.room)
 
-function takeMessages(state: SlotState, draft: Draft, entry: InputEntry, context: ConsumeContext): void {
+function takeMessages(
+  state: SlotState,
+  draft: Draft,
+  { entry, boot }: { readonly entry: InputEntry; readonly boot: string },
+  context: ConsumeContext,
+): void {
   const results: string[] = []
   for (const message of entry.messages) {
     context.budget.messages -= 1
     if (message.type === 'publish') results.push(takePublish(state, draft, message, context))
-    else if (message.type === 'interest') takeInterest(state, draft, message, entry.boot)
+    else if (message.type === 'interest') takeInterest(state, draft, message, boot)
     else takeEphemeral(state, draft, message)
   }
   if (entry.k === 0) return
-  state.marks.set(entry.boot, { generation: entry.generation, k: entry.k })
+  state.marks.set(boot, { generation: entry.generation, k: entry.k })
   state.marksText = ''
-  say(draft, entry.boot, encodeAck(state.slot, entry, results))
+  say(draft, boot, encodeAck(state.slot, entry, results))
 }
 
 type Verdict = { type: 'take' } | { type: 'drop' } | { type: 'repeat'; k: number } | { type: 'rewind'; from: number }
@@ -260,5 +266,7 @@ function closeDraft(state: SlotState, draft: Draft, context: ConsumeContext): Re
     outs,
     interest: draft.interest,
     bytes: draft.bytes + state.marksText.length,
+    composedAt: context.now,
+    okAt: undefined,
   }
 }

@@ -116,7 +116,15 @@ describe('entries of the streams', () => {
     ]) {
       expect(decodeInput(body)).toBeUndefined()
     }
-    expect(decodeLog('')).toBeUndefined()
+    const log = encodeLog('public:a', { inc: 1, tag: 1, first: 1, timeMs: 0 }, ['u\u001fk\u001f\u001ft'])
+    expect(decodeLog(log)).toBeDefined()
+    for (const body of [
+      '',
+      '2' + log.slice(1),
+      log.slice(0, -1) + '\u001f',
+      log.replace('\u001f1\u001f1\u001f1', '\u001f1\u001fx\u001f1'),
+    ])
+      expect(decodeLog(body)).toBeUndefined()
     expect(decodeOut(`?${RS}b${RS}new\u001fkind`)).toEqual([{ type: 'boot' }])
   })
 

@@ -141,15 +141,15 @@ export function decodeInput(body: string): InputEntry | undefined {
   const [header = '', ...records] = body.split(BETWEEN)
   const [version, boot, generation, k, ...more] = header.split(US)
   if (version !== ENTRY_VERSION || boot === undefined || boot === '' || more.length > 0) return undefined
-  const entry = { boot, generation: Number(generation), k: Number(k) }
-  if (!Number.isSafeInteger(entry.generation) || !Number.isSafeInteger(entry.k) || entry.k < 0) return undefined
   const messages: InputRecord[] = []
+  const entry = { boot, generation: Number(generation), k: Number(k), messages }
+  if (!Number.isSafeInteger(entry.generation) || !Number.isSafeInteger(entry.k) || entry.k < 0) return undefined
   for (const record of records) {
     const message = decodeMessage(record)
     if (message === undefined) return undefined
     messages.push(message)
   }
-  return { ...entry, messages }
+  return entry
 }
 
 /** An event as subscribers get it, still without its seq. */
@@ -344,5 +344,31 @@ export function decodeLog(body: string): LogEntry | undefined {
   for (let i = 6; i < f.length; i += 4) {
     messages.push({ sender: field(f, i), key: field(f, i + 1), options: field(f, i + 2), tail: field(f, i + 3) })
   }
-  return { inc: number(f, 2), tag: number(f, 3), first: number(f, 4), timeMs: number(f, 5), messages }
+  const entry = { inc: number(f, 2), tag: number(f, 3), first: number(f, 4), timeMs: number(f, 5), messages }
+  return [entry.inc, entry.tag, entry.first, entry.timeMs].every((value) => Number.isFinite(value)) ? entry : undefined
+}
+
+/** A room's log has an entry that this version does not know, or one that is not what its id says. */
+export class UnreadableLogError extends Error {
+  readonly code = 'UNREADABLE_LOG'
+  constructor(room: string, id: string) {
+    super(`entry ${id} in the log of room ${room} is not of a form that this version reads`)
+    this.name = 'UnreadableLogError'
+  }
+}
+
+/**
+ * Entries of a room's log, for a reader that goes by where it ends. When one cannot be read the head is not known, and
+ * whoever numbered on would give a seq out twice: so it throws {@link UnreadableLogError} then.
+ */
+export function decodeWholeLog(
+  room: string,
+  lines: readonly { readonly id: string; readonly body: string }[],
+): LogEntry[] {
+  return lines.map(({ id, body }) => {
+    const entry = decodeLog(body)
+    if (entry === undefined || id !== `${entry.first + entry.messages.length - 1}-0`)
+      throw new UnreadableLogError(room, id)
+    return entry
+  })
 }

@@ -1,9 +1,6 @@
 import type { OutEvent } from './entry.ts'
+import { emptyMap, put } from './feed-maps.ts'
 import type { FeedState } from './feed-state.ts'
-import { maxHeldEvents } from './limits.ts'
-
-/** What one room may hold, or one replay collect, in UTF-16 units. */
-export const maxHeldChars = 16_777_216
 
 export function charsOf(event: OutEvent): number {
   return event.options.length + event.tail.length
@@ -13,14 +10,14 @@ export function charsOf(event: OutEvent): number {
 export function hold(state: FeedState, first: number, events: readonly OutEvent[]): void {
   events.forEach((event, i) => {
     if (state.held.has(first + i)) return
-    state.held.set(first + i, event)
+    state.held = put(state.held, first + i, event)
     state.heldChars += charsOf(event)
   })
-  if (state.held.size > maxHeldEvents || state.heldChars > maxHeldChars) dropHeld(state)
+  if (state.held.size > state.limits.heldEvents || state.heldChars > state.limits.heldChars) dropHeld(state)
 }
 
 export function dropHeld(state: FeedState): void {
-  state.held.clear()
+  state.held = emptyMap()
   state.heldChars = 0
 }
 

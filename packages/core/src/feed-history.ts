@@ -1,15 +1,15 @@
 import type { LogEntry } from './entry.ts'
-import { charsOf, dropHeld, maxHeldChars, takeHeld } from './feed-held.ts'
+import { charsOf, dropHeld, takeHeld } from './feed-held.ts'
 import { deliver, liven, livens, positionAt, rejoin, standing } from './feed-place.ts'
-import type { Fetch, FeedInput, Replayed, Standing, Step, Waiting } from './feed-state.ts'
+import { put, without } from './feed-maps.ts'
+import { recall, remember } from './feed-recent.ts'
+import type { Fetch, FeedInput, Standing, Step, Waiting } from './feed-state.ts'
 import type { LossReason } from './frames.ts'
-import { historyMs, maxHeldEvents } from './limits.ts'
+import { historyMs } from './limits.ts'
 import type { RoomEpoch } from './position.ts'
 
 export { dropHeld, hold } from './feed-held.ts'
 
-/** Log entries per read. */
-export const historyPage = 256
 /** A read that failed, or found nothing where something must be, is repeated after this, doubled up to 16 times, ms. */
 const retryMs = 100
 /**
@@ -31,20 +31,22 @@ export function fillTo(step: Step, place: Standing, target: number): void {
   begin(step, 'fill', seq)
 }
 
-/** A replay is kept for those who come a little later, when it is not too large, ms and UTF-16 units. */
-const replayedMs = 1_000
-const maxReplayedChars = 1_048_576
-
-/** One read serves all that resume from the same seq, also those who come a little later. */
-export function startReplay(step: Step, id: number, waiting: Waiting): void {
-  const { state, clock } = step
+/** One read serves all that resume from the same seq, and for a while those that come later. */
+export function startReplay(
+  step: Step,
+  place: Standing,
+  who: { readonly id: number; readonly waiting: Waiting },
+): void {
+  const { state, clock, effects } = step
+  const { id, waiting } = who
   if (waiting.since === null) return
-  state.waiting.delete(id)
+  state.waiting = without(state.waiting, id)
   const { seq } = waiting.since
-  const place = standing(state)
-  const known = state.replayed
-  if (known?.after === seq && known.seq === place?.seq && known.epochText === place.epochText) {
-    if (clock.now < known.expiresAtMs) return giveReplay(step, id, place, known.events)
+  const events = recall(state, seq, clock)
+  if (events !== undefined) {
+    state.live.add(id)
+    effects.push({ type: 'answer', subscriber: id, position: positionAt(place, clock), recovered: true, events })
+    return
   }
   for (const fetch of state.fetches.values()) {
     if (fetch.purpose !== 'replay' || fetch.after !== seq) continue
@@ -57,11 +59,18 @@ export function startReplay(step: Step, id: number, waiting: Waiting): void {
 function begin({ state, effects }: Step, purpose: Fetch['purpose'], after: number): Fetch {
   const request = (state.requests += 1)
   const fetch: Fetch = {
-    ...{ purpose, after, events: [], chars: 0, firstTimeMs: undefined },
-    ...{ subscribers: new Map(), failures: 0, emptyReads: 0, retryAtMs: null },
+    purpose,
+    after,
+    events: [],
+    chars: 0,
+    firstTimeMs: undefined,
+    subscribers: new Map(),
+    failures: 0,
+    emptyReads: 0,
+    retryAtMs: null,
   }
-  state.fetches.set(request, fetch)
-  effects.push({ type: 'fetch', request, after, limit: historyPage })
+  state.fetches = put(state.fetches, request, fetch)
+  effects.push({ type: 'fetch', request, after, limit: state.limits.page })
   return fetch
 }
 
@@ -129,7 +138,7 @@ function takeFill(step: Step, { request, fetch, place, behindGap, empty }: Read)
   fetch.events.length = 0
   fetch.chars = 0
   if (behindGap > now.seq + 1 && behindGap !== Infinity) rejoin(step, 'trimmed')
-  else if (!empty) effects.push({ type: 'fetch', request, after: now.seq, limit: historyPage })
+  else if (!empty) effects.push({ type: 'fetch', request, after: now.seq, limit: state.limits.page })
   else if (fetch.emptyReads >= maxEmptyReads) rejoin(step, 'trimmed')
   else retryLater(step, fetch)
 }
@@ -142,11 +151,11 @@ function takeReplay(step: Step, read: Read): void {
     fetch.chars += charsOf(event)
   }
   const reached = fetch.after + fetch.events.length
-  const tooLarge = fetch.events.length > maxHeldEvents || fetch.chars > maxHeldChars
+  const tooLarge = fetch.events.length > state.limits.heldEvents || fetch.chars > state.limits.heldChars
   const gap = behindGap > reached + 1 && behindGap !== Infinity
   if (reached < place.seq && !gap && !tooLarge && fetch.emptyReads < maxEmptyReads) {
     if (empty) retryLater(step, fetch)
-    else effects.push({ type: 'fetch', request, after: reached, limit: historyPage })
+    else effects.push({ type: 'fetch', request, after: reached, limit: state.limits.page })
     return
   }
   const expired = fetch.firstTimeMs !== undefined && clock.wallMs - fetch.firstTimeMs > historyMs
@@ -154,33 +163,25 @@ function takeReplay(step: Step, read: Read): void {
 }
 
 /** All or nothing: a replay is never partial. */
-function finishReplay(step: Step, { request, fetch, place }: Read, reason: LossReason | undefined): void {
-  const { state, clock, effects } = step
-  state.fetches.delete(request)
+function finishReplay(
+  { state, clock, effects }: Step,
+  { request, fetch, place }: Read,
+  reason: LossReason | undefined,
+): void {
+  state.fetches = without(state.fetches, request)
   if (state.fetches.size === 0) dropHeld(state)
   const position = positionAt(place, clock)
-  if (reason !== undefined) {
-    for (const subscriber of fetch.subscribers.keys()) {
-      state.live.add(subscriber)
-      effects.push({ type: 'answer', subscriber, position, events: [], recovered: false, reason })
-    }
-    return
+  const events = reason === undefined ? fetch.events.slice(0, place.seq - fetch.after) : []
+  const { after, firstTimeMs } = fetch
+  if (events.length > 0 && firstTimeMs !== undefined) {
+    const chars = events.reduce((sum, event) => sum + charsOf(event), 0)
+    remember(state, { after, events: [...events], chars, firstTimeMs }, clock.now)
   }
-  const events = fetch.events.slice(0, place.seq - fetch.after)
-  for (const subscriber of fetch.subscribers.keys()) giveReplay(step, subscriber, place, events)
-  if (fetch.chars > maxReplayedChars) return
-  const { seq, epochText } = place
-  state.replayed = { after: fetch.after, epochText, seq, events, expiresAtMs: clock.now + replayedMs }
-}
-
-function giveReplay(
-  { state, clock, effects }: Step,
-  subscriber: number,
-  place: Standing,
-  events: Replayed['events'],
-): void {
-  state.live.add(subscriber)
-  effects.push({ type: 'answer', subscriber, position: positionAt(place, clock), events, recovered: true })
+  for (const subscriber of fetch.subscribers.keys()) {
+    state.live.add(subscriber)
+    const base = { type: 'answer', subscriber, position, events } as const
+    effects.push(reason === undefined ? { ...base, recovered: true } : { ...base, recovered: false, reason })
+  }
 }
 
 function retryLater({ clock }: Step, fetch: Fetch): void {
@@ -191,11 +192,11 @@ function retryLater({ clock }: Step, fetch: Fetch): void {
 /** A hole is tried for ever, because nothing may go out before it is filled; subscribers have their own deadline. */
 export function fetchesToRetry({ state, clock, effects }: Step): void {
   for (const [request, fetch] of state.fetches) {
-    if (fetch.purpose === 'replay' && fetch.subscribers.size === 0) state.fetches.delete(request)
+    if (fetch.purpose === 'replay' && fetch.subscribers.size === 0) state.fetches = without(state.fetches, request)
     if (fetch.retryAtMs === null || clock.now < fetch.retryAtMs) continue
     fetch.retryAtMs = null
     if (state.fetches.has(request)) {
-      effects.push({ type: 'fetch', request, after: fetch.after + fetch.events.length, limit: historyPage })
+      effects.push({ type: 'fetch', request, after: fetch.after + fetch.events.length, limit: state.limits.page })
     }
   }
   if (state.fetches.size === 0 && state.phase.type === 'live') dropHeld(state)

@@ -1,5 +1,7 @@
 import type { OutEvent } from './entry.ts'
 import { dropHeld, takeHeld } from './feed-held.ts'
+import { emptyMap, put, without } from './feed-maps.ts'
+import { follow } from './feed-recent.ts'
 import type { FeedClock, FeedPhase, FeedState, Standing, Step } from './feed-state.ts'
 import type { LossReason } from './frames.ts'
 import { epochForClient, formatEpoch } from './position.ts'
@@ -44,9 +46,9 @@ export function adopt({ state }: Step, epoch: RoomEpoch, seq: number): void {
 /** What was read or held belongs to a place that is given up. Who waited for it is judged anew. */
 function stopReading(state: FeedState): void {
   for (const fetch of state.fetches.values())
-    for (const [id, waiting] of fetch.subscribers) state.waiting.set(id, waiting)
-  state.fetches.clear()
-  state.replayed = null
+    for (const [id, waiting] of fetch.subscribers) state.waiting = put(state.waiting, id, waiting)
+  state.fetches = emptyMap()
+  state.recent = null
   dropHeld(state)
 }
 
@@ -78,12 +80,15 @@ export function deliver({ state, effects }: Step, place: Standing, events: reado
     if (held.length > 0) all = [...events, ...held]
     if (place.seq >= place.target) endBackfill(state, place)
   }
-  if (state.live.size > 0 && all.length > 0) effects.push({ type: 'deliver', first, events: all })
+  follow(state, first, all)
+  if (state.live.size > 0 && all.length > 0)
+    effects.push({ type: 'deliver', epoch: place.epochText, first, events: all })
 }
 
 function endBackfill(state: FeedState, place: Standing): void {
   const { epoch, epochText, seq, digest } = place
   state.phase = { type: 'live', epoch, epochText, seq, digest }
-  for (const [request, fetch] of state.fetches) if (fetch.purpose === 'fill') state.fetches.delete(request)
+  for (const [request, fetch] of state.fetches)
+    if (fetch.purpose === 'fill') state.fetches = without(state.fetches, request)
   if (state.fetches.size === 0) dropHeld(state)
 }

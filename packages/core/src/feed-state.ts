@@ -1,5 +1,7 @@
 import type { LogEntry, OutEvent, OutRecord } from './entry.ts'
 import type { LossReason } from './frames.ts'
+import type { Recent } from './feed-recent.ts'
+import type { FeedLimits } from './limits.ts'
 import type { Position, RoomEpoch } from './position.ts'
 
 /** Where the live subscribers of a room stand: they have been given everything up to `seq`. */
@@ -30,11 +32,12 @@ export interface FeedState {
   readonly room: string
   /** Distinguishes this feed's declarations from those of an earlier feed of the room in this process. */
   readonly life: number
+  readonly limits: FeedLimits
   phase: FeedPhase
   /** Ids of subscribers that get what is delivered. */
   readonly live: Set<number>
   /** Those whose position cannot be judged yet. */
-  readonly waiting: Map<number, Waiting>
+  waiting: ReadonlyMap<number, Waiting>
   /** Declarations are numbered. Answers to those below `barrier` say nothing about now. */
   declared: number
   answered: number
@@ -47,10 +50,11 @@ export interface FeedState {
   /** No word from an older incarnation counts. */
   minInc: number
   /** Events by seq, kept while something has to be merged with a read of the log. */
-  readonly held: Map<number, OutEvent>
+  held: ReadonlyMap<number, OutEvent>
   heldChars: number
-  readonly fetches: Map<number, Fetch>
-  replayed: Replayed | null
+  fetches: ReadonlyMap<number, Fetch>
+  /** What replays brought is kept for a while (feed-recent.ts). */
+  recent: Recent | null
   requests: number
   /** When the last subscriber left; null while there is one. */
   emptySinceMs: number | null
@@ -84,15 +88,6 @@ export interface Fetch {
   retryAtMs: number | null
 }
 
-/** A replay that was given just now: whoever comes from the same seq while nothing new was said gets the same. */
-export interface Replayed {
-  readonly after: number
-  readonly epochText: string
-  readonly seq: number
-  readonly events: readonly OutEvent[]
-  readonly expiresAtMs: number
-}
-
 export type FeedInput =
   /** A subscriber with the id of another takes its place. */
   | { readonly type: 'add'; readonly subscriber: number; readonly since: Since | null }
@@ -112,8 +107,8 @@ export type FeedEffect =
   | { readonly type: 'withdraw' }
   /** Read log entries with a seq > `after`; answered by `history` with the same request. */
   | { readonly type: 'fetch'; readonly request: number; readonly after: number; readonly limit: number }
-  /** To every live subscriber. */
-  | { readonly type: 'deliver'; readonly first: number; readonly events: readonly OutEvent[] }
+  /** To every live subscriber, as `first` and following of the life `epoch`. */
+  | { readonly type: 'deliver'; readonly epoch: string; readonly first: number; readonly events: readonly OutEvent[] }
   /** To every live subscriber. */
   | { readonly type: 'ephemeral'; readonly event: OutEvent }
   /** The subscription is live: its answer, then `events` (those with the last seqs up to `position`), then what is delivered. */

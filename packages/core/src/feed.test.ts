@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { LogEntry, OutEvent } from './entry.ts'
 import { createFeed, isForgotten, needsTick, stepFeed, subscribeDeadlineMs } from './feed.ts'
+import { maxRecentChars, recentMs } from './feed-recent.ts'
 import type { FeedEffect, FeedInput, FeedRecord, Since } from './feed-state.ts'
 import { historyMs, interestLingerMs } from './limits.ts'
 
@@ -249,14 +250,41 @@ describe('resuming', () => {
     expect(feed.state.live.size).toBe(502)
   })
 
-  it('[RS12] a replay serves those who come within a second, as long as nothing new was said', () => {
+  it('[RS12] for 10 s after a replay those behind its start are answered without a read, with what came meanwhile', () => {
     const feed = live(6)
     feed.add(2, 3)
     feed.history(1, entry(4, 3))
-    expect(answers(feed.add(3, 3))).toEqual([recovered(3, 6, ['t4', 't5', 't6'])])
-    expect(fetches(feed.add(4, 4))).toEqual([4])
-    feed.now += 1_000
-    expect(fetches(feed.add(5, 3))).toEqual([3])
+    feed.events(7, 1)
+    const later = feed.add(3, 3)
+    expect(fetches(later)).toEqual([])
+    expect(answers(later)).toEqual([recovered(3, 7, ['t4', 't5', 't6', 't7'])])
+    expect(answers(feed.add(4, 5))).toEqual([recovered(4, 7, ['t6', 't7'])])
+    expect(fetches(feed.add(5, 2))).toEqual([2])
+    feed.history(2, entry(3, 5))
+    expect(answers(feed.add(6, 2))).toEqual([recovered(6, 7, ['t3', 't4', 't5', 't6', 't7'])])
+    feed.tick(recentMs)
+    expect(fetches(feed.add(7, 3))).toEqual([3])
+  })
+
+  it('[RS12] nothing of it outlives a loss, its age or its bounds', () => {
+    const lostOne = live(6)
+    lostOne.add(2, 3)
+    lostOne.history(1, entry(4, 3))
+    lostOne.step({ type: 'reset', inc: 6 })
+    expect(lostOne.state.recent).toBeNull()
+    const old = live(6)
+    old.add(2, 3)
+    old.history(1, entry(4, 3, { timeMs: wallStart - historyMs + 5 }))
+    old.now = 6
+    expect(fetches(old.add(3, 3))).toEqual([3])
+    const large = live(6)
+    large.add(2, 3)
+    large.history(1, entry(4, 3))
+    large.record({
+      ...{ type: 'events', room, epoch, first: 7 },
+      events: [{ options: '', tail: 'x'.repeat(maxRecentChars) }],
+    })
+    expect(large.state.recent).toBeNull()
   })
 
   it('[RS5] a replay is read page by page', () => {

@@ -12,6 +12,8 @@ import {
   rejoin,
   standing,
 } from './feed-place.ts'
+import { emptyMap, put, without } from './feed-maps.ts'
+import { forgetOld } from './feed-recent.ts'
 import type {
   FeedClock,
   FeedEffect,
@@ -24,7 +26,7 @@ import type {
   Waiting,
 } from './feed-state.ts'
 import type { LossReason } from './frames.ts'
-import { interestLingerMs } from './limits.ts'
+import { feedLimits, interestLingerMs } from './limits.ts'
 import { compareEpochs, continues, parseEpoch } from './position.ts'
 
 /** How long a subscription waits before it is refused for now, ms: well below the patience of a client. */
@@ -35,13 +37,14 @@ const declareAgainMs = 10_000
 const retryAfterMs = 1_000
 
 /** `life` must differ between two feeds of one room in one process. */
-export function createFeed(room: string, life = 0): FeedState {
+export function createFeed(room: string, life = 0, limits = feedLimits): FeedState {
   return {
     room,
     life,
+    limits,
     phase: { type: 'idle' },
     live: new Set(),
-    waiting: new Map(),
+    waiting: emptyMap(),
     declared: 0,
     answered: 0,
     barrier: 0,
@@ -49,10 +52,10 @@ export function createFeed(room: string, life = 0): FeedState {
     asking: 0,
     ownerHead: 0,
     minInc: 0,
-    held: new Map(),
+    held: emptyMap(),
     heldChars: 0,
-    fetches: new Map(),
-    replayed: null,
+    fetches: emptyMap(),
+    recent: null,
     requests: 0,
     emptySinceMs: null,
   }
@@ -65,8 +68,8 @@ export function isForgotten(state: FeedState): boolean {
 
 /** Whether time alone can change anything, so that it has to be told of it. */
 export function needsTick(state: FeedState): boolean {
-  if (state.emptySinceMs !== null || state.waiting.size > 0 || state.fetches.size > 0) return true
-  if (state.replayed !== null) return true
+  if (state.emptySinceMs !== null || state.waiting.size > 0 || state.fetches.size > 0 || state.recent !== null)
+    return true
   const { phase } = state
   return (
     phase.type === 'backfilling' ||
@@ -117,14 +120,22 @@ function add(step: Step, input: Extract<FeedInput, { type: 'add' }>): void {
   const { state, clock } = step
   forget(state, input.subscriber)
   state.emptySinceMs = null
-  state.waiting.set(input.subscriber, { since: input.since, deadlineMs: clock.now + subscribeDeadlineMs, asked: 0 })
+  state.waiting = put(state.waiting, input.subscriber, {
+    since: input.since,
+    deadlineMs: clock.now + subscribeDeadlineMs,
+    asked: 0,
+  })
   if (state.phase.type !== 'idle') return
   state.phase = { type: 'joining' }
   declare(step, true)
 }
 
 function forget(state: FeedState, subscriber: number): void {
-  if (state.live.delete(subscriber) || state.waiting.delete(subscriber)) return
+  if (state.live.delete(subscriber)) return
+  if (state.waiting.has(subscriber)) {
+    state.waiting = without(state.waiting, subscriber)
+    return
+  }
   for (const fetch of state.fetches.values()) if (fetch.subscribers.delete(subscriber)) return
 }
 
@@ -215,7 +226,7 @@ function judgeWaiting(step: Step): void {
   for (const [id, waiting] of step.state.waiting) {
     const verdict = waiting.since === null ? 'recovered' : judge(step, place, { ...waiting, since: waiting.since })
     if (verdict === 'ask') ask(step, waiting)
-    else if (verdict === 'replay') startReplay(step, id, waiting)
+    else if (verdict === 'replay') startReplay(step, place, { id, waiting })
     else if (verdict !== 'wait') goLive(step, { id, place }, verdict)
   }
 }
@@ -252,7 +263,7 @@ function ask(step: Step, waiting: Waiting): void {
 
 function goLive(step: Step, who: { id: number; place: Standing }, verdict: LossReason | 'recovered'): void {
   const { state, clock, effects } = step
-  state.waiting.delete(who.id)
+  state.waiting = without(state.waiting, who.id)
   state.live.add(who.id)
   const base = { type: 'answer', subscriber: who.id, position: positionAt(who.place, clock), events: [] } as const
   effects.push(verdict === 'recovered' ? { ...base, recovered: true } : { ...base, recovered: false, reason: verdict })
@@ -260,7 +271,6 @@ function goLive(step: Step, who: { id: number; place: Standing }, verdict: LossR
 
 function tick(step: Step): void {
   const { state, clock } = step
-  if (state.replayed !== null && clock.now >= state.replayed.expiresAtMs) state.replayed = null
   if (state.emptySinceMs !== null && clock.now - state.emptySinceMs >= interestLingerMs) return withdraw(step)
   if (state.answered < state.declared && clock.now - state.declaredAtMs >= declareAgainMs) declare(step, false)
   const place = placeOf(state.phase)
@@ -271,26 +281,29 @@ function tick(step: Step): void {
   }
   refuseLate(step)
   fetchesToRetry(step)
+  forgetOld(state, clock.now)
 }
 
 function withdraw({ state, effects }: Step): void {
   state.phase = { type: 'idle' }
   state.emptySinceMs = null
-  state.fetches.clear()
-  state.replayed = null
+  state.fetches = emptyMap()
+  state.recent = null
   dropHeld(state)
   effects.push({ type: 'withdraw' })
 }
 
 /** Whoever waited too long is sent away, rather than left without an answer: the store may be away for long. */
-function refuseLate(step: Step): void {
-  const { state, clock, effects } = step
-  for (const waiters of [state.waiting, ...[...state.fetches.values()].map((fetch) => fetch.subscribers)]) {
-    for (const [id, waiting] of waiters) {
-      if (clock.now < waiting.deadlineMs) continue
-      waiters.delete(id)
-      effects.push({ type: 'refuse', subscriber: id, retryAfterMs })
+function refuseLate({ state, clock, effects }: Step): void {
+  const late = (waiters: ReadonlyMap<number, Waiting>): number[] =>
+    [...waiters].flatMap(([id, { deadlineMs }]) => (clock.now < deadlineMs ? [] : [id]))
+  const refused = late(state.waiting)
+  for (const id of refused) state.waiting = without(state.waiting, id)
+  for (const { subscribers } of state.fetches.values()) {
+    for (const id of late(subscribers)) {
+      subscribers.delete(id)
+      refused.push(id)
     }
   }
-  markEmpty(step)
+  for (const subscriber of refused) effects.push({ type: 'refuse', subscriber, retryAfterMs })
 }

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { parseSlotValue } from './commit.ts'
-import { decodeOut } from './entry.ts'
-import { reapAfterMs } from './limits.ts'
-import { edge, me, startLane as start } from './testing/lane-bench.ts'
+import { decodeOut, encodeLog } from './entry.ts'
+import { reapAfterMs, retainMs } from './limits.ts'
+import { edge, me, rooms, startLane as start } from './testing/lane-bench.ts'
 
 describe('commits of a lane', () => {
   it('[LN6] at most two are under way, the second follows the first, and what comes meanwhile waits', () => {
@@ -35,6 +35,25 @@ describe('commits of a lane', () => {
     expect(bench.lane.mode.type).toBe('serving')
   })
 
+  it('[LN25] a slot that meets another entry in a log is dropped, the others of its batch are written, and a new claim goes on behind it', () => {
+    const bench = start()
+    bench.publish('m1')
+    const foreign = bench.store.snapshot()
+    const line = bench.store.roomTail(rooms[0] ?? '', Infinity, 1)[0]
+    if (line === undefined) throw new Error('no entry')
+    const body = encodeLog(rooms[0] ?? '', { ...line, first: 2 }, ['bob\u001fx\u001f\u001ft'])
+    foreign.lanes[0]?.logs.get(rooms[0] ?? '')?.lines.push({ lastSeq: 2, body })
+    bench.store.restore(foreign)
+    bench.publish('m2')
+    expect(bench.released).toEqual([0])
+    expect(bench.keys(0)).toEqual(['m1', 'x'])
+    expect(bench.keys(1)).toEqual(['m1', 'm2'])
+    expect(bench.lane.mode.type).toBe('serving')
+    bench.plan([2, 1])
+    bench.readAll()
+    expect(bench.keys(0)).toEqual(['m1', 'x', 'm2'])
+  })
+
   it('[LN9] a commit whose reply was lost is found in the store and not written again', () => {
     const bench = start()
     bench.publish('m1')
@@ -50,6 +69,25 @@ describe('commits of a lane', () => {
     expect(bench.stored(0).n).toBe(n)
     expect(bench.store.readOutbox(0, edge, '0-0', 100).entries).toHaveLength(told)
     bench.publish('m3', [0])
+    expect(bench.keys(0)).toEqual(['m1', 'm2', 'm3'])
+  })
+
+  it('[LN26] a commit that was found in the store after its reply was lost is retained no longer than others', () => {
+    const bench = start()
+    bench.held.add('commit')
+    bench.publish('m1', [0])
+    const [lost] = bench.waiting.splice(0)
+    if (lost?.type !== 'commit') throw new Error('no commit')
+    bench.store.commit(0, lost.commits, 1_000)
+    bench.held.clear()
+    bench.step({ type: 'commitFailed', id: lost.id })
+    for (const key of ['m2', 'm3']) {
+      bench.clock.now += retainMs + 1
+      bench.publish(key)
+      bench.step({ type: 'tick' })
+    }
+    expect(bench.lane.slots.get(0)?.chain).toEqual([])
+    expect(bench.lane.retained).toHaveLength(1)
     expect(bench.keys(0)).toEqual(['m1', 'm2', 'm3'])
   })
 

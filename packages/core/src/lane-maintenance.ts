@@ -1,8 +1,8 @@
-import { maxLoadedRooms, maxRetainedBytes, reapAfterMs, retainMs } from './limits.ts'
+import { forgetRetained, retain, retainedSince } from './lane-retained.ts'
+import { reapAfterMs } from './limits.ts'
 import { ownershipPrefix } from './lane-state.ts'
 import type { LaneEffect, LaneState, MaintenanceWork } from './lane-state.ts'
 import type { RoomState } from './room-state.ts'
-import { release } from './slot-state.ts'
 import type { SlotState } from './slot-state.ts'
 
 export const maintainEveryMs = 1_000
@@ -26,7 +26,6 @@ export function maintainLane(state: LaneState, now: number, effects: LaneEffect[
     for (const own of state.slots.values()) own.digestDue = own.active.size > 0
   }
   for (const own of state.slots.values()) {
-    state.retainedBytes -= release(own, state.lastOk - retainMs)
     reapMarks(state, own, now)
     if (own.boots.size > maxBootTexts) own.boots.clear()
     own.keys.expire(state.keysNow)
@@ -34,7 +33,8 @@ export function maintainLane(state: LaneState, now: number, effects: LaneEffect[
   }
   for (const boot of state.missingSince.keys())
     if (![...state.slots.values()].some((own) => own.marks.has(boot))) state.missingSince.delete(boot)
-  shrinkRetained(state)
+  if (state.mode.type === 'serving') retain(state, state.slots.values(), now)
+  forgetRetained(state)
   evictRooms(state)
   for (const [boot, version] of state.asked)
     if (state.alive.has(boot) || state.membersVersion > version + 100) state.asked.delete(boot)
@@ -48,19 +48,6 @@ function workFor(own: SlotState, now: number): MaintenanceWork {
     rooms.push(room.name)
   }
   return { slot: own.slot, prefix: ownershipPrefix(own), rooms }
-}
-
-/** Above its limit the buffer reaches back less far in time, for all slots alike: a longer lag is then told, not repaired. */
-export function shrinkRetained(state: LaneState): void {
-  while (state.retainedBytes > maxRetainedBytes) {
-    let oldest: SlotState | undefined
-    for (const own of state.slots.values()) {
-      const okAt = own.chain[0]?.okAt
-      if (okAt !== undefined && okAt < (oldest?.chain[0]?.okAt ?? Infinity)) oldest = own
-    }
-    if (oldest === undefined) return
-    state.retainedBytes -= release(oldest, oldest.chain[0]?.okAt ?? 0)
-  }
 }
 
 /** Marks of a boot that has been gone for a while: whatever it may still send is refused as unknown. */
@@ -81,25 +68,27 @@ function reapMarks(state: LaneState, own: SlotState, now: number): void {
 }
 
 /**
- * The least recently used rooms go first. One that the chain or what waits still names stays: its log may lack what the
- * chain has, and a room loaded from such a log would give out the same numbers again.
+ * The least recently used rooms go first. One that was written since the oldest commit that is retained stays: its log may
+ * lack what that has, and a room loaded from such a log would give out the same numbers again. So does one that input
+ * waits for.
  */
 function evictRooms(state: LaneState): void {
   let loaded = 0
   for (const own of state.slots.values()) loaded += own.rooms.size
-  if (loaded <= maxLoadedRooms) return
+  if (loaded <= state.limits.loadedRooms) return
+  const since = retainedSince(state)
   const all: { own: SlotState; room: RoomState }[] = []
   for (const own of state.slots.values()) {
-    const needed = roomsUnderWay(own)
-    for (const room of own.rooms.values()) if (!needed.has(room.name)) all.push({ own, room })
+    const awaited = roomsAwaited(own)
+    for (const room of own.rooms.values())
+      if (room.writtenAt < since && !awaited.has(room.name)) all.push({ own, room })
   }
   all.sort((a, b) => a.room.touchedAt - b.room.touchedAt)
-  for (const { own, room } of all.slice(0, loaded - maxLoadedRooms)) own.rooms.delete(room.name)
+  for (const { own, room } of all.slice(0, loaded - state.limits.loadedRooms)) own.rooms.delete(room.name)
 }
 
-function roomsUnderWay(own: SlotState): ReadonlySet<string> {
+function roomsAwaited(own: SlotState): ReadonlySet<string> {
   const rooms = new Set<string>()
-  for (const commit of own.chain) for (const log of commit.logs) rooms.add(log.room)
   for (const { entry } of own.pending) for (const message of entry?.messages ?? []) rooms.add(message.room)
   return rooms
 }

@@ -2,8 +2,10 @@ import type { SlotValues } from './commit.ts'
 import { parseSlotValue, slotPrefix } from './commit.ts'
 import { claimAssigned, ownPrefix, releaseSlot } from './lane-state.ts'
 import type { Flight, LaneEffect, LaneState } from './lane-state.ts'
+import { fetchRetained } from './lane-retained.ts'
+import type { Retained } from './retained.ts'
 import { composeCommit, missingFrom, seek } from './slot-state.ts'
-import type { Retained, SlotState } from './slot-state.ts'
+import type { SlotState } from './slot-state.ts'
 
 /**
  * Recovery of a lane, the same after a lost reply, a fence, a restart, and a server that went back in time:
@@ -43,6 +45,8 @@ export function verify(state: LaneState, found: SlotValues, effects: LaneEffect[
       continue
     }
     const missing = examine(state, own, { text: found.values.get(own.slot) ?? null, changed }, effects)
+    // What is found there counts as answered, or it would be retained for ever, and all that follows it too.
+    for (const commit of own.chain.slice(0, missing ?? 0)) commit.okAt ??= state.steppedAt
     if (missing !== undefined && missing < own.chain.length) next.set(own.slot, missing)
   }
   if (state.mode.type === 'settling') return settle(state, effects)
@@ -74,9 +78,10 @@ function examine(state: LaneState, own: SlotState, found: Found, effects: LaneEf
   ) {
     return release(state, own, effects)
   }
+  if (stored === undefined || stored.epoch < own.epoch || stored.n < own.base.n) fetchRetained(state)
   if (stored === undefined || stored.epoch < own.epoch) {
     const prefix = stored === undefined ? undefined : slotPrefix(stored)
-    return waitForClaim(own, prefix !== undefined && prefix === own.before ? prefix : undefined, effects)
+    return waitForClaim(own, prefix !== undefined && prefix === replaced(own) ? prefix : undefined, effects)
   }
   const missing = missingFrom(own, stored.n, stored.token)
   if (missing === undefined) {
@@ -91,6 +96,11 @@ function examine(state: LaneState, own: SlotState, found: Found, effects: LaneEf
   }
   if (!own.needsClaim) return missing
   return waitForClaim(own, slotPrefix(stored), effects)
+}
+
+/** What the claim replaced, when every commit since that claim is there to be written again. */
+function replaced(own: SlotState): string | undefined {
+  return own.base.n === own.claimed.n && own.base.token === own.claimed.token ? own.before : undefined
 }
 
 function release(state: LaneState, own: SlotState, effects: LaneEffect[]): undefined {

@@ -2,10 +2,12 @@ import type { Claim, ClaimReply, CommitReply, SlotCommit, SlotValues } from './c
 import type { Poison } from './consume.ts'
 import type { LogEntry } from './entry.ts'
 import type { KeyBudget } from './key-window.ts'
-import { maxRememberedKeys } from './limits.ts'
+import { laneLimits } from './limits.ts'
+import type { LaneLimits } from './limits.ts'
 import type { Plan } from './plan.ts'
+import type { Retained, RetainedBatch } from './retained.ts'
 import { prefixAt, tip } from './slot-state.ts'
-import type { Retained, SlotState } from './slot-state.ts'
+import type { SlotState } from './slot-state.ts'
 
 /** The state of a worker's lane, what goes in and what comes out; the reducer itself is in lane.ts. */
 export interface LaneState {
@@ -16,6 +18,7 @@ export interface LaneState {
   readonly owner: string
   /** Random: nobody is to know what the keys hash to (key-window.ts). */
   readonly seed: number
+  readonly limits: LaneLimits
   readonly keyBudget: KeyBudget
   readonly slots: Map<number, SlotState>
   /** Claims under way, by slot. */
@@ -37,6 +40,9 @@ export interface LaneState {
   flights: number
   /** When the store last said ok. */
   lastOk: number
+  /** What the store said ok to lately, oldest first. */
+  retained: RetainedBatch[]
+  /** Of `retained` and of the slots' chains. */
   retainedBytes: number
   /**
    * The clock by which publish keys are forgotten. It stands while a commit waits for a store that does not say ok: two
@@ -133,10 +139,16 @@ export interface Clock {
   readonly wallMs: number
 }
 
-export function createLane(lane: number, lanes: number, owner: string, seed = 0): LaneState {
+export function createLane(
+  lane: number,
+  lanes: number,
+  owner: string,
+  { seed = 0, limits = laneLimits }: { readonly seed?: number; readonly limits?: LaneLimits } = {},
+): LaneState {
   return {
     seed,
-    keyBudget: { used: 0, max: maxRememberedKeys },
+    limits,
+    keyBudget: { used: 0, max: limits.rememberedKeys },
     lane,
     lanes,
     owner,
@@ -154,6 +166,7 @@ export function createLane(lane: number, lanes: number, owner: string, seed = 0)
     tokens: 0,
     flights: 0,
     lastOk: -Infinity,
+    retained: [],
     retainedBytes: 0,
     keysNow: 0,
     steppedAt: 0,

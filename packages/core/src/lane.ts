@@ -3,15 +3,17 @@ import { parseSlotValue } from './commit.ts'
 import { consume } from './consume.ts'
 import { decodeInput, detached } from './entry.ts'
 import { KeyWindow } from './key-window.ts'
-import { maintainLane, shrinkRetained } from './lane-maintenance.ts'
+import { maintainLane } from './lane-maintenance.ts'
 import { applied, settle, verify, vouched } from './lane-recovery.ts'
+import { retain } from './lane-retained.ts'
 import { claimAssigned, releaseSlot } from './lane-state.ts'
-import type { Clock, LaneEffect, LaneInput, LaneState, RoomRead, SlotRead } from './lane-state.ts'
-import { maxCommitBytes, maxCommitMessages, maxCommitsInFlight, maxRetainedBytes } from './limits.ts'
+import type { Clock, Flight, LaneEffect, LaneInput, LaneState, RoomRead, SlotRead } from './lane-state.ts'
+import { maxCommitsInFlight } from './limits.ts'
 import type { Plan } from './plan.ts'
+import type { Retained } from './retained.ts'
 import { loadRoom } from './room-state.ts'
 import { composeCommit, missingFrom, ownSlot, rebase, seek } from './slot-state.ts'
-import type { Retained, SlotState } from './slot-state.ts'
+import type { SlotState } from './slot-state.ts'
 
 /** Slot → epoch of what this worker serves, negative or 0 for what it needs a new epoch for: its heartbeat says so. */
 export function ownedEpochs(state: LaneState): Map<number, number> {
@@ -200,7 +202,10 @@ function takeEntries(state: LaneState, input: SlotRead, effects: LaneEffect[]): 
 function takeRoom(state: LaneState, input: RoomRead, now: number): void {
   const own = state.slots.get(input.slot)
   if (own === undefined || own.reads !== input.read || !own.loading.delete(input.room)) return
-  own.rooms.set(input.room, loadRoom(input.room, input.entries, own.keys, { now, keysNow: state.keysNow }))
+  own.rooms.set(
+    input.room,
+    loadRoom(input.room, input.entries, own.keys, { now, keysNow: state.keysNow, limits: state.limits.rooms }),
+  )
 }
 
 function takeReply(state: LaneState, id: number, reply: CommitReply, at: { effects: LaneEffect[]; now: number }): void {
@@ -213,12 +218,24 @@ function takeReply(state: LaneState, id: number, reply: CommitReply, at: { effec
     state.lastOk = at.now
     for (const part of flight.parts) part.commit.okAt = at.now
     for (const boot of reply.missing) forgetBoot(state, boot)
-    if (state.retainedBytes > maxRetainedBytes) shrinkRetained(state)
   }
+  flight.parts.forEach(({ slot }, i) => {
+    const own = reply.statuses[i] === 'conflict' ? state.slots.get(slot) : undefined
+    // Written again it would meet the same.
+    if (own !== undefined) releaseSlot(state, own, 'conflict', at.effects)
+  })
   // A write under another run than the lane's may have met an older state: it is read before anything else is sent.
   if (!ok || reply.run !== state.run) state.mode = { type: 'settling' }
   else if (state.mode.type === 'applying') applied(state, flight, at.effects)
   else if (state.mode.type === 'vouching' && vouch) vouched(state)
+  else if (state.mode.type === 'serving') retain(state, owners(state, flight), at.now)
+}
+
+function* owners(state: LaneState, flight: Flight): Iterable<SlotState> {
+  for (const { slot } of flight.parts) {
+    const own = state.slots.get(slot)
+    if (own !== undefined) yield own
+  }
 }
 
 /** A boot whose outbox is gone was declared dead, or declares everything again. */
@@ -231,7 +248,7 @@ function forgetBoot(state: LaneState, boot: string): void {
 /** Composes and sends commits while there is something to commit and room in flight. */
 function pump(state: LaneState, clock: Clock, effects: LaneEffect[]): void {
   while (state.mode.type === 'serving' && state.inFlight.length < maxCommitsInFlight) {
-    if (state.retainedBytes > 2 * maxRetainedBytes) return
+    if (state.retainedBytes > 2 * state.limits.retainedBytes) return
     const batch = composeBatch(state, clock, effects)
     if (batch === undefined) return
     effects.push(batch)
@@ -239,7 +256,7 @@ function pump(state: LaneState, clock: Clock, effects: LaneEffect[]): void {
 }
 
 function composeBatch(state: LaneState, clock: Clock, effects: LaneEffect[]): LaneEffect | undefined {
-  const budget = { messages: maxCommitMessages, bytes: maxCommitBytes }
+  const budget = { messages: state.limits.commitMessages, bytes: state.limits.commitBytes }
   const parts: { slot: number; commit: Retained }[] = []
   const commits: SlotCommit[] = []
   const alive = (boot: string): 'yes' | 'no' | 'ask' => known(state, boot, effects)
@@ -265,7 +282,7 @@ function composeBatch(state: LaneState, clock: Clock, effects: LaneEffect[]): La
   if (parts.length === 0) return undefined
   const id = (state.flights += 1)
   state.inFlight.push({ id, parts })
-  return { type: 'commit', id, commits, messages: maxCommitMessages - budget.messages, run: state.run ?? '' }
+  return { type: 'commit', id, commits, messages: state.limits.commitMessages - budget.messages, run: state.run ?? '' }
 }
 
 function rotated(state: LaneState): SlotState[] {

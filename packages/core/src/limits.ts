@@ -75,3 +75,39 @@ export const endpointHeartbeatMs = 1_000
 export const endpointDeadMs = 5_000
 /** A dead member's record and marks are removed this long after its death, ms. */
 export const reapAfterMs = 60_000
+
+/** Limits of one room at its worker; `chars` in UTF-16 units. */
+export interface RoomLimits {
+  readonly dedupeMax: number
+  readonly historyEvents: number
+  readonly chars: number
+  /** Trimming looks for the oldest entries anew each time, so it is asked for when there are so many messages to trim. */
+  readonly trimStep: number
+}
+export const roomLimits: RoomLimits = { dedupeMax, historyEvents, chars: 67_108_864, trimStep: 64 }
+
+/** Limits of one lane of a worker: parameters, so that the simulator can reach them. */
+export interface LaneLimits {
+  readonly commitMessages: number
+  readonly commitBytes: number
+  readonly retainedBytes: number
+  readonly loadedRooms: number
+  readonly rememberedKeys: number
+  readonly rooms: RoomLimits
+}
+export const laneLimits: LaneLimits = {
+  commitMessages: maxCommitMessages,
+  commitBytes: maxCommitBytes,
+  retainedBytes: maxRetainedBytes,
+  loadedRooms: maxLoadedRooms,
+  rememberedKeys: maxRememberedKeys,
+  rooms: roomLimits,
+}
+
+/** Limits of one room at an edge; `heldChars` in UTF-16 units, `page` in log entries per read. */
+export interface FeedLimits {
+  readonly heldEvents: number
+  readonly heldChars: number
+  readonly page: number
+}
+export const feedLimits: FeedLimits = { heldEvents: maxHeldEvents, heldChars: 16_777_216, page: 256 }

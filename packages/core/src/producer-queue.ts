@@ -27,7 +27,7 @@ export function publish(
 ): void {
   const { id, message, deadlineAtMs } = input
   const length = lengthOf(message)
-  const full = state.window.length >= maxWindowEntries
+  const full = state.window.length >= (state.budget.entries ?? maxWindowEntries)
   if (full || state.budget.used + length + messageOverheadBytes > state.budget.max) {
     effects.push({
       type: 'settle',
@@ -140,7 +140,7 @@ export function flush(state: ProducerState, nowMs: number, effects: ProducerEffe
 
 /** While acknowledgements are late entries grow instead of multiplying, so that a window outlasts a take-over. */
 function isRipe(state: ProducerState, nowMs: number): boolean {
-  if (state.window.length >= maxWindowEntries) return false
+  if (state.window.length >= (state.budget.entries ?? maxWindowEntries)) return false
   return (
     state.window.length < eagerEntries || state.queuedBytes >= maxEntryBytes || nowMs - state.flushedAtMs >= lingerMs
   )

@@ -38,6 +38,8 @@ export type ProducerEffect =
 export interface ByteBudget {
   used: number
   readonly max: number
+  /** Un-acknowledged entries of each producer at the most. */
+  readonly entries?: number
 }
 
 export interface PendingPublish {

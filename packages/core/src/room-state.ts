@@ -1,4 +1,5 @@
-import { dedupeMax, dedupeMs, historyEvents } from './limits.ts'
+import { dedupeMs, roomLimits } from './limits.ts'
+import type { RoomLimits } from './limits.ts'
 import { US } from './entry.ts'
 import type { LogEntry } from './entry.ts'
 import type { KeyHash, KeyWindow } from './key-window.ts'
@@ -9,6 +10,7 @@ import type { KeyHash, KeyWindow } from './key-window.ts'
  */
 export interface RoomState {
   readonly name: string
+  readonly limits: RoomLimits
   /** Where the hashes of its keys begin. */
   readonly hash: KeyHash
   /** The life of the room; 0 while it has no log (position.ts). */
@@ -29,18 +31,18 @@ export interface RoomState {
   /** When the expiry of the log was renewed last. */
   renewedAt: number
   touchedAt: number
+  /** When its last commit was composed; -Infinity since it was loaded. */
+  writtenAt: number
 }
 
-/** Trimming looks for the oldest entries anew each time, so it is asked for when there are so many messages to trim. */
-const trimStep = 64
-/** Or when they have so many UTF-16 units together. */
+/** Trimming is asked for when there are so many messages to trim, or when they have so many UTF-16 units together. */
 const trimChars = 4_194_304
 
 /**
  * What a room's log may hold, in UTF-16 units: a room at the limit refuses, and above half of it history gives way. An owner
  * reads all of it when it takes the room over.
  */
-export const maxRoomChars = 67_108_864
+export const maxRoomChars = roomLimits.chars
 
 interface WindowEntry {
   lastSeq: number
@@ -58,11 +60,13 @@ export function loadRoom(
   name: string,
   entries: readonly LogEntry[],
   keys: KeyWindow,
-  clock: number | { readonly now: number; readonly keysNow: number },
+  clock: number | { readonly now: number; readonly keysNow: number; readonly limits?: RoomLimits },
 ): RoomState {
-  const { now, keysNow } = typeof clock === 'number' ? { now: clock, keysNow: clock } : clock
+  const at = typeof clock === 'number' ? { now: clock, keysNow: clock } : clock
+  const { now, keysNow, limits = roomLimits } = at
   const room: RoomState = {
     name,
+    limits,
     hash: keys.hash(name),
     tag: 0,
     epochText: '',
@@ -75,6 +79,7 @@ export function loadRoom(
     droppedChars: 0,
     renewedAt: -Infinity,
     touchedAt: now,
+    writtenAt: -Infinity,
   }
   for (const { tag, first, messages } of entries) {
     messages.forEach(({ sender, key, options, tail }, i) => {
@@ -121,7 +126,7 @@ export function orderMessage(
 }
 
 function isFull(room: RoomState, chars: number): boolean {
-  return room.head - room.floor >= dedupeMax || room.chars + room.openChars + chars > maxRoomChars
+  return room.head - room.floor >= room.limits.dedupeMax || room.chars + room.openChars + chars > room.limits.chars
 }
 
 /**
@@ -131,9 +136,10 @@ function isFull(room: RoomState, chars: number): boolean {
 export function closeEntry(room: RoomState, now: number, keysNow = now): number {
   closeWindowEntry(room, keysNow)
   room.touchedAt = now
+  room.writtenAt = now
   forgetOld(room, keysNow)
   const keepFrom = room.floor + 1
-  if (keepFrom - room.keptFrom < trimStep && room.droppedChars < trimChars) return 0
+  if (keepFrom - room.keptFrom < room.limits.trimStep && room.droppedChars < trimChars) return 0
   room.keptFrom = keepFrom
   room.droppedChars = 0
   return keepFrom
@@ -156,7 +162,7 @@ function forgetOld(room: RoomState, now: number): void {
   for (const entry of room.window) {
     if (now - entry.at < dedupeMs) break
     // The last entry of the log is its head: it stays.
-    const most = room.chars > maxRoomChars / 2 ? room.head - 1 : room.head - historyEvents
+    const most = room.chars > room.limits.chars / 2 ? room.head - 1 : room.head - room.limits.historyEvents
     const through = Math.min(entry.lastSeq, most)
     room.floor = Math.max(room.floor, through)
     if (through < entry.lastSeq) break

@@ -27,6 +27,7 @@ export function publish(step: SessionStep, open: Open, frame: PublishFrame): voi
     return send(step, { type: 'ok', id, room })
   }
   const request = (state.requests += 1)
+  state.publishes ??= new Map()
   state.publishes.set(request, { id, room })
   const key = frame.key ?? `${state.connectionId}:${request}`
   effects.push({ type: 'publish', request, message: { room, key, sender: userId, options: '', tail } })
@@ -38,15 +39,15 @@ function judge(state: SessionState, open: Open, { room, event, key, ephemeral }:
   if (!validEventName(event)) return { code: 'VALIDATION_ERROR', message: 'event: has a character that is not allowed' }
   if (key !== undefined && !validKey(key))
     return { code: 'VALIDATION_ERROR', message: 'key: 1 to 128 printable characters' }
-  if (ephemeral === true || state.publishes.size < state.limits.maxPublishesInFlight) return undefined
+  if (ephemeral === true || (state.publishes?.size ?? 0) < state.limits.maxPublishesInFlight) return undefined
   const message = `${state.limits.maxPublishesInFlight} publishes wait for their acknowledgement already; nothing was appended`
   return { code: 'OVERLOADED', message, retryAfterMs }
 }
 
 export function published(step: SessionStep, { request, outcome }: Extract<SessionInput, { type: 'published' }>): void {
-  const waiting = step.state.publishes.get(request)
+  const waiting = step.state.publishes?.get(request)
   if (waiting === undefined) return
-  step.state.publishes.delete(request)
+  step.state.publishes?.delete(request)
   const { id, room } = waiting
   if (outcome.type === 'committed') {
     return send(step, { type: 'ok', id, room, position: { epoch: outcome.epoch, seq: outcome.seq } })

@@ -157,6 +157,43 @@ describe('resuming', () => {
     expect(live(state, 'public:a').map(({ type }) => type)).toEqual(['send', 'release'])
   })
 
+  it('[SE16] a finished resume releases nothing that belongs to a newer one', () => {
+    const state = open()
+    resume(state, 9, 'public:a', 'public:b')
+    live(state, 'public:a')
+    resume(state, 10, 'public:a', 'public:c')
+    live(state, 'public:a')
+    const first = live(state, 'public:b')
+    expect(sent(first)).toMatchObject([
+      {
+        id: 9,
+        rooms: [
+          { room: 'public:a', error: { code: 'NOT_SUBSCRIBED' } },
+          { room: 'public:b', position },
+        ],
+      },
+    ])
+    expect(first.slice(1)).toEqual([{ type: 'release', room: 'public:b' }])
+    expect(live(state, 'public:c').slice(1)).toEqual([
+      { type: 'release', room: 'public:a' },
+      { type: 'release', room: 'public:c' },
+    ])
+  })
+
+  it('[SE19] what cannot be held back until the others are answered is taken back, and can be asked for again', () => {
+    const state = open()
+    resume(state, 9, 'public:a', 'public:b')
+    live(state, 'public:a', 4, 3)
+    expect(refused(state, 'public:a')).toEqual([])
+    const effects = live(state, 'public:b')
+    expect(sent(effects)).toMatchObject([
+      { id: 9, rooms: [{ room: 'public:a', error: { code: 'OVERLOADED', retryAfterMs: 900 } }, { room: 'public:b' }] },
+    ])
+    expect(effects.slice(1)).toEqual([{ type: 'release', room: 'public:b' }])
+    expect(state.subscribed).toBe(1)
+    expect(subscribe(state, 10, 'public:a')).toMatchObject([{ type: 'subscribe' }])
+  })
+
   it('[SE16] a room that is left while its resume waits is not waited for', () => {
     const state = open()
     resume(state, 9, 'public:a', 'public:b')

@@ -24,9 +24,12 @@ export function ownRooms({ userId, tenantId }: SessionIdentity): string[] {
   return [`user:${userId}`, ...(tenantId === undefined ? [] : [`tenant:${tenantId}`]), 'public:all']
 }
 
+/** None of a room that was joined and waits for its answer differs from another. */
+const join: RoomAsker = { type: 'join' }
+
 export function joinOwnRooms({ state, effects }: SessionStep, identity: SessionIdentity): void {
   for (const room of ownRooms(identity)) {
-    state.rooms.set(room, { joined: true, filter: null, asker: { type: 'join' }, retryAtMs: null })
+    state.rooms.set(room, { joined: true, filter: null, asker: join, retryAtMs: null })
     effects.push({ type: 'subscribe', room, since: null, filter: null })
   }
 }
@@ -39,12 +42,12 @@ export function subscribe(step: SessionStep, open: Open, frame: Extract<ClientFr
 
 /** All rooms of a connection at once; a room that is refused does not keep the others from being resumed. */
 export function resume(step: SessionStep, open: Open, { id, rooms }: Extract<ClientFrame, { type: 'resume' }>): void {
-  const group: Resume = { id, answers: [], waiting: new Set() }
+  const group: Resume = { id, answers: new Map(), waiting: new Set() }
   const wishes = new Map(rooms.map((wish) => [wish.room, wish]))
   for (const wish of wishes.values()) {
     const fault = enter(step, open, wish, { type: 'resume', resume: group })
     if (fault === undefined) group.waiting.add(wish.room)
-    else group.answers.push({ room: wish.room, error: errorOf(fault) })
+    else group.answers.set(wish.room, { room: wish.room, error: errorOf(fault) })
   }
   if (group.waiting.size === 0) finish(step, group)
 }
@@ -91,6 +94,7 @@ function supersede(step: SessionStep, room: string, asker: RoomAsker): void {
 function refuse(step: SessionStep, room: string, asker: RoomAsker, fault: Fault): void {
   if (asker.type === 'subscribe') fail(step, { ...fault, id: asker.id, room })
   else if (asker.type === 'resume') settle(step, asker.resume, { room, error: errorOf(fault) })
+  else if (asker.type === 'answered') asker.resume.answers.set(room, { room, error: errorOf(fault) })
 }
 
 function errorOf({ code, message, retryAfterMs }: Fault): NonNullable<RoomAnswer['error']> {
@@ -99,15 +103,19 @@ function errorOf({ code, message, retryAfterMs }: Fault): NonNullable<RoomAnswer
 
 function settle(step: SessionStep, group: Resume, answer: RoomAnswer): void {
   if (!group.waiting.delete(answer.room)) return
-  group.answers.push(answer)
+  group.answers.set(answer.room, answer)
   if (group.waiting.size === 0) finish(step, group)
 }
 
-function finish(step: SessionStep, { id, answers }: Resume): void {
-  send(step, { type: 'ok', id, rooms: answers })
-  for (const { room, error } of answers) {
+function finish(step: SessionStep, group: Resume): void {
+  send(step, { type: 'ok', id: group.id, rooms: [...group.answers.values()] })
+  for (const [room, { error }] of group.answers) {
+    const subscription = error === undefined ? step.state.rooms.get(room) : undefined
+    const asker = subscription?.asker
     // Whoever asked for the room again meanwhile has an answer of its own to wait for.
-    if (error === undefined && step.state.rooms.get(room)?.asker === null) step.effects.push({ type: 'release', room })
+    if (subscription === undefined || asker?.type !== 'answered' || asker.resume !== group) continue
+    subscription.asker = null
+    step.effects.push({ type: 'release', room })
   }
 }
 
@@ -126,37 +134,39 @@ export function unsubscribe(step: SessionStep, { id, room }: { readonly id: Requ
 export function answered(step: SessionStep, input: Extract<SessionInput, { type: 'answered' }>): void {
   const { room, position, recovered, missed, reason } = input
   const subscription = step.state.rooms.get(room)
-  const asker = subscription?.asker
-  if (subscription === undefined || asker === undefined || asker === null) return
-  subscription.asker = null
+  const asker = subscription?.asker ?? null
+  if (subscription === undefined || asker === null) return
   const why = reason === undefined ? {} : { reason }
   switch (asker.type) {
     case 'subscribe':
+      subscription.asker = null
       send(step, { type: 'ok', id: asker.id, room, position, recovered, missed, ...why })
-      break
-    case 'join':
-      send(step, { type: 'position', room, position, recovered, ...why })
-      break
+      return void step.effects.push({ type: 'release', room })
     case 'resume':
+      subscription.asker = { type: 'answered', resume: asker.resume }
       return settle(step, asker.resume, { room, position, recovered, missed, ...why })
+    case 'join':
+      subscription.asker = null
+      send(step, { type: 'position', room, position, recovered, ...why })
+      return void step.effects.push({ type: 'release', room })
+    case 'answered':
   }
-  step.effects.push({ type: 'release', room })
 }
 
 export function refused(step: SessionStep, { room, retryAfterMs }: Extract<SessionInput, { type: 'refused' }>): void {
   const { state, clock } = step
   const subscription = state.rooms.get(room)
-  const asker = subscription?.asker
-  if (subscription === undefined || asker === undefined || asker === null) return
+  const asker = subscription?.asker ?? null
+  if (subscription === undefined || asker === null) return
   subscription.asker = null
   if (asker.type === 'join') {
     subscription.retryAtMs = clock.now + retryAfterMs
     state.retryAtMs = Math.min(state.retryAtMs, subscription.retryAtMs)
-  } else {
-    // Also a room that the server joined: to join it again at its head would hide what the client asked to be given.
-    state.rooms.delete(room)
-    if (!subscription.joined) state.subscribed -= 1
+    return
   }
+  // Also a room that the server joined: to join it again at its head would hide what the client asked to be given.
+  state.rooms.delete(room)
+  if (!subscription.joined) state.subscribed -= 1
   refuse(step, room, asker, { code: 'OVERLOADED', message: 'the room cannot be read now, retry later', retryAfterMs })
 }
 
@@ -171,7 +181,7 @@ export function retryOwnRooms({ state, clock, effects }: SessionStep): void {
       continue
     }
     subscription.retryAtMs = null
-    subscription.asker = { type: 'join' }
+    subscription.asker = join
     effects.push({ type: 'subscribe', room, since: null, filter: subscription.filter })
   }
 }

@@ -20,7 +20,7 @@ export interface SessionLimits {
 export interface SessionIdentity {
   readonly userId: string
   readonly tenantId?: string | undefined
-  /** Ms since 1970. */
+  /** Ms since 1970, with the leeway that clocks are given. */
   readonly expiresAtMs?: number | undefined
 }
 
@@ -49,6 +49,8 @@ export type Open = Extract<SessionPhase, { type: 'open' }>
 export type RoomAsker =
   | { readonly type: 'subscribe'; readonly id: RequestId }
   | { readonly type: 'resume'; readonly resume: Resume }
+  /** Live, but other rooms of its `resume` are not: what it gets is held back. A refusal still takes the answer back. */
+  | { readonly type: 'answered'; readonly resume: Resume }
   | { readonly type: 'join' }
 export interface Subscription {
   /** The server put the connection into the room: it counts against no limit. */
@@ -62,7 +64,7 @@ export type RoomAnswer = NonNullable<Extract<ServerFrame, { type: 'ok' }>['rooms
 /** A `resume` is answered in one frame, so its rooms wait for each other. */
 export interface Resume {
   readonly id: RequestId
-  readonly answers: RoomAnswer[]
+  readonly answers: Map<string, RoomAnswer>
   readonly waiting: Set<string>
 }
 
@@ -74,14 +76,15 @@ export interface SessionState {
   readonly rooms: Map<string, Subscription>
   /** Rooms that count against `maxSubscriptions`. */
   subscribed: number
-  /** Publishes that wait for their outcome. */
-  readonly publishes: Map<number, { readonly id: RequestId; readonly room: string }>
+  /** Publishes that wait for their outcome; null until the first: most connections only listen. */
+  publishes: Map<number, { readonly id: RequestId; readonly room: string }> | null
   requests: number
   attempts: number
   /** When a room that the server joined is due to be tried again; Infinity when none is. */
   retryAtMs: number
   readonly frames: Bucket
-  readonly badFrames: Bucket
+  /** Null until the first: most connections send none. */
+  badFrames: Bucket | null
 }
 
 export type SessionInput =
@@ -101,7 +104,7 @@ export type SessionInput =
       readonly missed: number
       readonly reason?: LossReason | undefined
     }
-  /** A subscription cannot be judged for now. */
+  /** A subscription cannot be judged for now, or what is held back for it cannot be kept. */
   | { readonly type: 'refused'; readonly room: string; readonly retryAfterMs: number }
   | { readonly type: 'tick' }
   /** The socket is gone, or the process ends it. */

@@ -143,10 +143,10 @@ describe('authentication', () => {
     conn.frame({ type: 'auth', id: 4, token: 'new' })
     expect(sent(conn.verdict(4, { ...alice, expiresAtMs: wallStart + 9_000 }))).toEqual([{ type: 'ok', id: 4 }])
     conn.now = 5_000
-    expect(conn.step({ type: 'tick' })).toEqual([])
+    expect(closes(conn.step({ type: 'tick' }))).toEqual([])
   })
 
-  it('[SE7] an expired token closes, at its time and not before', () => {
+  it('[SE7] an expired token closes at its time and not before', () => {
     const conn = open({}, { ...alice, expiresAtMs: wallStart + 5_000 })
     conn.now = 4_999
     expect(conn.step({ type: 'tick' })).toEqual([])

@@ -68,12 +68,12 @@ export function createSession(
     },
     rooms: new Map(),
     subscribed: 0,
-    publishes: new Map(),
+    publishes: null,
     requests: 0,
     attempts: 0,
     retryAtMs: Infinity,
     frames: createBucket({ capacity: limits.framesAtOnce, refillPerSecond: limits.framesPerSecond }),
-    badFrames: createBucket({ capacity: limits.maxBadFrames, refillPerSecond: forgivenPerSecond }),
+    badFrames: null,
   }
 }
 
@@ -155,7 +155,9 @@ function overRate(step: SessionStep, { text, bytes }: { text: string; bytes: num
 
 function bad(step: SessionStep, fault: Fault): void {
   fail(step, fault)
-  if (!take(step.state.badFrames, 1, step.clock.now).ok) close(step, 'badProtocol')
+  const { state } = step
+  state.badFrames ??= createBucket({ capacity: state.limits.maxBadFrames, refillPerSecond: forgivenPerSecond })
+  if (!take(state.badFrames, 1, step.clock.now).ok) close(step, 'badProtocol')
 }
 
 type Early = Extract<SessionPhase, { type: 'authenticating' }>

@@ -1,23 +1,9 @@
 import { formatMarks, parseSlotValue, slotPrefix } from './commit.ts'
-import type { InterestChange, LogAppend, Mark, SlotCommit, SlotValue } from './commit.ts'
+import type { InterestChange, Mark, SlotCommit, SlotValue } from './commit.ts'
 import type { InputEntry } from './entry.ts'
 import { KeyWindow } from './key-window.ts'
+import type { Retained } from './retained.ts'
 import type { RoomState } from './room-state.ts'
-
-/** A commit as its worker keeps it: everything needed to write it, or to write it again (docs/spec.md RT). */
-export interface Retained {
-  n: number
-  readonly token: string
-  /** Changes when the server went back in time: ids behind the stored cursor may be those of entries that are gone. */
-  cursor: string
-  readonly marks: string
-  readonly logs: readonly LogAppend[]
-  readonly outs: SlotCommit['outs']
-  readonly interest: readonly InterestChange[]
-  readonly bytes: number
-  /** When the store said ok; undefined while under way. */
-  okAt?: number
-}
 
 /** An entry that was read and waits to be consumed. `entry` is undefined when it could not be decoded. */
 export interface PendingEntry {
@@ -27,8 +13,8 @@ export interface PendingEntry {
 }
 
 /**
- * A slot that this worker owns. `chain` holds the commits after `base`, contiguous in n: those under way and those
- * retained for the case that the server goes back in time.
+ * A slot that this worker owns. `chain` holds the commits after `base`, contiguous in n: those under way, and after a server
+ * went back in time those that it may lack. What it said ok to otherwise is in the lane's batches (lane-retained.ts).
  */
 export interface SlotState {
   readonly slot: number
@@ -65,7 +51,8 @@ export interface SlotState {
   needsClaim: boolean
   /** The prefix found in the store when this chain follows it; lets a new claim keep `inc`. */
   holdsAfter: string | undefined
-  /** The prefix that the claim replaced, while `base` is that claim. */
+  /** The claim under which it is owned, and the prefix that the claim replaced. */
+  claimed: { readonly n: number; readonly token: string }
   before: string | undefined
 }
 
@@ -101,6 +88,7 @@ export function ownSlot(
     digestDue: false,
     needsClaim: false,
     holdsAfter: undefined,
+    claimed: { n: value.n, token: value.token },
     before: undefined,
   }
   for (const { room, boot } of interest) interested(state, room).add(boot)
@@ -156,6 +144,7 @@ export function rebase(state: SlotState, index: number, claimed: SlotValue): num
   state.before = undefined
   state.epoch = claimed.epoch
   state.base = { n: claimed.n, token: claimed.token }
+  state.claimed = state.base
   state.chain.forEach((commit, i) => (commit.n = claimed.n + 1 + i))
   return dropped
 }
@@ -167,21 +156,4 @@ export function seek(state: SlotState, cursor: string): void {
   state.loading.clear()
   state.pending = []
   state.pendingBytes = 0
-}
-
-/** Lets go of commits that the store said ok to `retainMs` before `lastOk`, and of the oldest ones above `maxBytes`. */
-export function release(state: SlotState, okBefore: number): number {
-  let count = 0
-  let bytes = 0
-  for (const commit of state.chain) {
-    if (commit.okAt === undefined || commit.okAt > okBefore) break
-    count += 1
-    bytes += commit.bytes
-  }
-  const last = state.chain[count - 1]
-  if (last === undefined) return 0
-  state.base = { n: last.n, token: last.token }
-  state.before = undefined
-  state.chain.splice(0, count)
-  return bytes
 }

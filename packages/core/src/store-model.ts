@@ -1,31 +1,15 @@
 import type { Claim, ClaimReply, CommitReply, SlotCommit, SlotStatus, SlotValues } from './commit.ts'
-import { formatSlotValue, outText, parseSlotValue, slotPrefix } from './commit.ts'
-import { decodeLog, encodeOut } from './entry.ts'
+import { formatSlotValue, parseSlotValue, slotPrefix } from './commit.ts'
+import { decodeLog, decodeWholeLog, encodeOut } from './entry.ts'
 import type { LogEntry } from './entry.ts'
 import { maxOutboxEntries, roomIdleMs } from './limits.ts'
 import type { Member, Plan } from './plan.ts'
 import { laneOf, slotOf } from './slot.ts'
+import { entryOf, isTaken, judge, write } from './store-commit.ts'
+import type { LaneData, LogLine } from './store-commit.ts'
 import { append, appendNumbered, createStream, readAfter, trimThrough } from './store-streams.ts'
 import type { Stream } from './store-streams.ts'
 
-/** One entry of a room's log: its id is `<lastSeq>-0`. */
-interface LogLine {
-  readonly lastSeq: number
-  readonly body: string
-}
-interface RoomLog {
-  lines: LogLine[]
-  expiresAtMs: number
-}
-/** Everything that is on one primary's lane, in Redis's terms. */
-interface LaneData {
-  readonly slots: Map<number, string>
-  readonly inputs: Map<number, Stream>
-  readonly outboxes: Map<string, Stream>
-  readonly logs: Map<string, RoomLog>
-  readonly interest: Map<number, Map<string, { readonly room: string; readonly boot: string }>>
-  readonly dead: { readonly id: string; readonly body: string; readonly reason: string }[]
-}
 interface FleetData {
   readonly members: Map<string, Member>
   plan: Plan | null
@@ -37,6 +21,13 @@ export interface Snapshot {
   readonly fleet: FleetData
 }
 
+export interface StoreShape {
+  readonly slots: number
+  readonly lanes: number
+  /** Entries of an outbox at the most. */
+  readonly outboxEntries?: number
+}
+
 /** Entries that a lane's dead-letter stream keeps. */
 export const maxDeadLetters = 10_000
 
@@ -46,13 +37,13 @@ export const maxDeadLetters = 10_000
  * step. Clock values are passed in: wall clock, ms.
  */
 export class StoreModel {
-  readonly shape: { readonly slots: number; readonly lanes: number }
+  readonly shape: StoreShape
   /** Identity of the server state: every claim and vouch writes it, every reply carries it. */
   run: string
   #lanes: LaneData[]
   #fleet: FleetData
 
-  constructor(shape: { slots: number; lanes: number }, run = 'memory') {
+  constructor(shape: StoreShape, run = 'memory') {
     this.shape = shape
     this.run = run
     this.#lanes = Array.from({ length: shape.lanes }, emptyLane)
@@ -91,11 +82,15 @@ export class StoreModel {
     if (run !== '' && run !== this.run) return { run: this.run, statuses: commits.map(() => 'regressed'), missing: [] }
     const data = this.#lane(lane)
     const verdicts = commits.map((commit) => judge(data.slots.get(commit.slot), commit))
+    verdicts.forEach((verdict, i) => {
+      if (verdict === 'match' && commits[i]?.logs.some((log) => isTaken(data, log)) === true) verdicts[i] = 'conflict'
+    })
     const statuses = verdicts.map((verdict) => (verdict === 'match' ? 'ok' : verdict))
     const missing = new Set<string>()
     if (statuses.every((status) => status === 'ok')) {
       commits.forEach((commit, i) => {
-        if (verdicts[i] === 'match') write(data, commit, { missing, nowMs })
+        if (verdicts[i] === 'match')
+          write(data, commit, { missing, nowMs, maxOut: this.shape.outboxEntries ?? maxOutboxEntries })
       })
     }
     return { run: this.run, statuses, missing: [...missing] }
@@ -216,10 +211,14 @@ export class StoreModel {
     return decodeLines(lines.slice(0, limit))
   }
 
-  /** Log entries whose last seq is below `before`, newest first. */
+  /** Log entries whose last seq is below `before`, newest first. Throws UnreadableLogError. */
   roomTail(room: string, before: number, limit: number): LogEntry[] {
     const lines = this.#log(room).filter((line) => line.lastSeq < before)
-    return decodeLines(lines.toReversed().slice(0, limit))
+    const asked = lines.toReversed().slice(0, limit)
+    return decodeWholeLog(
+      room,
+      asked.map(({ lastSeq, body }) => ({ id: `${lastSeq}-0`, body })),
+    )
   }
 
   interest(slot: number): { room: string; boot: string }[] {
@@ -325,49 +324,6 @@ const emptyLane = (): LaneData => ({
   dead: [],
 })
 const emptyFleet = (): FleetData => ({ members: new Map(), plan: null, lead: null, epoch: 0 })
-
-function entryOf<K, V>(map: Map<K, V>, key: K, create: () => V): V {
-  let value = map.get(key)
-  if (value === undefined) map.set(key, (value = create()))
-  return value
-}
-
-/** `match`: the commit follows what is stored. `ok`: it was written before. */
-function judge(text: string | undefined, commit: { expect: string; value: string }): SlotStatus | 'match' {
-  if (text?.startsWith(commit.expect) === true) return 'match'
-  const mine = parseSlotValue(commit.value)
-  if (text === undefined) return 'unclaimed'
-  const stored = parseSlotValue(text)
-  if (stored.epoch < mine.epoch) return 'unclaimed'
-  if (stored.epoch > mine.epoch || stored.owner !== mine.owner) return 'fenced'
-  if (stored.n > mine.n) return 'ok'
-  if (stored.n === mine.n) return stored.token === mine.token ? 'ok' : 'conflict'
-  return stored.n === mine.n - 1 ? 'conflict' : 'regressed'
-}
-
-function write(data: LaneData, commit: SlotCommit, context: { missing: Set<string>; nowMs: number }): void {
-  for (const { room, lastSeq, body, keepFromSeq } of commit.logs) {
-    const log = entryOf(data.logs, room, () => ({ lines: [], expiresAtMs: context.nowMs + roomIdleMs }))
-    // An id at or below the last one was written before.
-    if (lastSeq > (log.lines.at(-1)?.lastSeq ?? 0)) log.lines.push({ lastSeq, body })
-    if ((log.lines[0]?.lastSeq ?? 0) < keepFromSeq) log.lines = log.lines.filter((line) => line.lastSeq >= keepFromSeq)
-  }
-  for (const [boot, out] of commit.outs) {
-    const outbox = data.outboxes.get(boot)
-    if (outbox === undefined) {
-      context.missing.add(boot)
-      continue
-    }
-    appendNumbered(outbox, outText(out, commit.logs))
-    if (outbox.entries.length > maxOutboxEntries) outbox.entries.splice(0, outbox.entries.length - maxOutboxEntries)
-  }
-  const interest = entryOf(data.interest, commit.slot, () => new Map())
-  for (const { room, boot, on } of commit.interest) {
-    if (on) interest.set(`${room}\u001f${boot}`, { room, boot })
-    else interest.delete(`${room}\u001f${boot}`)
-  }
-  data.slots.set(commit.slot, commit.value)
-}
 
 function decodeLines(lines: readonly LogLine[]): LogEntry[] {
   const entries: LogEntry[] = []

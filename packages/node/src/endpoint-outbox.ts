@@ -10,8 +10,10 @@ const readBlockMs = 1_000
 const maxReadCount = 512
 const leastReadCount = 4
 const readChars = 4_194_304
-/** Reads of a busy outbox begin so far apart, ms: several commits share one read. */
+/** Reads of a busy outbox begin so far apart, ms: several commits share one read. Further once one brought so much, UTF-16 units. */
 const readEveryMs = 2
+const readEveryFullMs = 6
+const fullReadChars = 32_768
 /** What was processed is trimmed after so many entries, or this long after the last trim, ms. */
 const trimEntries = 1_000
 const trimEveryMs = 1_000
@@ -58,10 +60,11 @@ export function readOutbox(lane: number, boot: string, deps: OutboxDeps): Outbox
       const { exists, entries } = await store.outboxes.read(lane, boot, after, options)
       if (signal.aborted || position.restarts !== restarts) return
       backoff.reset()
-      position.count = nextCount(entries)
+      const chars = entries.reduce((sum, entry) => sum + entry.body.length, 0)
+      position.count = nextCount(entries.length, chars)
       if (exists) {
         take(entries)
-        return entries.length > 0 ? await rest(startedAt) : undefined
+        return entries.length > 0 ? await rest(startedAt, chars) : undefined
       }
       void stop()
       deps.onGone(lane)
@@ -112,16 +115,15 @@ export function readOutbox(lane: number, boot: string, deps: OutboxDeps): Outbox
 }
 
 /** Whoever waits for a read to stop does not wait for that long. */
-async function rest(sinceMs: number): Promise<void> {
-  const restMs = readEveryMs - (performance.now() - sinceMs)
+async function rest(sinceMs: number, chars: number): Promise<void> {
+  const everyMs = chars < fullReadChars ? readEveryMs : readEveryFullMs
+  const restMs = everyMs - (performance.now() - sinceMs)
   if (restMs > 0.5) await new Promise((resolve) => setTimeout(resolve, restMs))
 }
 
 /** Twice as many as there were while they are small, fewer when they were too much at once. */
-function nextCount(entries: readonly StreamEntry[]): number {
-  let chars = 0
-  for (const entry of entries) chars += entry.body.length
-  const fits = chars <= readChars / 2 ? entries.length * 2 : Math.floor((entries.length * readChars) / chars)
+function nextCount(entries: number, chars: number): number {
+  const fits = chars <= readChars / 2 ? entries * 2 : Math.floor((entries * readChars) / chars)
   return Math.min(maxReadCount, Math.max(leastReadCount, fits))
 }
 

@@ -13,10 +13,10 @@ export interface Endpoint {
   readonly healthy: boolean
   readonly plan: Plan | null
   /**
-   * Resolves once with the outcome, at the latest after the publish deadline. Never rejects. The same (room, sender,
-   * key) is one message however often it is published.
+   * Calls `settled` once with the outcome, after this returned and at the latest after the publish deadline. It must not
+   * throw. The same (room, sender, key) is one message however often it is published.
    */
-  publish(message: PublishRequest): Promise<PublishOutcome>
+  publish(message: PublishRequest, settled: (outcome: PublishOutcome) => void): void
   /** Fire and forget; may be dropped. */
   ephemeral(room: string, event: OutEvent): void
   /**

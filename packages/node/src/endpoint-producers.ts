@@ -12,8 +12,13 @@ import type { Store } from './store/port.ts'
 
 /** How often deadlines and resend timers are looked at, ms. */
 const tickEveryMs = 50
-/** Producers of a busy process append so far apart, ms: what comes meanwhile shares entries and one write. */
+/**
+ * Producers of a busy process append so far apart, ms: what comes meanwhile shares entries and one write. Further apart once so
+ * many had something to append: then more of what comes is for the same slots.
+ */
 const flushEveryMs = 2
+const flushEveryFullMs = 5
+const fullFlush = 32
 
 export interface ProducersOptions {
   readonly boot: string
@@ -31,9 +36,12 @@ interface SlotProducer {
   dirty: boolean
 }
 
+type Settled = (outcome: PublishOutcome) => void
+/** Who waits for the outcome of a publish; used again for another one, as there are tens of thousands in a second. */
 interface Waiter {
-  readonly sinceMs: number
-  resolve(outcome: PublishOutcome): void
+  readonly id: number
+  sinceMs: number
+  settled: Settled | undefined
 }
 
 /** The producers of one process, one per slot in use: executes their effects and feeds them the answers. */
@@ -41,11 +49,13 @@ export class Producers {
   readonly #options: ProducersOptions
   readonly #budget: ByteBudget
   readonly #producers = new Map<number, SlotProducer>()
-  readonly #waiting = new Map<number, Waiter>()
+  readonly #waiters: Waiter[] = []
+  readonly #free: Waiter[] = []
+  #outcomes: { readonly settled: Settled; readonly outcome: PublishOutcome }[] = []
   readonly #idleWaiters: (() => void)[] = []
   #boot: string
-  #nextId = 1
   #flushedAtMs = -Infinity
+  #flushEveryMs = flushEveryMs
   #dirty: SlotProducer[] = []
   #state: 'open' | 'refusing' | 'closed' = 'open'
 
@@ -56,18 +66,20 @@ export class Producers {
     options.scope.every(tickEveryMs, () => this.#tickAll())
   }
 
-  publish(request: PublishRequest): Promise<PublishOutcome> {
-    if (this.#state !== 'open')
-      return Promise.resolve({ type: 'refused', code: 'OVERLOADED', retryAfterMs: overloadRetryMs })
-    return new Promise((resolve) => {
-      const producer = this.#producerFor(request.room)
-      const id = this.#nextId++
-      const now = performance.now()
-      this.#waiting.set(id, { sinceMs: now, resolve })
-      const deadlineAtMs = now + (this.#options.publishDeadlineMs ?? publishDeadlineMs)
-      this.#step(producer, { type: 'publish', id, message: { type: 'publish', ...request }, deadlineAtMs }, now)
-      this.#touch(producer)
-    })
+  /** Calls `settled` once, never before this returns. */
+  publish(request: PublishRequest, settled: Settled): void {
+    if (this.#state !== 'open') {
+      this.#tell(settled, { type: 'refused', code: 'OVERLOADED', retryAfterMs: overloadRetryMs })
+      return
+    }
+    const { room, key, sender, options, tail } = request
+    const producer = this.#producerFor(room)
+    const now = performance.now()
+    const { id } = this.#wait(settled, now)
+    const deadlineAtMs = now + (this.#options.publishDeadlineMs ?? publishDeadlineMs)
+    const message = { type: 'publish', room, key, sender, options, tail } as const
+    this.#step(producer, { type: 'publish', id, message, deadlineAtMs }, now)
+    this.#touch(producer)
   }
 
   ephemeral(room: string, options: string, tail: string): void {
@@ -142,12 +154,33 @@ export class Producers {
     }
   }
 
+  #wait(settled: Settled, sinceMs: number): Waiter {
+    const waiter = this.#free.pop() ?? { id: this.#waiters.length, sinceMs, settled }
+    waiter.sinceMs = sinceMs
+    waiter.settled = settled
+    this.#waiters[waiter.id] = waiter
+    return waiter
+  }
+
   #settle(id: number, outcome: PublishOutcome): void {
-    const waiter = this.#waiting.get(id)
-    if (waiter === undefined) return
-    this.#waiting.delete(id)
+    const waiter = this.#waiters[id]
+    if (waiter?.settled === undefined) return
     this.#options.metrics?.published(outcome.type, performance.now() - waiter.sinceMs)
-    waiter.resolve(outcome)
+    this.#tell(waiter.settled, outcome)
+    waiter.settled = undefined
+    this.#free.push(waiter)
+  }
+
+  /** When what led to it is over: all that one read brought share one turn. */
+  #tell(settled: Settled, outcome: PublishOutcome): void {
+    if (this.#outcomes.length === 0) queueMicrotask(() => this.#tellOutcomes())
+    this.#outcomes.push({ settled, outcome })
+  }
+
+  #tellOutcomes(): void {
+    const outcomes = this.#outcomes
+    this.#outcomes = []
+    for (const { settled, outcome } of outcomes) settled(outcome)
   }
 
   #append(producer: SlotProducer, { attempt, body }: Extract<ProducerEffect, { type: 'append' }>): void {
@@ -173,7 +206,7 @@ export class Producers {
     if (producer.dirty) return
     producer.dirty = true
     if (this.#dirty.length === 0) {
-      const restMs = flushEveryMs - (performance.now() - this.#flushedAtMs)
+      const restMs = this.#flushEveryMs - (performance.now() - this.#flushedAtMs)
       if (restMs > 0.5) setTimeout(() => this.#flush(), restMs)
       else setImmediate(() => this.#flush())
     }
@@ -185,6 +218,7 @@ export class Producers {
     this.#dirty = []
     const now = performance.now()
     this.#flushedAtMs = now
+    this.#flushEveryMs = batch.length < fullFlush ? flushEveryMs : flushEveryFullMs
     for (const producer of batch) {
       producer.dirty = false
       this.#step(producer, { type: 'tick' }, now)

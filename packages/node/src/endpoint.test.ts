@@ -5,7 +5,7 @@ import { decodeInput, encodeLog, encodeOut, publishOf } from '@flotilla/core/ent
 import type { InputRecord, OutRecord, PublishResult } from '@flotilla/core/entry'
 import { laneOf, slotOf } from '@flotilla/core/slot'
 import type { Endpoint, PublishOutcome } from './endpoint-port.ts'
-import { createEndpoint } from './endpoint.ts'
+import { createEndpoint, published } from './endpoint.ts'
 import type { EndpointOptions } from './endpoint.ts'
 import { createLog } from './log.ts'
 import { createMetrics } from './metrics.ts'
@@ -136,7 +136,8 @@ async function harness(store: Store, more: Partial<EndpointOptions> = {}) {
 const slot = slotOf(room, 8)
 const lane = laneOf(slot, 2)
 function publish(endpoint: Endpoint, key: string): Promise<PublishOutcome> {
-  return endpoint.publish({ room, key, sender: 'u', options: '', tail: `"event":"e","data":"${key}"` })
+  const message = { room, key, sender: 'u', options: '', tail: `"event":"e","data":"${key}"` }
+  return published(endpoint, message)
 }
 async function logOf(store: Store): Promise<readonly string[]> {
   return (await store.rooms.range(room, 0, 1_000)).flatMap((entry) => entry.messages.map(({ key }) => key))

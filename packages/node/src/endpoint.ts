@@ -54,6 +54,11 @@ export async function createEndpoint(options: EndpointOptions): Promise<Endpoint
   return endpoint
 }
 
+/** Publishes, and resolves with the outcome. Never rejects. */
+export function published(endpoint: Endpoint, message: PublishRequest): Promise<PublishOutcome> {
+  return new Promise((settled) => endpoint.publish(message, settled))
+}
+
 class StoreEndpoint implements Endpoint {
   readonly #options: EndpointOptions
   readonly #lanes: readonly number[]
@@ -106,8 +111,8 @@ class StoreEndpoint implements Endpoint {
     return this.#plan
   }
 
-  publish(request: PublishRequest): Promise<PublishOutcome> {
-    return this.#producers.publish(request)
+  publish(request: PublishRequest, settled: (outcome: PublishOutcome) => void): void {
+    this.#producers.publish(request, settled)
   }
   ephemeral(room: string, event: OutEvent): void {
     this.#producers.ephemeral(room, event.options, event.tail)

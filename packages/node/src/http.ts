@@ -173,18 +173,28 @@ export function problem(res: ServerResponse, { status, code, title, detail, retr
   send(res, { status, contentType: 'application/problem+json; charset=utf-8', body: JSON.stringify(body) })
 }
 
-/** The last middleware of an express service: nothing of an unexpected error reaches the client, all of it the log. */
+/** The last middleware of an express service. */
 export function problemErrors(log: Log): ErrorRequestHandler {
   // Express tells an error handler by its four parameters.
-  return (error: unknown, req, res, _next) => {
-    const known = knownProblem(error)
-    if (known === null) {
-      log.error('a request failed', { method: req.method, url: req.originalUrl, err: error })
-      problem(res, { status: 500, code: 'INTERNAL_ERROR', detail: 'The request failed for a reason of ours.' })
-    } else {
-      log.debug('a request was refused', { method: req.method, url: req.originalUrl, status: known.status, err: error })
-      problem(res, known)
-    }
+  return (error: unknown, req, res, _next) => failRequest(log, error, { req, res, url: req.originalUrl })
+}
+
+interface FailedRequest {
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  /** As it came, where a router has changed it. */
+  readonly url?: string
+}
+
+/** Answers a request whose handling threw: nothing of an unexpected error reaches the client, all of it the log. */
+export function failRequest(log: Log, error: unknown, { req, res, url = req.url ?? '' }: FailedRequest): void {
+  const known = knownProblem(error)
+  if (known === null) {
+    log.error('a request failed', { method: req.method, url, err: error })
+    problem(res, { status: 500, code: 'INTERNAL_ERROR', detail: 'The request failed for a reason of ours.' })
+  } else {
+    log.debug('a request was refused', { method: req.method, url, status: known.status, err: error })
+    problem(res, known)
   }
 }
 

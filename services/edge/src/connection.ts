@@ -1,23 +1,25 @@
-import type { WebSocket } from 'ws'
 import type { Duplex } from 'node:stream'
 import { closeCodes } from '@flotilla/core/codes'
 import type { CloseName } from '@flotilla/core/codes'
 import type { ServerFrame } from '@flotilla/core/frames'
-import { hardBufferBytes, pingIntervalMs, pingTimeoutMs, softBufferBytes, stuckSocketMs } from '@flotilla/core/limits'
+import { hardBufferBytes, pingIntervalMs, pingTimeoutMs, softBufferBytes } from '@flotilla/core/limits'
 import { createSession, isDue, stepSession } from '@flotilla/core/session'
 import type {
   SessionClock,
   SessionEffect,
+  SessionIdentity,
   SessionInput,
   SessionLimits,
   SessionState,
 } from '@flotilla/core/session-state'
 import type { Verifier } from '@flotilla/node/jwt'
+import type { Subscriber } from './fanout.ts'
 import type { EdgeMetrics } from './metrics.ts'
-import { textFrame } from './wire.ts'
+import { behind, createReading, isSlow, isStuck, isTooSlow, mayReplay } from './pressure.ts'
+import { pingFrame, pongFrame, textFrame } from './wire.ts'
 
-/** Time that a client has to answer a close, ms; then the socket is cut. */
-const closeTimeoutMs = 5_000
+/** Time that a client which does not read has before its socket is cut, ms: it will not answer the close either. */
+const slowCloseTimeoutMs = 1_000
 
 const clock: SessionClock = {
   get now() {
@@ -46,65 +48,99 @@ export type RoomEffect = Extract<
   { type: 'subscribe' | 'unsubscribe' | 'release' | 'publish' | 'ephemeral' | 'advance' }
 >
 
+/** What a connection needs of its WebSocket (client-socket.ts). */
+export interface ConnectionSocket {
+  /** Sends a close; the socket is cut when it is not answered in time. */
+  close(code: number, reason: string): void
+  /** A shorter time than usual. */
+  cutAfter(ms: number): void
+  pause(): void
+  resume(): void
+}
+
 /**
- * A socket and its session. All data frames are built here and written raw, in order; the library writes only control
- * frames (pings, pongs, close), each as a whole.
+ * A socket and its session. All frames are written to `raw`, in order, what came together in one write. There are many
+ * thousands of them, so none has a timer or a closure that it does not need.
  */
 export class Connection {
   readonly id: string
-  readonly #socket: WebSocket
+  /** Its subscriptions, by room. */
+  readonly rooms = new Map<string, Subscriber>()
+  /** Waits for the end of the tick. */
+  queued = false
+  readonly #socket: ConnectionSocket
   readonly #raw: Duplex
   readonly #session: SessionState
   readonly #deps: ConnectionDeps
-  #out: Buffer[] = []
+  readonly #reading = createReading(performance.now())
+  #out: Buffer | Buffer[] | null = null
   #outBytes = 0
+  /** Held back until the client has been answered: replays, and what came after them. */
+  #heldReplayBytes = 0
   #heldBytes = 0
-  #replayBytes = 0
   #heardAt = performance.now()
   #pingAt = performance.now() + Math.random() * pingIntervalMs
-  /** When the socket's buffer was last empty, or the client last read something. */
-  #movedAt = performance.now()
-  #flushedBytes = 0
-  #readBytes = 0
-  #closed = false
-  /** The client is not read while it leaves so much unread: its own requests would make it a slow consumer. */
+  #corked = false
   #paused = false
-  #drains = false
-  #userId = ''
+  #awaitsDrain = false
+  #closed = false
+  #identity: SessionIdentity | null = null
 
-  constructor(id: string, socket: WebSocket, raw: Duplex, deps: ConnectionDeps) {
+  constructor(id: string, socket: ConnectionSocket, raw: Duplex, deps: ConnectionDeps) {
     this.id = id
     this.#socket = socket
     this.#raw = raw
     this.#deps = deps
-    this.#session = createSession(id, clock.now, deps.limits)
-    socket.on('message', (data: Buffer, isBinary: boolean) => {
-      this.#heardAt = performance.now()
-      deps.metrics.frames.inc()
-      this.step(isBinary ? { type: 'binary' } : { type: 'frame', text: data.toString('utf8'), bytes: data.length })
-    })
-    socket.on('pong', () => (this.#heardAt = performance.now()))
-    socket.on('close', () => this.#end())
-    // What went wrong is in the close that follows: too big, bad UTF-8, a protocol error, a broken socket.
-    socket.on('error', () => undefined)
+    this.#session = createSession(id, performance.now(), deps.limits)
   }
 
   /** Empty until authenticated. */
   get userId(): string {
-    return this.#userId
+    return this.#identity?.userId ?? ''
+  }
+
+  /** Null until authenticated. */
+  get identity(): SessionIdentity | null {
+    return this.#identity
   }
 
   get closed(): boolean {
     return this.#closed
   }
 
-  /** Bytes that the client has not read yet, or that wait for the tick or an answer. */
-  get buffered(): number {
-    return this.#raw.writableLength + this.#outBytes + this.#heldBytes + this.#replayBytes
+  /** Whether what may be left out should be. */
+  get isSlow(): boolean {
+    return isSlow(this.#reading, this.#raw.writableLength)
   }
 
-  get isSlow(): boolean {
-    return this.buffered > softBufferBytes
+  /** The answer to the handshake waits in `raw`, which is corked: it goes out with the first frames, or alone. */
+  start(): void {
+    this.#out = []
+    this.#corked = true
+    this.#deps.onDirty(this)
+  }
+
+  onMessage(data: Buffer, isBinary: boolean): void {
+    if (this.#closed) return
+    this.#heardAt = performance.now()
+    this.#deps.metrics.frames.inc()
+    this.step(isBinary ? { type: 'binary' } : { type: 'frame', text: data.toString('utf8'), bytes: data.length })
+    this.#pauseIfBehind()
+  }
+
+  onPing(data: Buffer): void {
+    this.#heardAt = performance.now()
+    this.#push(pongFrame(data))
+    this.#pauseIfBehind()
+  }
+
+  onPong(): void {
+    this.#heardAt = performance.now()
+  }
+
+  /** The socket is gone. */
+  onEnd(): void {
+    if (!this.#closed) this.#finish()
   }
 
   step(input: SessionInput): void {
@@ -126,7 +162,7 @@ export class Connection {
       case 'close':
         return this.close(effect.name, effect.reason)
       case 'opened':
-        this.#userId = effect.identity.userId
+        this.#identity = effect.identity
         return
       case 'subscribe':
       case 'unsubscribe':
@@ -141,136 +177,157 @@ export class Connection {
   async #verify(attempt: number, token: string): Promise<void> {
     const verdict = await this.#deps.verifier.verify(token)
     if (this.#closed) return
-    if (verdict.ok) this.step({ type: 'verdict', attempt, verdict: { ok: true, identity: verdict.claims } })
-    else this.step({ type: 'verdict', attempt, verdict: { ok: false, retryable: verdict.retryable } })
+    if (verdict.ok) {
+      // What is needed of the claims: they are kept as long as the connection.
+      const { userId, tenantId, expiresAtMs } = verdict.claims
+      const identity = { userId, tenantId, expiresAtMs }
+      this.step({ type: 'verdict', attempt, verdict: { ok: true, identity } })
+    } else this.step({ type: 'verdict', attempt, verdict: { ok: false, retryable: verdict.retryable } })
   }
 
   send(frame: ServerFrame): void {
     if (frame.type === 'error') this.#deps.metrics.refusals.inc({ code: frame.code })
-    this.write(textFrame(JSON.stringify(frame)))
+    this.#push(textFrame(JSON.stringify(frame)))
   }
 
-  /** Written at the end of the tick, with everything else of this socket. */
-  write(frame: Buffer): void {
+  /** Frames of a room, written at the end of the tick with everything else of this socket. */
+  write(frames: Buffer): void {
+    if (isTooSlow(this.#reading, this.#raw.writableLength)) this.close('slowConsumer')
+    else this.#push(frames)
+  }
+
+  /** A replay: what is unread up to its end does not count against the client. */
+  writeReplay(frames: Buffer): void {
+    this.#push(frames)
+    this.#reading.replayEnd = this.#reading.written + this.#outBytes
+  }
+
+  #push(frames: Buffer): void {
     if (this.#closed) return
-    // Judged by what the client left unread before: a large event does not make a consumer slow.
-    if (this.#raw.writableLength > hardBufferBytes) return this.close('slowConsumer')
-    if (this.#out.length === 0) this.#deps.onDirty(this)
-    this.#out.push(frame)
-    this.#outBytes += frame.length
-    if (!this.#paused && this.isSlow) {
-      this.#paused = true
-      this.#socket.pause()
-    }
-  }
-
-  /** Whether so much may be held back for an answer; if not, the connection is closed: it can resume. */
-  mayHold(bytes: number): boolean {
-    if (this.#heldBytes > hardBufferBytes) {
-      this.close('slowConsumer')
-      return false
-    }
-    this.#heldBytes += bytes
-    return true
+    const out = this.#out
+    if (out === null) this.#out = frames
+    else if (Array.isArray(out)) out.push(frames)
+    else this.#out = [out, frames]
+    this.#outBytes += frames.length
+    if (!this.queued) this.#deps.onDirty(this)
   }
 
   /**
-   * Whether a replay may be held beside others. One alone always may, whatever its size: the client would come back
-   * for the same one for ever.
+   * Holds back what a room gets before its answer. False: it does not fit, and the client has to ask again. One replay
+   * alone always fits, whatever its size: the client would come back for the same one for ever.
    */
-  mayHoldReplay(bytes: number): boolean {
-    if (this.#replayBytes > 0 && this.#replayBytes + bytes > hardBufferBytes) return false
-    this.#replayBytes += bytes
+  hold(bytes: number, isReplay: boolean): boolean {
+    if (isReplay) {
+      if (!mayReplay(this.#raw.writableLength + this.#outBytes)) return false
+      if (this.#heldReplayBytes > 0 && this.#heldReplayBytes + bytes > hardBufferBytes) return false
+      this.#heldReplayBytes += bytes
+    } else {
+      if (this.#heldBytes + bytes > hardBufferBytes) return false
+      this.#heldBytes += bytes
+    }
     return true
   }
 
-  letGoReplay(bytes: number): void {
-    this.#replayBytes -= bytes
-  }
-
-  letGo(bytes: number): void {
-    this.#heldBytes -= bytes
+  letGo(bytes: number, isReplay: boolean): void {
+    if (isReplay) this.#heldReplayBytes -= bytes
+    else this.#heldBytes -= bytes
   }
 
   droppedEphemerals(count: number): void {
     if (count > 0) this.#deps.metrics.dropped.inc(count)
   }
 
-  /** One write to the kernel, whatever came together in this tick. */
-  flush(): void {
+  /** One write to the kernel, whatever came together in this tick. Returns whether there was anything. */
+  flush(): boolean {
     const out = this.#out
-    if (out.length === 0) return
-    this.#out = []
-    this.#flushedBytes += this.#outBytes
-    this.#outBytes = 0
-    if (!this.#raw.writable) return
-    this.#deps.metrics.writes.inc()
-    const [first] = out
-    if (out.length === 1 && first !== undefined) this.#raw.write(first)
-    else {
-      this.#raw.cork()
-      for (const frame of out) this.#raw.write(frame)
-      this.#raw.uncork()
+    if (out !== null) {
+      this.#out = null
+      this.#reading.written += this.#outBytes
+      this.#outBytes = 0
+      this.#hand(out)
     }
-    if (this.#paused) this.#listenAgain()
+    return out !== null
   }
 
-  /** Once what was unread is small again: now, at the buffer's end, or at the next check. */
-  #listenAgain(): void {
-    if (!this.#paused || this.#closed) return
-    if (this.#raw.writableLength <= softBufferBytes / 2) {
-      this.#paused = false
-      // What it may have sent meanwhile was not heard.
-      this.#heardAt = performance.now()
-      this.#socket.resume()
-    } else if (!this.#drains) {
-      this.#drains = true
-      this.#raw.once('drain', () => {
-        this.#drains = false
-        this.#listenAgain()
-      })
+  #hand(out: Buffer | Buffer[]): void {
+    // The library ends it when the client does.
+    if (!this.#raw.writable) return
+    if (!Array.isArray(out)) this.#raw.write(out)
+    else {
+      if (!this.#corked) this.#raw.cork()
+      for (const frames of out) this.#raw.write(frames)
+      this.#raw.uncork()
+      this.#corked = false
     }
+  }
+
+  get #unanswered(): number {
+    return behind(this.#reading, this.#raw.writableLength) + this.#outBytes
+  }
+
+  /** A client that asks faster than it reads the answers waits: its own burst must not make it a slow consumer. */
+  #pauseIfBehind(): void {
+    if (this.#paused || this.#closed || this.#unanswered <= softBufferBytes) return
+    this.#paused = true
+    this.#socket.pause()
+    if (this.#awaitsDrain) return
+    this.#awaitsDrain = true
+    // Under steady traffic it may never be empty; then the next look resumes it.
+    this.#raw.once('drain', () => {
+      this.#awaitsDrain = false
+      this.#resume()
+    })
+  }
+
+  #resume(): void {
+    if (!this.#paused) return
+    this.#paused = false
+    this.#socket.resume()
   }
 
   /** Once a second: keep-alive, expiry, and sockets that do not move. */
   check(now: number, wallMs: number): void {
     if (isDue(this.#session, now, wallMs)) this.step({ type: 'tick' })
     if (this.#closed) return
-    const buffered = this.#raw.writableLength
-    const read = this.#flushedBytes - buffered
-    if (buffered === 0 || read > this.#readBytes) {
-      this.#movedAt = now
-      // A client that reads is alive, also while it is not listened to.
-      if (this.#paused) this.#heardAt = now
+    const unread = this.#raw.writableLength
+    if (unread > 0 || this.#reading.queued > 0) {
+      if (isStuck(this.#reading, { nowMs: now, unread, queued: queuedBytes(this.#raw) }))
+        return this.close('slowConsumer')
+    } else this.#reading.movedAtMs = now
+    if (this.#paused) {
+      // Its pongs are not read either; that it reads says that it is there.
+      this.#heardAt = Math.max(this.#heardAt, this.#reading.movedAtMs)
+      if (this.#unanswered <= softBufferBytes) this.#resume()
     }
-    this.#readBytes = read
-    this.#listenAgain()
-    if (now - this.#movedAt > stuckSocketMs) return this.close('slowConsumer')
     if (now - this.#heardAt > pingTimeoutMs) return this.close('pingTimeout')
     if (now >= this.#pingAt) {
       this.#pingAt = now + pingIntervalMs
-      this.#socket.ping()
+      this.#push(pingFrame)
     }
   }
 
   close(name: CloseName, reason?: string): void {
     if (this.#closed) return
     this.flush()
-    this.#closed = true
     const { code, reason: usual } = closeCodes[name]
     this.#deps.metrics.closed.inc({ code: String(code) })
+    // Its answer has to be read.
+    this.#resume()
     this.#socket.close(code, reason ?? usual)
-    // A client that does not read will not answer the close either.
-    const patience = name === 'slowConsumer' ? 1_000 : closeTimeoutMs
-    const timer = setTimeout(() => this.#socket.terminate(), patience)
-    timer.unref()
-    this.#socket.once('close', () => clearTimeout(timer))
-    this.#deps.onClosed(this)
+    if (name === 'slowConsumer') this.#socket.cutAfter(slowCloseTimeoutMs)
+    this.#finish()
   }
 
-  #end(): void {
-    if (this.#closed) return
+  #finish(): void {
     this.#closed = true
+    this.#out = null
+    stepSession(this.#session, { type: 'closed' }, clock)
     this.#deps.onClosed(this)
   }
+}
+
+/** Bytes of the write under way that the kernel has not taken: the socket tells in a field of its handle only. */
+export function queuedBytes(raw: Duplex): number {
+  const { _handle: handle } = raw as Duplex & { readonly _handle?: { readonly writeQueueSize?: number } | null }
+  return handle?.writeQueueSize ?? 0
 }

@@ -1,4 +1,4 @@
-import type { SessionLimits } from '@flotilla/core/session-state'
+import type { SessionIdentity, SessionLimits } from '@flotilla/core/session-state'
 import { defaultSessionLimits } from '@flotilla/core/session'
 import type { Member } from '@flotilla/core/plan'
 import { wait } from '@flotilla/node/backoff'
@@ -12,6 +12,7 @@ import type { Store } from '@flotilla/node/store/port'
 import { Connection } from './connection.ts'
 import type { ConnectionDeps } from './connection.ts'
 import { createHub } from './hub.ts'
+import type { Hub } from './hub.ts'
 import { edgeMetrics } from './metrics.ts'
 import { pageHtml, pagePolicy } from './page.ts'
 import { listen } from './server.ts'
@@ -44,6 +45,8 @@ export interface Edge {
   /** Whether the store answers, a plan is there, and the edge does not drain. */
   readonly ready: boolean
   readonly connections: number
+  /** Rooms with subscribers here, or whose interest lingers. */
+  readonly rooms: number
   /** Takes nothing new, sends everybody elsewhere in batches, signs off. */
   drain(): Promise<void>
 }
@@ -51,18 +54,19 @@ export interface Edge {
 /** Starts an edge. Resolves when it listens. */
 export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<Edge> {
   const { store, log, scope, verifier } = deps
-  const metrics = edgeMetrics(deps.metrics)
   const connections = new Set<Connection>()
   let endpoint: Endpoint | undefined
   let members: readonly Member[] = []
   let draining = false
   let counter = 0
 
-  const hub = createHub({
+  const metrics = edgeMetrics(deps.metrics, { connections: () => connections.size, rooms: () => hub.rooms })
+  const hub: Hub = createHub({
     shape: store.shape,
     log,
     scope,
     metrics,
+    connections: () => connections,
     endpoint: () => {
       if (endpoint === undefined) throw new Error('the endpoint is not there yet')
       return endpoint
@@ -90,7 +94,6 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     ...options.limits,
     framesAtOnce: options.limits.framesPerSecond * 4,
   }
-  // One for all: there may be 100,000 connections.
   const shared: ConnectionDeps = {
     limits,
     verifier,
@@ -99,7 +102,6 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     onDirty: hub.onDirty,
     onClosed: (closed) => {
       connections.delete(closed)
-      metrics.connections.set(connections.size)
       hub.onClosed(closed)
     },
   }
@@ -112,24 +114,28 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
       const id = `${started.boot.replace('#', '.')}.${(counter += 1).toString(36)}`
       const connection = new Connection(id, socket, raw, shared)
       connections.add(connection)
-      metrics.connections.set(connections.size)
+      connection.start()
       if (token !== undefined) connection.step({ type: 'token', token })
+      socket.start(connection)
     },
     pages: {
       '/': async () => ({ type: 'text/html; charset=utf-8', body: pageHtml, policy: pagePolicy }),
       '/fleet': async (token) => {
-        // Who is here is told to those who may be here themselves.
-        const { ok } = await verifier.verify(token)
-        if (!ok) return { status: 401, type: 'application/json', body: JSON.stringify({ code: 'UNAUTHORIZED' }) }
-        return { type: 'application/json', body: JSON.stringify(fleetView()) }
+        const verdict = await verifier.verify(token)
+        if (!verdict.ok)
+          return { status: 401, type: 'application/json', body: JSON.stringify({ code: 'UNAUTHORIZED' }) }
+        return { type: 'application/json', body: JSON.stringify(fleetView(verdict.claims)) }
       },
     },
   })
 
-  /** What the page shows: who is here, and what the fleet is made of. */
-  function fleetView(): object {
+  /** What the page shows: who of this tenant is here, and what the fleet is made of. */
+  function fleetView({ tenantId }: Pick<SessionIdentity, 'tenantId'>): object {
     const users = new Map<string, number>()
-    for (const { userId } of connections) if (userId !== '') users.set(userId, (users.get(userId) ?? 0) + 1)
+    for (const { identity } of connections) {
+      if (identity === null || identity.tenantId !== tenantId) continue
+      users.set(identity.userId, (users.get(identity.userId) ?? 0) + 1)
+    }
     return {
       edge: options.memberId,
       connections: connections.size,
@@ -177,6 +183,9 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     },
     get connections() {
       return connections.size
+    },
+    get rooms() {
+      return hub.rooms
     },
     drain,
   }

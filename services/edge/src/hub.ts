@@ -1,15 +1,15 @@
 import type { OutRecord } from '@flotilla/core/entry'
 import { createFeed, isForgotten, needsTick, stepFeed } from '@flotilla/core/feed'
-import type { FeedEffect, FeedInput, FeedState } from '@flotilla/core/feed-state'
-import { standing } from '@flotilla/core/feed-place'
-import type { RoomEpoch } from '@flotilla/core/position'
+import type { FeedEffect, FeedInput, FeedState, Since } from '@flotilla/core/feed-state'
+import { positionAt } from '@flotilla/core/feed-place'
+import type { OutEvent } from '@flotilla/core/entry'
 import { laneOf, slotOf } from '@flotilla/core/slot'
 import type { Endpoint } from '@flotilla/node/endpoint-port'
 import type { Log } from '@flotilla/node/log'
 import type { Scope } from '@flotilla/node/scope'
 import type { Connection, RoomEffect } from './connection.ts'
-import { encodeFor, fanOut, write } from './fanout.ts'
-import type { Item, RoomWire, Subscriber } from './fanout.ts'
+import { createSubscriber, dropGate, encodeFor, fanOut, give, isPersonal, openGate } from './fanout.ts'
+import type { Audience, Encoded, Item, Subscriber } from './fanout.ts'
 import type { EdgeMetrics } from './metrics.ts'
 import { createTicker } from './ticker.ts'
 import { positionText, textFrame } from './wire.ts'
@@ -17,7 +17,7 @@ import { positionText, textFrame } from './wire.ts'
 /** How often feeds look after holes and empty rooms, ms, and subscribers under a filter are told their position. */
 const feedTickMs = 100
 const filterPositionMs = 10_000
-/** What a client is asked to wait with a room whose replay did not fit beside others, ms. */
+/** What a client is asked to wait with a room for which too much would have to be held back, ms. */
 const replayAgainMs = 1_000
 
 export interface HubDeps {
@@ -26,16 +26,17 @@ export interface HubDeps {
   readonly scope: Scope
   readonly metrics: EdgeMetrics
   endpoint(): Endpoint
+  connections(): Iterable<Connection>
 }
 
-interface Room extends RoomWire {
+interface Room extends Audience {
   readonly name: string
-  /** That of the place of the last step that had one. */
-  epoch: RoomEpoch
   readonly slot: number
   readonly feed: FeedState
   readonly subscribers: Map<number, Subscriber>
-  items: Item[]
+  /** What waits for the tick; null: nothing. */
+  items: Item[] | null
+  turn: number
 }
 
 /** The rooms of one edge: routes records to feeds, and what feeds decide to sockets. */
@@ -48,42 +49,48 @@ export interface Hub {
   readonly rooms: number
 }
 
+const clock = {
+  get now(): number {
+    return performance.now()
+  },
+  get wallMs(): number {
+    return Date.now()
+  },
+}
+
 export function createHub(deps: HubDeps): Hub {
   const { shape, metrics } = deps
   const rooms = new Map<string, Room>()
   /** Those that time alone can change. */
   const waiting = new Set<Room>()
-  const byConnection = new Map<Connection, Map<string, { room: Room; subscriber: Subscriber }>>()
+  /** Subscribers that are not in their feeds yet. */
+  const joining: { readonly room: Room; readonly id: number; readonly since: Since | null }[] = []
   let nextId = 0
   let nextLife = 0
-  const ticker = createTicker<Room, Connection>({ flushRoom, flushConnection: (connection) => connection.flush() })
-
-  const clock = () => ({ now: performance.now(), wallMs: Date.now() })
+  let lastReplay: { readonly events: readonly OutEvent[]; readonly encoded: Encoded } | undefined
+  const ticker = createTicker<Room, Connection>({
+    flushRoom,
+    flushConnection: (connection) => connection.flush(),
+    onWrites: (count) => metrics.writes.inc(count),
+  })
 
   function roomFor(name: string): Room {
-    let room = rooms.get(name)
-    if (room !== undefined) return room
-    const feed = createFeed(name, (nextLife += 1))
-    const json = JSON.stringify(name)
-    const none: RoomEpoch = { inc: 0, tag: 0 }
-    room = { name, slot: slotOf(name, shape.slots), feed, json, epoch: none, subscribers: new Map(), items: [] }
+    const known = rooms.get(name)
+    if (known !== undefined) return known
+    const [feed, json, slot] = [createFeed(name, (nextLife += 1)), JSON.stringify(name), slotOf(name, shape.slots)]
+    const room: Room = { name, slot, feed, json, subscribers: new Map(), items: null, turn: 0 }
     rooms.set(name, room)
-    metrics.rooms.set(rooms.size)
     return room
   }
 
   function step(room: Room, input: FeedInput): void {
-    const effects = stepFeed(room.feed, input, clock())
-    // A step that gives the place up may have delivered before: then the epoch is still the one from before.
-    room.epoch = standing(room.feed)?.epoch ?? room.epoch
-    for (const effect of effects) execute(room, effect)
+    for (const effect of stepFeed(room.feed, input, clock)) execute(room, effect)
     if (needsTick(room.feed)) waiting.add(room)
     else waiting.delete(room)
     // Somebody who came in this turn of the event loop is not in the feed yet.
     if (!isForgotten(room.feed) || room.subscribers.size > 0 || rooms.get(room.name) !== room) return
     rooms.delete(room.name)
     waiting.delete(room)
-    metrics.rooms.set(rooms.size)
   }
 
   function execute(room: Room, effect: FeedEffect): void {
@@ -96,11 +103,9 @@ export function createHub(deps: HubDeps): Hub {
         void fetch(room, effect)
         return
       case 'deliver':
-        effect.events.forEach((event, i) => room.items.push({ seq: effect.first + i, event, epoch: room.epoch }))
-        return ticker.room(room)
+        return enqueue(room, itemsOf(effect))
       case 'ephemeral':
-        room.items.push({ seq: undefined, event: effect.event, epoch: room.epoch })
-        return ticker.room(room)
+        return enqueue(room, [{ seq: undefined, event: effect.event, epoch: '' }])
       case 'answer':
         return answer(room, effect)
       case 'refuse':
@@ -108,6 +113,12 @@ export function createHub(deps: HubDeps): Hub {
       case 'position':
         return tellAll(room, effect)
     }
+  }
+
+  function enqueue(room: Room, items: Item[]): void {
+    if (room.items === null) room.items = items
+    else room.items.push(...items)
+    ticker.room(room, room.feed.live.size)
   }
 
   async function fetch(room: Room, { request, after, limit }: Extract<FeedEffect, { type: 'fetch' }>): Promise<void> {
@@ -121,65 +132,73 @@ export function createHub(deps: HubDeps): Hub {
       })
     }
     step(room, { type: 'history', request, entries })
+    lastReplay = undefined
   }
 
   /** The answer first, then the replay, then what is live: the session opens the gate. */
   function answer(room: Room, effect: Extract<FeedEffect, { type: 'answer' }>): void {
     const subscriber = room.subscribers.get(effect.subscriber)
     if (subscriber === undefined) return
-    // What waits for the tick was decided before this subscriber was live.
-    flushRoom(room, effect.subscriber)
     const { position, recovered, reason, events } = effect
-    const missed = events.length
-    const first = position.seq - events.length + 1
     if (events.length > 0) {
-      const items = events.map((event, i) => ({ seq: first + i, event, epoch: room.epoch }))
-      const { frames, count, skips } = encodeFor(room, items, subscriber)
-      // The rooms of a `resume` wait for each other: those whose replay does not fit now are asked for again.
-      if (frames !== null && !subscriber.connection.mayHoldReplay(frames.length)) {
-        step(room, { type: 'remove', subscriber: subscriber.id })
-        return refuse(room, { type: 'refuse', subscriber: subscriber.id, retryAfterMs: replayAgainMs })
-      }
-      subscriber.replay = frames
+      const { frames, count, skips } = encodeReplay(room, subscriber, effect)
+      // Those whose replay does not fit beside others are asked for again, rather than the connection closed.
+      if (frames !== null && !give(subscriber, frames, true)) return turnAway(room, subscriber)
       if (skips) subscriber.lagging = true
       metrics.delivered.inc(count)
     }
     if (!recovered) metrics.losses.inc({ reason: reason ?? 'epoch' })
     subscriber.live = true
+    // What waits for the tick was decided before this subscriber was live.
+    subscriber.from = room.items?.length ?? 0
+    const missed = events.length
     const outcome = reason === undefined ? { position, recovered, missed } : { position, recovered, missed, reason }
     subscriber.connection.step({ type: 'answered', room: room.name, ...outcome })
+  }
+
+  /** All who resume from one place get the same events, and those without a filter the same bytes. */
+  function encodeReplay(room: Room, subscriber: Subscriber, effect: Extract<FeedEffect, { type: 'answer' }>): Encoded {
+    const { position, events } = effect
+    if (events === lastReplay?.events && subscriber.filter === null) return lastReplay.encoded
+    const items = itemsOf({ epoch: position.epoch, first: position.seq - events.length + 1, events })
+    const encoded = encodeFor(room, items, subscriber)
+    const forAll = subscriber.filter === null && !isPersonal(items)
+    if (forAll) lastReplay = { events, encoded }
+    return encoded
+  }
+
+  function turnAway(room: Room, { id }: Subscriber): void {
+    step(room, { type: 'remove', subscriber: id })
+    refuse(room, { type: 'refuse', subscriber: id, retryAfterMs: replayAgainMs })
   }
 
   function refuse(room: Room, { subscriber: id, retryAfterMs }: Extract<FeedEffect, { type: 'refuse' }>): void {
     const subscriber = room.subscribers.get(id)
     if (subscriber === undefined) return
     room.subscribers.delete(id)
-    byConnection.get(subscriber.connection)?.delete(room.name)
     dropGate(subscriber)
+    subscriber.connection.rooms.delete(room.name)
     subscriber.connection.step({ type: 'refused', room: room.name, retryAfterMs })
   }
 
   function tellAll(room: Room, { position, recovered, reason }: Extract<FeedEffect, { type: 'position' }>): void {
     flushRoom(room)
     if (!recovered) metrics.losses.inc({ reason: reason ?? 'epoch' })
-    const frame = textFrame(
-      JSON.stringify({
-        type: 'position',
-        room: room.name,
-        position,
-        recovered,
-        ...(reason === undefined ? {} : { reason }),
-      }),
-    )
-    for (const subscriber of room.subscribers.values()) if (subscriber.live) write(subscriber, frame)
+    const why = reason === undefined ? {} : { reason }
+    const frame = textFrame(JSON.stringify({ type: 'position', room: room.name, position, recovered, ...why }))
+    const full: Subscriber[] = []
+    for (const subscriber of room.subscribers.values())
+      if (subscriber.live && !give(subscriber, frame)) full.push(subscriber)
+    for (const subscriber of full) turnAway(room, subscriber)
   }
 
-  function flushRoom(room: Room, except?: number): void {
+  function flushRoom(room: Room): void {
     const { items } = room
-    if (items.length === 0) return
-    room.items = []
-    const live = [...room.subscribers.values()].filter((subscriber) => subscriber.live && subscriber.id !== except)
-    metrics.delivered.inc(fanOut(room, items, live))
+    if (items === null) return
+    room.items = null
+    const { written, full } = fanOut(room, items)
+    metrics.delivered.inc(written)
+    for (const subscriber of full) turnAway(room, subscriber)
   }
 
   function subscribe(connection: Connection, effect: Extract<RoomEffect, { type: 'subscribe' }>): void {
@@ -187,87 +206,62 @@ export function createHub(deps: HubDeps): Hub {
     unsubscribe(connection, effect.room)
     const room = roomFor(effect.room)
     const id = (nextId += 1)
-    const subscriber: Subscriber = {
-      id,
-      connection,
-      filter: effect.filter,
-      live: false,
-      gate: [],
-      replay: null,
-      lagging: false,
-    }
+    const subscriber = createSubscriber(id, connection, effect.filter)
     room.subscribers.set(id, subscriber)
-    let own = byConnection.get(connection)
-    if (own === undefined)
-      byConnection.set(connection, (own = new Map<string, { room: Room; subscriber: Subscriber }>()))
-    own.set(effect.room, { room, subscriber })
+    connection.rooms.set(effect.room, subscriber)
     // In a turn of its own: the session is still in the step that asked for this.
-    queueMicrotask(() => {
-      if (room.subscribers.has(id)) step(room, { type: 'add', subscriber: id, since: effect.since })
-    })
+    if (joining.length === 0) queueMicrotask(addAll)
+    joining.push({ room, id, since: effect.since })
+  }
+
+  function addAll(): void {
+    for (const { room, id, since } of joining.splice(0))
+      if (room.subscribers.has(id)) step(room, { type: 'add', subscriber: id, since })
   }
 
   function unsubscribe(connection: Connection, name: string): void {
-    const own = byConnection.get(connection)
-    const found = own?.get(name)
-    if (found === undefined) return
-    own?.delete(name)
-    const { room, subscriber } = found
+    const subscriber = connection.rooms.get(name)
+    if (subscriber === undefined) return
+    const room = roomFor(name)
     if (subscriber.live) flushRoom(room)
+    connection.rooms.delete(name)
+    leave(room, subscriber)
+  }
+
+  function leave(room: Room, subscriber: Subscriber): void {
     room.subscribers.delete(subscriber.id)
     dropGate(subscriber)
     step(room, { type: 'remove', subscriber: subscriber.id })
   }
 
-  function dropGate(subscriber: Subscriber): void {
-    for (const frame of subscriber.gate ?? []) subscriber.connection.letGo(frame.length)
-    subscriber.gate = []
-    subscriber.connection.letGoReplay(subscriber.replay?.length ?? 0)
-    subscriber.replay = null
-  }
-
-  function openGate(subscriber: Subscriber): void {
-    const { gate, replay } = subscriber
-    subscriber.gate = null
-    subscriber.replay = null
-    if (replay !== null) {
-      subscriber.connection.letGoReplay(replay.length)
-      subscriber.connection.write(replay)
-    }
-    for (const frame of gate ?? []) {
-      subscriber.connection.letGo(frame.length)
-      subscriber.connection.write(frame)
-    }
-  }
-
   function publish(connection: Connection, effect: Extract<RoomEffect, { type: 'publish' }>): void {
     const { request, message } = effect
     const started = performance.now()
-    void deps
-      .endpoint()
-      .publish(message)
-      .then((outcome) => {
-        metrics.publishSeconds.observe((performance.now() - started) / 1_000)
-        metrics.published.inc({ outcome: outcome.type })
-        connection.step({ type: 'published', request, outcome })
-      })
+    deps.endpoint().publish(message, (outcome) => {
+      metrics.publishSeconds.observe((performance.now() - started) / 1_000)
+      metrics.published.inc({ outcome: outcome.type })
+      connection.step({ type: 'published', request, outcome })
+    })
   }
 
   deps.scope.every(feedTickMs, () => {
     for (const room of [...waiting]) step(room, { type: 'tick' })
   })
   deps.scope.every(filterPositionMs, () => {
-    for (const own of byConnection.values()) advance(own)
+    for (const connection of deps.connections()) advance(connection)
   })
 
   /** Under a filter a client does not see where the room is. */
-  function advance(own: ReadonlyMap<string, { room: Room; subscriber: Subscriber }>): void {
-    for (const { room, subscriber } of own.values()) {
+  function advance(connection: Connection): void {
+    for (const [name, subscriber] of connection.rooms) {
+      if (!subscriber.lagging || !subscriber.live) continue
+      const room = roomFor(name)
       const { phase } = room.feed
-      if (!subscriber.lagging || !subscriber.live || phase.type !== 'live') continue
+      if (phase.type !== 'live') continue
       flushRoom(room)
       subscriber.lagging = false
-      write(subscriber, textFrame(positionText(room.json, phase.epoch, phase.seq)))
+      const { epoch, seq } = positionAt(phase, clock)
+      if (!give(subscriber, textFrame(positionText(room.json, epoch, seq)))) turnAway(room, subscriber)
     }
   }
 
@@ -276,6 +270,8 @@ export function createHub(deps: HubDeps): Hub {
       return rooms.size
     },
     onRecords: (records) => {
+      ticker.turn()
+      lastReplay = undefined
       for (const record of records) {
         if (record.type === 'reset') {
           for (const room of rooms.values()) if (room.slot === record.slot) step(room, record)
@@ -300,12 +296,12 @@ export function createHub(deps: HubDeps): Hub {
         case 'unsubscribe':
           return unsubscribe(connection, effect.room)
         case 'release': {
-          const found = byConnection.get(connection)?.get(effect.room)
-          if (found !== undefined) openGate(found.subscriber)
+          const subscriber = connection.rooms.get(effect.room)
+          if (subscriber !== undefined) openGate(subscriber)
           return
         }
         case 'advance':
-          return advance(byConnection.get(connection) ?? new Map())
+          return advance(connection)
         case 'publish':
           return publish(connection, effect)
         case 'ephemeral':
@@ -313,13 +309,18 @@ export function createHub(deps: HubDeps): Hub {
       }
     },
     onClosed: (connection) => {
-      const own = byConnection.get(connection)
-      byConnection.delete(connection)
-      for (const { room, subscriber } of own?.values() ?? []) {
-        room.subscribers.delete(subscriber.id)
-        step(room, { type: 'remove', subscriber: subscriber.id })
-      }
+      for (const [name, subscriber] of connection.rooms) leave(roomFor(name), subscriber)
+      connection.rooms.clear()
     },
     onDirty: (connection) => ticker.connection(connection),
   }
+}
+
+/** Events with contiguous seqs, as fan-out takes them. */
+function itemsOf(run: {
+  readonly epoch: string
+  readonly first: number
+  readonly events: readonly OutEvent[]
+}): Item[] {
+  return run.events.map((event, i) => ({ seq: run.first + i, event, epoch: run.epoch }))
 }

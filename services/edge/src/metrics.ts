@@ -1,10 +1,18 @@
 import type { Metrics } from '@flotilla/node/metrics'
 
 /** The edge's own metrics; docs/metrics.md says what each means. */
-export function edgeMetrics(metrics: Metrics) {
+export function edgeMetrics(metrics: Metrics, figures: { connections(): number; rooms(): number }) {
+  metrics.gauge({
+    name: 'flotilla_edge_connections',
+    help: 'Open connections',
+    collect: (gauge) => gauge.set(figures.connections()),
+  })
+  metrics.gauge({
+    name: 'flotilla_edge_rooms',
+    help: 'Rooms with subscribers on this edge',
+    collect: (gauge) => gauge.set(figures.rooms()),
+  })
   return {
-    connections: metrics.gauge({ name: 'flotilla_edge_connections', help: 'Open connections' }),
-    rooms: metrics.gauge({ name: 'flotilla_edge_rooms', help: 'Rooms with subscribers on this edge' }),
     accepted: metrics.counter({ name: 'flotilla_edge_accepts_total', help: 'Connections accepted' }),
     turnedAway: metrics.counter({
       name: 'flotilla_edge_turned_away_total',

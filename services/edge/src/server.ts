@@ -6,7 +6,7 @@ import { maxFrameBytes } from '@flotilla/core/limits'
 import { serverLimits } from '@flotilla/node/http'
 import type { Log } from '@flotilla/node/log'
 import { WebSocketServer } from 'ws'
-import type { WebSocket } from 'ws'
+import { ClientSocket, closeTimeoutMs } from './client-socket.ts'
 import type { EdgeMetrics } from './metrics.ts'
 
 /** The subprotocol of the native protocol; a token may come as a second one, and is never sent back. */
@@ -32,7 +32,8 @@ export interface ServerDeps {
   /** Open connections, and whether new ones are taken. */
   admits(): boolean
   connections(): number
-  onConnection(socket: WebSocket, raw: Duplex, token: string | undefined): void
+  /** `raw` is corked: the handshake's answer goes out with the first frames. */
+  onConnection(socket: ClientSocket, raw: Duplex, token: string | undefined): void
   /** GET pages by path; they are given the token that came along. */
   readonly pages: Readonly<Record<string, (token: string | undefined) => Promise<Page>>>
 }
@@ -41,6 +42,10 @@ export interface Page {
   readonly type: string
   readonly body: string
   readonly policy?: string
+}
+
+function destroy(this: Duplex): void {
+  this.destroy()
 }
 
 export interface EdgeServer {
@@ -60,25 +65,31 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
   })
   const upgrades = new WebSocketServer({
     noServer: true,
+    WebSocket: ClientSocket,
     perMessageDeflate: false,
     maxPayload: maxFrameBytes,
-    ...{ maxFragments },
+    ...{ maxFragments, closeTimeout: closeTimeoutMs },
+    // With everything else that goes to this client (connection.ts).
+    autoPong: false,
     clientTracking: false,
     handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
   })
+  upgrades.on('wsClientError', (_, socket) => refuse(socket, noHandshake))
   const accepts = createBucket({ capacity: options.acceptsPerSecond, refillPerSecond: options.acceptsPerSecond })
   http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    socket.on('error', () => socket.destroy())
+    socket.on('error', destroy)
     const refusal = judge(request, { options, deps, accepts })
-    if (refusal !== undefined) {
-      deps.metrics.turnedAway.inc({ reason: refusal.reason })
-      return turnAway(socket, refusal)
-    }
+    if (refusal !== undefined) return refuse(socket, refusal)
+    socket.cork()
     upgrades.handleUpgrade(request, socket, head, (ws) => {
       deps.metrics.accepted.inc()
       deps.onConnection(ws, socket, tokenOf(request))
     })
   })
+  const refuse = (socket: Duplex, refusal: TurnAway): void => {
+    deps.metrics.turnedAway.inc({ reason: refusal.reason })
+    turnAway(socket, refusal)
+  }
   const port = await bind(http, options)
   return {
     port,
@@ -93,9 +104,11 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
   }
 }
 
+const noHandshake: TurnAway = { status: '400 Bad Request', reason: 'handshake' }
+
 interface TurnAway {
   readonly status: string
-  readonly reason: 'rate' | 'full' | 'draining' | 'origin' | 'path'
+  readonly reason: 'rate' | 'full' | 'draining' | 'origin' | 'path' | 'handshake'
 }
 
 /** Before anything is parsed: a storm must cost less than what it asks for. */

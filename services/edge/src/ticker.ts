@@ -1,69 +1,78 @@
-/**
- * When things are written. Idle, everything goes out at the end of the turn of the event loop; as writing takes a larger
- * part of the time the ticks stretch to 10, 20, 40 ms, so that a write carries more frames: the kernel's cost per write
- * is the limit of fan-out (docs/performance.md).
- */
+import { performance } from 'node:perf_hooks'
+import { waitMs } from './pace.ts'
+import { createPacer } from './pacer.ts'
+
+/** When things are written: rooms first, then the sockets on which they met, each with one write (pace.ts says when). */
 export interface Ticker<R, C> {
-  room(room: R): void
+  /** The room has something for so many subscribers. Counted once per turn of the event loop and room. */
+  room(room: R, subscribers: number): void
   connection(connection: C): void
+  /** Another turn of the event loop begins. */
+  turn(): void
 }
 
-const stretches = [0, 10, 20, 40] as const
-/** Share of the time spent writing above which ticks stretch, and below which they shrink. */
-const busy = 0.6
-const calm = 0.35
-const judgeEveryMs = 100
-
-export function createTicker<R, C>(flush: {
+export interface TickerDeps<R, C> {
   flushRoom(room: R): void
-  flushConnection(connection: C): void
-}): Ticker<R, C> {
+  /** Whether something was written. */
+  flushConnection(connection: C): boolean
+  onWrites(count: number): void
+}
+
+export function createTicker<R extends { turn: number }, C extends { queued: boolean }>(
+  deps: TickerDeps<R, C>,
+): Ticker<R, C> {
+  const pacer = createPacer()
   let rooms = new Set<R>()
-  let connections = new Set<C>()
+  let connections: C[] = []
   let planned = false
-  let level = 0
-  let spentMs = 0
-  let judgedAt = performance.now()
+  let turn = 1
+  let endedAtMs = 0
 
   const tick = (): void => {
     planned = false
-    const started = performance.now()
-    const due = rooms
-    rooms = new Set()
-    for (const room of due) flush.flushRoom(room)
+    const startedAtMs = performance.now()
+    if (rooms.size > 0) {
+      const due = rooms
+      rooms = new Set()
+      for (const room of due) deps.flushRoom(room)
+    }
     const dirty = connections
-    connections = new Set()
-    for (const connection of dirty) flush.flushConnection(connection)
-    judge(started)
-  }
-
-  const judge = (started: number): void => {
-    const now = performance.now()
-    spentMs += now - started
-    if (now - judgedAt < judgeEveryMs) return
-    const share = spentMs / (now - judgedAt)
-    if (share > busy) level = Math.min(level + 1, stretches.length - 1)
-    else if (share < calm) level = Math.max(level - 1, 0)
-    spentMs = 0
-    judgedAt = now
+    connections = []
+    let writes = 0
+    for (const connection of dirty) {
+      connection.queued = false
+      if (deps.flushConnection(connection)) writes += 1
+    }
+    deps.onWrites(writes)
+    endedAtMs = performance.now()
+    pacer.ticked({ startedAtMs, endedAtMs, writes })
   }
 
   const plan = (): void => {
     if (planned) return
     planned = true
-    const ms = stretches[level] ?? 0
+    const ms = pacer.level === 0 ? 0 : waitMs(pacer.level, performance.now() - endedAtMs)
     if (ms === 0) setImmediate(tick)
     else setTimeout(tick, ms)
   }
 
   return {
-    room: (room) => {
+    room: (room, subscribers) => {
+      if (room.turn !== turn) {
+        room.turn = turn
+        pacer.expected(subscribers)
+      }
       rooms.add(room)
       plan()
     },
     connection: (connection) => {
-      connections.add(connection)
+      if (connection.queued) return
+      connection.queued = true
+      connections.push(connection)
       plan()
+    },
+    turn: () => {
+      turn += 1
     },
   }
 }

@@ -1,6 +1,4 @@
 import type { OutEvent } from '@flotilla/core/entry'
-import { epochForClient } from '@flotilla/core/position'
-import type { RoomEpoch } from '@flotilla/core/position'
 
 /** A text frame as a server sends it: not masked, not fragmented (RFC 6455, section 5.2). */
 export function textFrame(text: string): Buffer {
@@ -10,6 +8,14 @@ export function textFrame(text: string): Buffer {
   writeHeader(frame, 0, bytes)
   frame.write(text, head, 'utf8')
   return frame
+}
+
+/** A ping without a payload. */
+export const pingFrame = Buffer.from([0x89, 0])
+
+/** The answer to a ping: its payload (at most 125 bytes), as it came. */
+export function pongFrame(payload: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([0x8a, payload.length]), payload])
 }
 
 /** Several texts, each in a frame of its own, in one buffer: encoded once, written to many sockets. */
@@ -53,8 +59,8 @@ export function eventText(roomJson: string, seq: number, event: OutEvent): strin
 }
 
 /** The position frame that moves a client along: nothing was lost. */
-export function positionText(roomJson: string, epoch: RoomEpoch, seq: number): string {
-  return `{"type":"position","room":${roomJson},"position":{"epoch":"${epochForClient(epoch, Date.now())}","seq":${seq}},"recovered":true}`
+export function positionText(roomJson: string, epoch: string, seq: number): string {
+  return `{"type":"position","room":${roomJson},"position":{"epoch":"${epoch}","seq":${seq}},"recovered":true}`
 }
 
 export function ephemeralText(roomJson: string, event: OutEvent): string {

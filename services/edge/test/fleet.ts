@@ -71,8 +71,8 @@ export async function startFleet(): Promise<Fleet> {
   }
 }
 
-export const token = (sub: string, ttlSeconds = 3_600): string =>
-  signToken({ secret: DEVELOPMENT_SECRET, sub, tenant: 'acme', ttlSeconds })
+export const token = (sub: string, ttlSeconds = 3_600, tenant = 'acme'): string =>
+  signToken({ secret: DEVELOPMENT_SECRET, sub, tenant, ttlSeconds })
 
 /** Resolves when the condition holds; looks again whenever the event loop has turned. */
 export async function until(what: string, holds: () => boolean): Promise<void> {

@@ -1,5 +1,5 @@
 import { STATUS_CODES } from 'node:http'
-import type { Response } from 'express'
+import type { ServerResponse } from 'node:http'
 import type { EventAnswer } from './publish.ts'
 import { knownCode, statuses } from './routes.ts'
 
@@ -21,19 +21,19 @@ export function problemBody(refusal: Refusal): Readonly<Record<string, unknown>>
   }
 }
 
-export function sendProblem(res: Response, refusal: Refusal): void {
+export function sendProblem(res: ServerResponse, refusal: Refusal): void {
   // Rounded up: a client that waits for the header's whole seconds must not come too early.
   if (refusal.retryAfterMs !== undefined) res.setHeader('Retry-After', Math.ceil(refusal.retryAfterMs / 1_000))
   send(res, { status: statuses[knownCode(refusal.code)], type: 'application/problem+json', body: problemBody(refusal) })
 }
 
-export function sendEvent(res: Response, answer: EventAnswer): void {
+export function sendEvent(res: ServerResponse, answer: EventAnswer): void {
   if (answer.ok) send(res, { status: 202, type: 'application/json', body: { id: answer.id, results: answer.results } })
   else sendProblem(res, answer)
 }
 
 /** 200 whatever became of the items: each has its own status. */
-export function sendBatch(res: Response, answers: readonly EventAnswer[]): void {
+export function sendBatch(res: ServerResponse, answers: readonly EventAnswer[]): void {
   const results = answers.map((answer) =>
     answer.ok ? { status: 202, id: answer.id, results: answer.results } : problemBody(answer),
   )
@@ -45,8 +45,11 @@ interface Answer {
   readonly type: string
   readonly body: unknown
 }
-function send(res: Response, { status, type, body }: Answer): void {
-  res.status(status).setHeader('Cache-Control', 'no-store')
+function send(res: ServerResponse, { status, type, body }: Answer): void {
+  const text = JSON.stringify(body)
+  res.setHeader('Cache-Control', 'no-store')
   res.setHeader('Content-Type', `${type}; charset=utf-8`)
-  res.end(JSON.stringify(body))
+  res.setHeader('Content-Length', Buffer.byteLength(text))
+  res.statusCode = status
+  res.end(text)
 }

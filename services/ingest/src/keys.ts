@@ -1,4 +1,5 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
+import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
 
 /** Who may post: each key has a name, which events carry as `key:<name>`. */
 export interface IngestKeys {
@@ -43,11 +44,17 @@ export function parseKeys(text: string): IngestKeys {
   }
 }
 
+/** Name of the key that a request carries as its bearer token. */
+export function keyNameOf(keys: IngestKeys, { headers }: IncomingMessage): string | undefined {
+  const [scheme = '', secret = ''] = (headers.authorization ?? '').split(' ')
+  return scheme.toLowerCase() === 'bearer' ? keys.identify(secret) : undefined
+}
+
 /** For the all-in-one when no key is configured. */
 export function developmentKey(): string {
   return randomBytes(18).toString('base64url')
 }
 
 function digestOf(secret: string): Buffer {
-  return createHash('sha256').update(secret).digest()
+  return hash('sha256', secret, 'buffer')
 }

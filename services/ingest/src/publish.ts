@@ -62,16 +62,32 @@ export function checkEvent(
   return { ok: true, event: { rooms, id, options: optionsOf(request), tail, ephemeral: request.ephemeral ?? false } }
 }
 
-/** Publishes to every room; resolves after the commits, or with what is known at the deadline. Never rejects. */
-export async function publishEvent(endpoint: Endpoint, event: CheckedEvent, keyName: string): Promise<EventAnswer> {
+interface Publication {
+  readonly event: CheckedEvent
+  readonly keyName: string
+}
+
+/** Publishes to every room; calls `settled` once, after the commits, or with what is known at the deadline. */
+export function publishEvent(
+  endpoint: Endpoint,
+  { event, keyName }: Publication,
+  settled: (answer: EventAnswer) => void,
+): void {
   const { rooms, id, options, tail } = event
   if (event.ephemeral) {
     for (const room of rooms) endpoint.ephemeral(room, { options, tail })
-    return { ok: true, id, results: rooms.map((room) => ({ room })) }
+    return settled({ ok: true, id, results: rooms.map((room) => ({ room })) })
   }
   const sender = `key:${keyName}`
-  const outcomes = await Promise.all(rooms.map((room) => endpoint.publish({ room, key: id, sender, options, tail })))
-  return answerOf(id, rooms, outcomes)
+  const outcomes: PublishOutcome[] = []
+  let left = rooms.length
+  rooms.forEach((room, i) => {
+    endpoint.publish({ room, key: id, sender, options, tail }, (outcome) => {
+      outcomes[i] = outcome
+      left -= 1
+      if (left === 0) settled(answerOf(id, rooms, outcomes))
+    })
+  })
 }
 
 /** Atomic per room: as soon as one room may have it, only a retry under the same id is right for the others. */

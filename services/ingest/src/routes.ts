@@ -1,6 +1,6 @@
 import type { ErrorCode } from '@flotilla/core/codes'
 
-/** A body that is larger is refused before it is read, bytes. */
+/** A body that is larger is refused without being kept, bytes. */
 export const maxBodyBytes = 1_048_576
 
 type ProblemAnswer = readonly [status: number, code: ErrorCode]

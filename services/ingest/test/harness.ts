@@ -43,10 +43,9 @@ function listEndpoint() {
     boot: 'ingest-1#a',
     healthy: true,
     plan: null,
-    publish: async (request) => {
+    publish: (request, settled) => {
       const outcome = commit(request)
-      if (fault.hold !== null) await fault.hold
-      return outcome
+      void Promise.resolve(fault.hold).then(() => settled(outcome))
     },
     ephemeral: (room, event) => void ephemeral.push({ ...event, room }),
     interest: () => {},

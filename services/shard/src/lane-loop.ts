@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { CommitReply } from '@flotilla/core/commit'
+import { UnreadableLogError } from '@flotilla/core/entry'
 import type { LogEntry } from '@flotilla/core/entry'
 import { ownedEpochs, pendingBytes, stepLane } from '@flotilla/core/lane'
 import { createLane } from '@flotilla/core/lane-state'
@@ -21,13 +22,23 @@ const readBlockMs = 1_000
 /** Entries of each slot per read at the most, and what a read is to bring at the most, about, in UTF-16 units. */
 const maxReadCount = 256
 const readChars = 4_194_304
-/** Reads of a busy lane begin so far apart, ms: what arrives meanwhile shares one read and one commit. */
+/**
+ * Reads of a busy lane begin so far apart, ms: what arrives meanwhile shares one read and one commit. Further apart once a
+ * read brought so much, UTF-16 units, that what a commit costs per slot outweighs the delay.
+ */
 const readEveryMs = 4
+const readEveryFullMs = 8
+const fullReadChars = 32_768
 /** Rooms of one lane that are loaded at the same time. */
 const maxLoads = 64
 /** A store that answers reads and refuses writes is not asked as fast as it answers, ms. */
 const refusedBaseMs = 20
 const refusedMaxMs = 1_000
+
+/** A room whose log could not be read is tried again after this, ms. */
+const unreadableRetryMs = 2_000
+
+type LoadEffect = Extract<LaneEffect, { type: 'loadRoom' }>
 
 export interface LaneDeps {
   readonly store: Store
@@ -49,7 +60,7 @@ export interface LaneLoop {
 /** Runs one lane: executes the effects of the reducer and feeds it their answers. */
 export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
   const { store, scope } = deps
-  const state = createLane(lane, store.shape.lanes, owner, randomBytes(4).readInt32LE())
+  const state = createLane(lane, store.shape.lanes, owner, { seed: randomBytes(4).readInt32LE() })
   const reader = createReader(state, deps, (input) => step(input))
   const loads = createGate(maxLoads)
   let loaded: RoomRead[] = []
@@ -142,13 +153,35 @@ export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
     })
   }
 
-  async function loadRoom(effect: Extract<LaneEffect, { type: 'loadRoom' }>): Promise<void> {
+  async function loadRoom(effect: LoadEffect): Promise<void> {
     // A load that nobody waits for any more must not keep others waiting.
     const wanted = (): boolean => state.slots.get(effect.slot)?.reads === effect.read
-    const entries = await askUntilAnswered('load room', () => readRoom(store, effect.room, wanted), deps)
+    const read = (): Promise<LogEntry[] | 'unreadable' | undefined> =>
+      readRoom(store, effect.room, wanted).catch((error: unknown) => unreadable(effect, error))
+    const entries = await askUntilAnswered('load room', read, deps)
     if (entries === undefined) return
+    if (entries === 'unreadable') return void loadLater(effect)
     if (loaded.length === 0) setImmediate(takeLoaded)
     loaded.push({ slot: effect.slot, read: effect.read, room: effect.room, entries })
+  }
+
+  function unreadable({ slot, room }: LoadEffect, error: unknown): 'unreadable' {
+    if (!(error instanceof UnreadableLogError)) throw error
+    deps.metrics.unreadableLogs.inc()
+    deps.log.error('the log of a room cannot be read: its slot waits, its input is kept', {
+      lane,
+      slot,
+      room,
+      code: error.code,
+      error: error.message,
+    })
+    return 'unreadable'
+  }
+
+  /** Others are loaded meanwhile. A worker that can read it may take the slot over, or somebody mends the log. */
+  async function loadLater(effect: LoadEffect): Promise<void> {
+    await wait(unreadableRetryMs, scope.signal).catch(() => undefined)
+    if (!scope.signal.aborted) loads(() => loadRoom(effect))
   }
 
   /** All that one answer of the store brought. */
@@ -287,7 +320,8 @@ function createReader(state: LaneState, deps: LaneDeps, step: (input: LaneInput)
     count = Math.min(maxReadCount, fitting(Math.max(1, most), chars, readChars))
     if (batch.length === 0) return
     step({ type: 'entries', reads: batch })
-    const restMs = readEveryMs - (performance.now() - startedAt)
+    const everyMs = chars < fullReadChars ? readEveryMs : readEveryFullMs
+    const restMs = everyMs - (performance.now() - startedAt)
     if (restMs > 0.5) await new Promise((resolve) => setTimeout(resolve, restMs))
   })
 

@@ -31,6 +31,10 @@ export function shardMetrics(metrics: Metrics) {
       name: 'flotilla_shard_dead_letters_total',
       help: 'Input entries that could not be decoded and were put aside',
     }),
+    unreadableLogs: metrics.counter({
+      name: 'flotilla_shard_unreadable_logs_total',
+      help: 'Loads of rooms that failed because the log has an entry of an unknown version or form',
+    }),
   }
 }
 export type ShardMetrics = ReturnType<typeof shardMetrics>

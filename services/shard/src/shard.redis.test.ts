@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest'
 import { parseSlotValue } from '@flotilla/core/commit'
 import type { LogEntry } from '@flotilla/core/entry'
-import { createEndpoint } from '@flotilla/node/endpoint'
+import { createEndpoint, published } from '@flotilla/node/endpoint'
 import type { Endpoint } from '@flotilla/node/endpoint-port'
 import { createLog } from '@flotilla/node/log'
 import { createMetrics } from '@flotilla/node/metrics'
@@ -107,7 +107,7 @@ function publish(name: string, count: number): { outcomes: string[]; done: Promi
         options: '',
         tail: `"event":"e","data":${i}`,
       }
-      outcomes.push((await endpoint.publish(message)).type)
+      outcomes.push((await published(endpoint, message)).type)
     }
   }
   const all = endpoints.flatMap((endpoint) => Array.from({ length: chains / endpoints.length }, () => chain(endpoint)))

@@ -136,6 +136,36 @@ export function commitContract(subject: () => ContractSubject): void {
     expect((await outboxOf(store, lane, edge)).map((entry) => entry.id)).toEqual(['1-0', '1-1', '1-2'])
   })
 
+  it('[CO17] another entry where one of a commit belongs is a conflict: it stays, and the slot is not written', async () => {
+    const { store, writeHalf } = subject()
+    await store.outboxes.open(lane, edge)
+    const outs = new Map([[edge, firstLog]])
+    const a = following(slotA, await claimed(store, slotA, 1), { logs: [logOf(roomA, 1, ['mine'])], outs })
+    const b = following(slotB, await claimed(store, slotB, 1), { logs: [logOf(roomB, 1, ['k1'])] })
+    const before = await storedValue(store, slotA)
+    await writeHalf(roomA, 1, logOf(roomA, 1, ['other']).body, { lane, boot: 'nobody#a', text: '' })
+    expect(await store.slots.commit(lane, [b.commit, a.commit])).toMatchObject({ statuses: ['ok', 'conflict'] })
+    expect(await storedValue(store, slotA)).toEqual(before)
+    expect(await keysIn(store, roomA)).toEqual(['other'])
+    expect(await told(store, lane, edge)).toEqual([])
+    await commitOk(store, lane, b.commit)
+    expect(await keysIn(store, roomB)).toEqual(['k1'])
+    expect(await storedValue(store, slotB)).toEqual(b.value)
+  })
+
+  it('[CO17] an entry behind where one of a commit belongs is a conflict too', async () => {
+    const { store, writeHalf } = subject()
+    const value = await claimed(store, slotA, 1)
+    await writeHalf(roomA, 5, 'of an unknown form', { lane, boot: 'nobody#a', text: '' })
+    for (const first of [4, 5]) {
+      const { commit } = following(slotA, value, { logs: [logOf(roomA, first, ['k'])] })
+      expect((await store.slots.commit(lane, [commit])).statuses).toEqual(['conflict'])
+    }
+    expect(await storedValue(store, slotA)).toEqual(value)
+    const next = following(slotA, value, { logs: [logOf(roomA, 6, ['k'])] })
+    await commitOk(store, lane, next.commit)
+  })
+
   it('[CO6] of two commits in flight of which the first is fenced, the second writes nothing', async () => {
     const { store } = subject()
     const a = await claimed(store, slotA, 1)

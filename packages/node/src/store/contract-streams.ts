@@ -243,6 +243,27 @@ function logRules(subject: () => ContractSubject): void {
     expect(firsts).toEqual(firsts.map((_, i) => 501 - firsts.length + 1 + i))
   })
 
+  it('[ST16] a log is not read backwards over an entry of an unknown form, or one that is not what its id says', async () => {
+    const { store, writeHalf } = subject()
+    const good = (first: number): string => logOf(roomA, first, ['a']).body
+    const entries = [
+      ['2' + good(1).slice(1), 1],
+      [good(2), 4],
+    ] as const
+    for (const [i, [body, lastSeq]] of entries.entries()) {
+      const room = roomIn(slotA, i)
+      await writeHalf(room, lastSeq, body, { lane, boot: 'nobody#a', text: '' })
+      const value = await claimed(store, slotA, i + 1)
+      await commitOk(store, lane, following(slotA, value, { logs: [logOf(room, lastSeq + 1, ['b'])] }).commit)
+      await expect(store.rooms.tail(room, Infinity, 2)).rejects.toMatchObject({
+        code: 'UNREADABLE_LOG',
+        message: `entry ${lastSeq}-0 in the log of room ${room} is not of a form that this version reads`,
+      })
+      expect(await store.rooms.tail(room, Infinity, 1)).toMatchObject([{ first: lastSeq + 1 }])
+      expect((await store.rooms.range(room, lastSeq, 10)).map((entry) => entry.first)).toEqual([lastSeq + 1])
+    }
+  })
+
   it('[ST15] maintenance of a room that has no log makes none', async () => {
     const { store } = subject()
     const one = following(slotA, await claimed(store, slotA, 1), { logs: [logOf(roomA, 1, ['a'])] })

@@ -4,7 +4,7 @@ import type { Member, Plan } from '@flotilla/core/plan'
 
 /**
  * The port to the store. Two implementations, memory and Redis, are held by one contract suite (contract.ts).
- * Every call either resolves, or rejects with a {@link StoreError} within its deadline.
+ * Every call either resolves, or rejects with a {@link StoreError} within its deadline; `rooms.tail` has an error more.
  */
 export interface Store {
   readonly inputs: InputStreams
@@ -44,8 +44,8 @@ export interface ReadOptions {
 }
 
 export interface InputStreams {
-  /** Appends in call order per slot (as far as they are executed). A full server refuses it. */
-  append(slot: number, body: string): Promise<void>
+  /** Appends in call order per slot (as far as they are executed). A full server refuses it. What it resolves with means nothing. */
+  append(slot: number, body: string): Promise<unknown>
   /**
    * Entries after each slot's cursor, in order, `count` per slot at the most; empty after `blockMs`. All slots are of
    * one lane. A call under way is woken by `wake(lane)`, so that a changed set of slots is read at once.
@@ -97,9 +97,16 @@ export interface Outboxes {
 }
 
 export interface RoomLogs {
-  /** Log entries that contain a seq > `after`, oldest first, `limit` entries at the most. */
+  /**
+   * Log entries that contain a seq > `after`, oldest first, `limit` entries at the most. What this version cannot read is
+   * left out: its reader meets a gap in seq.
+   */
   range(room: string, after: number, limit: number): Promise<readonly LogEntry[]>
-  /** Log entries whose last seq is below `before`, newest first (`before` = Infinity: from the head). */
+  /**
+   * Log entries whose last seq is below `before`, newest first (`before` = Infinity: from the head). Rejects with
+   * UnreadableLogError (core/entry.ts) when one of them cannot be read: a head that is not known must not be taken for
+   * another.
+   */
   tail(room: string, before: number, limit: number): Promise<readonly LogEntry[]>
   /** Which boots declared interest in which rooms of the slot. */
   interest(slot: number): Promise<readonly { readonly room: string; readonly boot: string }[]>

@@ -56,6 +56,11 @@ async function writeCommit(
   const { run, rest } = await topology.lane(lane).script(commit, call.keys, [...call.args, expected])
   const found = (rest[0] as number[]).map(verdictOf)
   const statuses = found.map(statusOf)
+  const taken = rest[2]
+  if (typeof taken === 'number') {
+    statuses[slotOfLog(commits, taken)] = 'conflict'
+    return { run, statuses, missing: [] }
+  }
   const unwritten = commits.filter((_, i) => found[i] === 'match')
   const mixed = unwritten.length > 0 && unwritten.length < commits.length && statuses.every((status) => status === 'ok')
   if (!mixed) return { run, statuses, missing: (rest[1] as number[]).map((i) => call.boots[i] ?? '') }
@@ -65,6 +70,12 @@ async function writeCommit(
     ...second,
     statuses: found.map((verdict) => (verdict === 'match' ? (rechecked.next().value ?? 'conflict') : 'ok')),
   }
+}
+
+/** Index of the commit that the log of that number is part of. */
+function slotOfLog(commits: readonly SlotCommit[], log: number): number {
+  let after = 0
+  return commits.findIndex(({ logs }) => log < (after += logs.length))
 }
 
 interface CommitCall {

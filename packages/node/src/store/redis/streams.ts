@@ -1,4 +1,4 @@
-import { decodeLog, encodeOut, US } from '@flotilla/core/entry'
+import { decodeLog, decodeWholeLog, encodeOut, US } from '@flotilla/core/entry'
 import type { LogEntry } from '@flotilla/core/entry'
 import { laneOf } from '@flotilla/core/slot'
 import type { InputStreams, Outboxes, RoomLogs, StreamEntry } from '../port.ts'
@@ -10,9 +10,7 @@ import type { Topology } from './topology.ts'
 export function redisInputs(topology: Topology, keys: Keys): InputStreams {
   const nameOf = (lane: number): string => `in:${lane}`
   return {
-    append: async (slot, body) => {
-      await topology.lane(laneOf(slot, keys.lanes)).command('XADD', [keys.input(slot), '*', 'b', body])
-    },
+    append: (slot, body) => topology.lane(laneOf(slot, keys.lanes)).command('XADD', [keys.input(slot), '*', 'b', body]),
     read: async (lane, cursors, { blockMs, count, signal }) => {
       const bySlot = new Map([...cursors.keys()].map((slot) => [keys.input(slot), slot]))
       const args = ['COUNT', count, 'STREAMS', ...bySlot.keys(), ...cursors.values()]
@@ -62,7 +60,9 @@ export function redisRooms(topology: Topology, keys: Keys): RoomLogs {
       entriesOf(await of(room).command('XRANGE', [keys.log(room), `${after + 1}-0`, '+', 'COUNT', limit])),
     tail: async (room, before, limit) => {
       const end = before === Infinity ? '+' : `(${before}-0`
-      return entriesOf(await of(room).command('XREVRANGE', [keys.log(room), end, '-', 'COUNT', limit]))
+      const reply = await of(room).command('XREVRANGE', [keys.log(room), end, '-', 'COUNT', limit])
+      const lines = (reply as RawEntry[]).map(([id, fields]) => ({ id, body: fields[1] ?? '' }))
+      return decodeWholeLog(room, lines)
     },
     interest: async (slot) => {
       const fields = await topology.lane(laneOf(slot, keys.lanes)).command('HKEYS', [keys.interest(slot)])

@@ -13,14 +13,15 @@ import { judgeFunction, runFunction, script, unpackMax } from './script.ts'
  *       run of their numbers from 1;
  *       number of interest hashes, then per hash: number of changes, per change: `'+'` or `'-'`, field;
  *       the run that the caller expects, `''` for any.
- * Returns: run; verdict per slot (script.ts); indexes (from 0) of outboxes that do not exist.
+ * Returns: run; verdict per slot (script.ts); indexes (from 0) of outboxes that do not exist; of a log that has another
+ * entry where one is to be written the index (from 0): then the script ended there, and no slot has its value.
  * A log's body comes once, however many outboxes it goes to; outboxes of the same logs get the same text.
  * Errors: those of the server. Only a key of a wrong type can make it fail half-way.
  *
  * On a server of another run every slot has regressed, whatever its value says: the caller may not have heard yet of what
  * this server never had. Else it checks first, and writes only when every slot matches; a caller cuts out slots that were written before. The
  * values of the slots come last, in one command: a script that was cut short before that is repeated whole. An entry
- * that a log has already is refused by its id, which counts as written. A log's life of a day begins with its first
+ * that a log has already is refused by its id; it counts as written when its text is the same. A log's life of a day begins with its first
  * entry and is renewed by maintenance, so that a commit costs no command for it.
  */
 export const commit = script(
@@ -54,15 +55,20 @@ for from = 1, ns, ${unpackMax} do
   end
 end
 if not clean then return { now, statuses, {} } end
+local function isWritten(log, id, body)
+  local found = redis.call('XRANGE', log, id, id)[1]
+  return found and found[2][1] == 'b' and found[2][2] == body
+end
 local nl = tonumber(ARGV[at])
 at = at + 1
 local bodies = at - 1
-for _ = 1, nl do
+for log = 1, nl do
   local from, reply = ARGV[at + 1], nil
   if from == '' or from == 'new' then reply = redis.pcall('XADD', KEYS[key], ARGV[at], 'b', ARGV[at + 2])
   else reply = redis.pcall('XADD', KEYS[key], 'MINID', '~', from, ARGV[at], 'b', ARGV[at + 2]) end
   if type(reply) == 'table' and reply.err then
     if not string.find(reply.err, 'equal or smaller', 1, true) then return reply end
+    if not isWritten(KEYS[key], ARGV[at], ARGV[at + 2]) then return { now, statuses, {}, log - 1 } end
   elseif from == 'new' then
     redis.call('PEXPIRE', KEYS[key], ${roomIdleMs})
   end

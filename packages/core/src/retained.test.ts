@@ -1,0 +1,37 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { packCommits, unpackCommits } from './retained.ts'
+import type { Placed } from './retained.ts'
+
+const count = fc.nat({ max: 2 ** 31 })
+const log = fc.record({ room: fc.string(), lastSeq: count, body: fc.string({ unit: 'binary' }), keepFromSeq: count })
+const change = fc.record({ room: fc.string(), boot: fc.string(), on: fc.boolean() })
+const out = fc.record({ records: fc.string({ unit: 'binary' }), logs: fc.array(count) })
+
+const placed = (okAt: number): fc.Arbitrary<Placed> =>
+  fc.record({
+    slot: count,
+    after: fc.string(),
+    commit: fc.record({
+      n: count,
+      token: fc.string(),
+      cursor: fc.string(),
+      marks: fc.string(),
+      logs: fc.array(log),
+      outs: fc.array(fc.tuple(fc.string(), out)).map((outs) => new Map(outs)),
+      interest: fc.array(change),
+      bytes: count,
+      composedAt: fc.constant(5),
+      okAt: fc.constant(okAt),
+    }),
+  })
+
+describe('retained commits', () => {
+  it('[LN14] come back as they were, whatever their texts are', () => {
+    fc.assert(
+      fc.property(fc.array(placed(7), { minLength: 1 }), (commits) => {
+        expect(unpackCommits(packCommits(commits, 7))).toEqual(commits)
+      }),
+    )
+  })
+})
