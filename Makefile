@@ -1,10 +1,6 @@
 # Everything works from a fresh clone: each target installs what it needs first.
 .DEFAULT_GOAL := help
-<<<<<<< HEAD
-.PHONY: help install build check format test run bench bench-quick profile faults faults-quick docs clean
-=======
-.PHONY: help install build check format test run bench bench-quick growth soak profile docs clean
->>>>>>> main
+.PHONY: help install build check format test run bench bench-quick growth soak profile faults faults-quick docs clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
