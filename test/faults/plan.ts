@@ -39,7 +39,7 @@ const fullLoad: Load = { messages: 36_000, rate: 2_500 }
 const fullSeeds = [1, 2, 3]
 
 /**
- * What the environment asks for: `FAULTS=name,name` and `SEEDS=1,2` select, `FAULTS_MESSAGES` says how many; `FAULTS_MODE=full` is
+ * What the environment asks for: `FAULTS=name,name` and `SEEDS=1,2` select, `FAULTS_MESSAGES` and `FAULTS_RATE` say how many and how fast; `FAULTS_MODE=full` is
  * the campaign, everything else the quick selection. Throws on a name that is none.
  */
 export function planOf(env: Readonly<Record<string, string | undefined>>, all: readonly Fault[]): Plan {
@@ -55,7 +55,10 @@ export function planOf(env: Readonly<Record<string, string | undefined>>, all: r
   const faults = all.filter(({ name }) => chosen.includes(name))
   return {
     runs: seeds.flatMap((seed) => faults.map((fault) => ({ fault, seed }))),
-    load: { ...load, messages: Number(env['FAULTS_MESSAGES'] ?? load.messages) },
+    load: {
+      messages: Number(env['FAULTS_MESSAGES'] ?? load.messages),
+      rate: Number(env['FAULTS_RATE'] ?? load.rate),
+    },
     whole: full && named.length === 0,
     page: full,
   }
