@@ -4,12 +4,15 @@ import { clockJumps } from './clock-jump.ts'
 import { controlAway } from './control-away.ts'
 import { edgeKill } from './edge-kill.ts'
 import { edgeKillResume } from './edge-kill-resume.ts'
+import { edgePause } from './edge-pause.ts'
+import { eviction } from './eviction.ts'
 import { failOvers } from './fail-over.ts'
 import { partitions } from './partition.ts'
 import { poison } from './poison.ts'
 import { redisDown } from './redis-down.ts'
 import { redisFull } from './redis-full.ts'
 import { redisLoses } from './redis-loses.ts'
+import { redisSlow } from './redis-slow.ts'
 import { repliesLost } from './replies-lost.ts'
 import { rolling } from './rolling.ts'
 import { trims } from './trimmed.ts'
@@ -22,12 +25,14 @@ import { workerPauses } from './worker-pause.ts'
 export const faults: readonly Fault[] = [
   edgeKill,
   edgeKillResume,
+  edgePause,
   workerKill,
   ...workerFailpoints,
   ...workerPauses,
   twinWorker,
   ...controlAway,
   ...redisDown,
+  redisSlow,
   ...failOvers,
   ...redisLoses,
   ...redisFull,
@@ -37,5 +42,6 @@ export const faults: readonly Fault[] = [
   ...clientNetworks,
   ...clockJumps,
   ...rolling,
+  eviction,
   poison,
 ]
