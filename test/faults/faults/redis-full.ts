@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { wait } from '@flotilla/node/backoff'
 import type { RedisServer } from '@flotilla/node/testing/redis-server'
+import { until } from '../../fleet/until.ts'
 import type { Fault } from '../fault.ts'
 import { aofOf, errorsOf, infoOf } from '../harness/redis-state.ts'
 
@@ -54,8 +55,8 @@ export const redisFull: readonly Fault[] = [
     needs: { redis: { prefix: ['sh', '-c', 'trap "" XFSZ; exec "$@"', 'sh'] } },
     async inject({ redis, counted }) {
       await limitFiles(redis, (await largestFile(redis)) + 20_000)
-      await redis.ended()
-      counted['exited'] = redis.pid === undefined ? 1 : 0
+      await until('it exits', () => redis.pid === undefined)
+      counted['exited'] = 1
       await redis.start()
     },
     evidence: ({ counted }) => Promise.resolve({ ...counted }),

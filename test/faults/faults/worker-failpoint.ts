@@ -1,16 +1,20 @@
 import { sumMetric } from '../../fleet/metrics.ts'
+import { until } from '../../fleet/until.ts'
 import type { Fault } from '../fault.ts'
 
+const failing = 'shard-1'
 /** Commits of the worker before it fails: more than it makes before the load is there. */
 const at = 400
 
 const killed = (point: 'before-commit' | 'during-commit' | 'after-commit', about: string): Fault => ({
   name: `worker-kill-${point}`,
   about,
-  needs: { env: { 'shard-1': { FLOTILLA_FAILPOINTS: `${point}=kill@${at}` } } },
-  async inject({ fleet, counted }) {
-    const { signal } = (await fleet.workers[0]?.ending()) ?? {}
-    counted['killedByItself'] = signal === 'SIGKILL' ? 1 : 0
+  needs: { env: { [failing]: { FLOTILLA_FAILPOINTS: `${point}=kill@${at}` } } },
+  async inject({ fleet: { workers }, counted }) {
+    const worker = workers.find((each) => each.name === failing)
+    const ended = worker?.ending()
+    await until('it has killed itself', () => worker?.running === false, 90_000)
+    counted['killedByItself'] = (await ended)?.signal === 'SIGKILL' ? 1 : 0
   },
   evidence: async ({ fleet, counted }) => ({
     killedByItself: counted['killedByItself'] ?? 0,
@@ -27,7 +31,7 @@ export const workerFailpoints: readonly Fault[] = [
   {
     name: 'commit-reply-lost',
     about: 'Commits are applied and their replies lost, several in a row and several times.',
-    needs: { env: { 'shard-1': { FLOTILLA_FAILPOINTS: losses.join(',') } } },
+    needs: { env: { [failing]: { FLOTILLA_FAILPOINTS: losses.join(',') } } },
     async inject({ fleet, traffic }) {
       const failures = (): Promise<number> => sumMetric(fleet.workers, 'flotilla_shard_commit_failures_total')
       for (let round = 0; round < 20 && (await failures()) < losses.length; round += 1) await traffic.more(500)

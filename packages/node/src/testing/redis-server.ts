@@ -28,8 +28,6 @@ export interface RedisServer {
   stop(): Promise<void>
   /** SIGKILL; resolves when it has ended. Its directory stays. */
   kill9(): Promise<void>
-  /** Resolves when it has ended, however. */
-  ended(): Promise<void>
   /** Starts it again, same port, same directory; resolves when it answers. */
   start(): Promise<void>
   /** SIGSTOP and SIGCONT: the server neither answers nor refuses. */
@@ -190,9 +188,6 @@ class LocalServer implements RedisServer {
     await this.#ended
   }
 
-  async ended(): Promise<void> {
-    await this.#ended
-  }
   pause(): void {
     this.#child?.kill('SIGSTOP')
   }
