@@ -40,7 +40,7 @@ export interface Network {
   loss: number
 }
 /** `server` counts the servers there have been: a call never reaches another than the one it was sent to. */
-export interface Line {
+interface Line {
   away: boolean
   stalledUntil: number
   server: number
