@@ -1,6 +1,6 @@
 # Everything works from a fresh clone: each target installs what it needs first.
 .DEFAULT_GOAL := help
-.PHONY: help install build check format test run bench bench-quick growth soak profile docs clean
+.PHONY: help install build check format test run bench bench-quick growth soak profile faults faults-quick docs clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -27,6 +27,14 @@ format: install ## formats every file
 test: build ## every test; gets itself a Redis
 	sh scripts/ensure-redis.sh
 	node scripts/test.mjs
+
+faults: build ## the fault campaign, every fault with three seeds, into docs/faults.md: 1 hour; FAULTS=… SEEDS=… for a part
+	sh scripts/ensure-redis.sh
+	FAULTS_MODE=full npx vitest run --project faults
+
+faults-quick: build ## a selection of it, one seed each: under 5 minutes, part of `make test`
+	sh scripts/ensure-redis.sh
+	node scripts/test.mjs faults
 
 run: build ## the whole fleet in one process; FLOTILLA_REDIS_URL=… for Redis
 	@node scripts/run.mjs

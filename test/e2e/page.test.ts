@@ -4,9 +4,9 @@ import { chromium } from 'playwright-core'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { freePort } from '@flotilla/node/testing/free-port'
-import { spawnNode } from './fleet-process.ts'
+import { spawnNode } from '../fleet/process.ts'
 import { atEnd } from './setting.ts'
-import { until } from './until.ts'
+import { until } from '../fleet/until.ts'
 
 /** Installing a browser takes a minute where there is none. */
 const setUpMs = 240_000

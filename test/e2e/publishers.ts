@@ -2,7 +2,7 @@ import { PublishRefusedError, PublishUnknownError, TimeoutError } from '@flotill
 import type { Client } from '@flotilla/client'
 import type { Position } from '@flotilla/client'
 import { wait } from '@flotilla/node/backoff'
-import { ingestKey } from './fleet.ts'
+import { ingestKey } from '../fleet/fleet.ts'
 import type { Message } from './rooms.ts'
 
 /** A publish that nobody answered is repeated under its key for this long, ms: well within the dedupe window. */

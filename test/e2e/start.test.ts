@@ -7,10 +7,10 @@ import { WebSocket } from 'ws'
 import { connect } from '@flotilla/client'
 import type { RoomEvent } from '@flotilla/client'
 import { freePort } from '@flotilla/node/testing/free-port'
-import { mainOf, spawnNode } from './fleet-process.ts'
-import type { ServiceName } from './fleet-process.ts'
+import { mainOf, spawnNode } from '../fleet/process.ts'
+import type { ServiceName } from '../fleet/process.ts'
 import { atEnd } from './setting.ts'
-import { until } from './until.ts'
+import { until } from '../fleet/until.ts'
 
 const services: readonly ServiceName[] = ['edge', 'shard', 'control', 'ingest']
 

@@ -3,12 +3,12 @@ import { connect } from '@flotilla/client'
 import type { Client, Position, Subscription } from '@flotilla/client'
 import { signToken } from '@flotilla/node/jwt'
 import type { Acknowledged, ViewStep } from '../../packages/core/sim/checks.ts'
-import { secret } from './fleet.ts'
+import { secret } from '../fleet/fleet.ts'
 import { postBatch, publishAs } from './publishers.ts'
 import type { Refusals } from './publishers.ts'
 import { clients as clientCount, messageAt, roomsOf, tenant, userOf } from './rooms.ts'
 import type { Message } from './rooms.ts'
-import { until } from './until.ts'
+import { until } from '../fleet/until.ts'
 
 /** What one client saw of one room. */
 export interface Watch {

@@ -5,7 +5,7 @@ import { openStore } from '@flotilla/node/store/open'
 import type { Store } from '@flotilla/node/store/port'
 import { check } from '../../packages/core/sim/checks.ts'
 import type { RoomLog } from '../../packages/core/sim/checks.ts'
-import { lanes } from './fleet.ts'
+import { lanes } from '../fleet/fleet.ts'
 import { rooms } from './rooms.ts'
 import type { Traffic, Watch } from './traffic.ts'
 

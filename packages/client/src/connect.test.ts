@@ -196,6 +196,23 @@ describe('connection', () => {
     expect(client.lastError?.message).toContain('ping timeout')
   })
 
+  test('[CC4] a time limit below the interval of the server holds, and does not end a connection that answers', async () => {
+    const { server, connect } = await harness()
+    const started = connect({ pingTimeoutMs: 200 })
+    const peer = await server.accept()
+    await peer.welcome([], 60_000)
+    const client = await started
+    for (let i = 0; i < 3; i += 1) {
+      await peer.expect('ping')
+      peer.send({ type: 'pong', timestamp: '2026-01-01T00:00:00.000Z' })
+    }
+    expect(client.state).toBe('connected')
+    peer.freeze()
+    await (await server.accept()).welcome()
+    await until(() => client.state === 'connected', 'connected again')
+    expect(client.lastError?.message).toContain('ping timeout')
+  })
+
   test('[CC5] frames that make no sense, or are of a newer server, are passed over', async () => {
     const { pair, logged } = await harness()
     const { client, peer } = await pair()

@@ -139,7 +139,9 @@ export class Link {
     if (!isServerFrame(frame)) return this.#options.log('a frame that is not of the protocol', data)
     if (frame.type === 'connected') {
       this.#connected = true
-      this.#watch(frame.pingIntervalMs, frame.pingIntervalMs)
+      // The answer to a ping needs time too: who wants to know sooner than the server's interval asks sooner.
+      const intervalMs = Math.min(frame.pingIntervalMs, this.#options.pingTimeoutMs / 2)
+      this.#watch(intervalMs, intervalMs)
       return this.#listener.connected(frame)
     }
     // An error that answers no request (authentication has the id 0) says why the close that follows is made.

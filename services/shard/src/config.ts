@@ -1,4 +1,4 @@
-import { defineConfig, durationMs, integer, text } from '@flotilla/node/config'
+import { defineConfig, durationMs, integer, optional, text } from '@flotilla/node/config'
 import { logSettings, memberSettings, storeSettings } from '@flotilla/node/store/settings'
 
 /** The settings of a shard worker. */
@@ -21,4 +21,10 @@ export const shardConfig = defineConfig({
     unit: 'ms',
     description: 'Time for the slots to move away after SIGTERM',
   }),
+  failpoints: optional(
+    text('FLOTILLA_FAILPOINTS', {
+      description:
+        'For tests: where this process fails, as `before-commit=kill@200`; refused unless `NODE_ENV` is `test`',
+    }),
+  ),
 })

@@ -7,6 +7,7 @@ import type { Log } from '@flotilla/node/log'
 import { createMetrics } from '@flotilla/node/metrics'
 import { createScope, onShutdown } from '@flotilla/node/scope'
 import type { Scope } from '@flotilla/node/scope'
+import { withFailpoints } from '@flotilla/node/store/failpoints'
 import { openStore } from '@flotilla/node/store/open'
 import { hostMemberId } from '@flotilla/node/store/settings'
 import { shardConfig } from './config.ts'
@@ -29,7 +30,11 @@ async function run(config: ConfigOf<typeof shardConfig>, log: Log, scope: Scope)
   })
   scope.defer(() => admin.close())
   onShutdown(scope, log, async () => shard?.drain(), { deadlineMs: config.drainTimeoutMs + shutdownSlackMs })
-  const store = await openStore(config, { log, scope })
+  const store = withFailpoints(await openStore(config, { log, scope }), config.failpoints, {
+    log,
+    nodeEnv: process.env['NODE_ENV'],
+    kill: () => process.kill(process.pid, 'SIGKILL'),
+  })
   const { drainTimeoutMs } = config
   const memberId = config.memberId ?? hostMemberId()
   shard = await startShard({ memberId, version: packageVersion(), drainTimeoutMs }, { store, log, scope, metrics })

@@ -19,10 +19,17 @@ export interface FleetProcess {
   readonly port: number
   readonly adminPort: number
   readonly running: boolean
+  readonly pid: number | undefined
   /** Sends a signal to the process and resolves with how it ended. */
   kill(signal: NodeJS.Signals): Promise<Exit>
-  /** Starts it again with the same settings; resolves when it is ready. */
-  start(): Promise<void>
+  /** Sends a signal that does not end it. */
+  signal(signal: NodeJS.Signals): void
+  /** From now on it may end by itself; resolves with how it did. */
+  ending(): Promise<Exit>
+  /** Starts it again with the same settings but for those given; resolves when it is ready. */
+  start(env?: Readonly<Record<string, string>>): Promise<void>
+  /** Another process of the same name, not started yet. */
+  twin(adminPort: number): FleetProcess
   /** What is wrong with it: ends that nobody asked for, errors that nobody caught, text outside the log. */
   complaints(): readonly string[]
   /** Its last lines, for the report of a failing test. */
@@ -35,6 +42,8 @@ export interface ProcessOptions {
   readonly port: number
   readonly adminPort: number
   readonly env: Readonly<Record<string, string>>
+  /** Arguments of node itself. */
+  readonly nodeArgs?: readonly string[]
 }
 
 const alive = new Set<ChildProcess>()
@@ -59,7 +68,7 @@ export function spawnNode(args: readonly string[], env: Readonly<Record<string, 
 export const mainOf = (service: ServiceName): string => `services/${service}/dist/main.js`
 
 export function createProcess(options: ProcessOptions): FleetProcess {
-  const { name, service, port, adminPort, env } = options
+  const { name, service, port, adminPort, env, nodeArgs = [] } = options
   const found: string[] = []
   let output = ''
   let child: ChildProcess | undefined
@@ -85,10 +94,10 @@ export function createProcess(options: ProcessOptions): FleetProcess {
     return last.map((line) => line.slice(0, maxShown)).join('\n')
   }
 
-  async function start(): Promise<void> {
+  async function start(more: Readonly<Record<string, string>> = {}): Promise<void> {
     if (child !== undefined) throw new Error(`${name} runs already`)
     asked = false
-    child = spawnNode([mainOf(service)], env)
+    child = spawnNode([...nodeArgs, mainOf(service)], { ...env, ...more })
     listen(child)
     await until(`${name} is ready`, async () => {
       if (child === undefined) throw new Error(`${name} ended at its start\n${tail(20)}`)
@@ -98,14 +107,17 @@ export function createProcess(options: ProcessOptions): FleetProcess {
     })
   }
 
-  async function kill(signal: NodeJS.Signals): Promise<Exit> {
-    const running = child
-    if (running === undefined) return { code: null, signal: null }
+  async function ending(): Promise<Exit> {
+    if (child === undefined) return { code: null, signal: null }
     asked = true
-    const ended = once(running, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
-    running.kill(signal)
-    const [code, by] = await ended
-    return { code, signal: by }
+    const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null]
+    return { code, signal }
+  }
+
+  function kill(signal: NodeJS.Signals): Promise<Exit> {
+    const ended = ending()
+    child?.kill(signal)
+    return ended
   }
 
   return {
@@ -115,8 +127,19 @@ export function createProcess(options: ProcessOptions): FleetProcess {
     get running() {
       return child !== undefined
     },
+    get pid() {
+      return child?.pid
+    },
     kill,
+    ending,
+    signal: (signal) => void child?.kill(signal),
     start,
+    twin: (port) =>
+      createProcess({
+        ...options,
+        adminPort: port,
+        env: { ...env, [`FLOTILLA_${service.toUpperCase()}_ADMIN_PORT`]: String(port) },
+      }),
     complaints: () => found,
     tail,
   }

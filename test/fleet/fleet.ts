@@ -1,16 +1,21 @@
 import { freePort } from '@flotilla/node/testing/free-port'
-import { createProcess, isReady } from './fleet-process.ts'
-import type { FleetProcess, ServiceName } from './fleet-process.ts'
+import { createProcess, isReady } from './process.ts'
+import type { FleetProcess, ServiceName } from './process.ts'
 import { until } from './until.ts'
 
 export interface FleetOptions {
-  readonly redisUrl: string
+  /** One for all processes, or one for each by its name. */
+  readonly redisUrl: string | ((name: string) => string)
   readonly edges: number
   readonly workers: number
   readonly controls: number
   readonly ingests: number
   /** Further settings of every process. */
   readonly env?: Readonly<Record<string, string>>
+  /** Further settings of single processes, by name. */
+  readonly envOf?: Readonly<Record<string, Readonly<Record<string, string>>>>
+  /** Arguments of every process's node. */
+  readonly nodeArgs?: readonly string[]
 }
 
 export interface Fleet {
@@ -21,6 +26,8 @@ export interface Fleet {
   readonly all: readonly FleetProcess[]
   readonly secret: string
   readonly ingestKey: string
+  /** What a running control process says of the fleet; undefined while it cannot say. */
+  view(): Promise<FleetView | undefined>
   /** Resolves when every slot is owned by a live worker and every running process is ready. */
   settled(withinMs?: number): Promise<void>
   complaints(): readonly string[]
@@ -30,8 +37,8 @@ export interface Fleet {
 
 /** More than one, so that lanes are told apart. */
 export const lanes = 4
-export const secret = 'e2e-secret-e2e-secret-e2e-secret-0123456789'
-export const ingestKey = 'e2e-ingest-key-0123456789'
+export const secret = 'test-secret-test-secret-test-secret-0123456789'
+export const ingestKey = 'test-ingest-key-0123456789'
 
 /** Starts the processes of a fleet over one store and waits until it serves. Stops them all when one does not start. */
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
@@ -47,6 +54,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     all,
     secret,
     ingestKey,
+    view: () => viewOf(fleet),
     settled: (withinMs) => settled(fleet, withinMs),
     complaints: () => all.flatMap((each) => each.complaints()),
     stop: async () => {
@@ -71,17 +79,18 @@ async function group(service: ServiceName, count: number, options: FleetOptions)
       const name = `${service}-${i + 1}`
       const [port, adminPort] = [service === 'shard' ? 0 : await freePort(), await freePort()]
       const env = {
-        FLOTILLA_REDIS_URL: options.redisUrl,
+        FLOTILLA_REDIS_URL: typeof options.redisUrl === 'string' ? options.redisUrl : options.redisUrl(name),
         FLOTILLA_LANES: String(lanes),
         FLOTILLA_MEMBER_ID: name,
         FLOTILLA_ADMIN_HOST: '127.0.0.1',
         [`${prefix}_ADMIN_PORT`]: String(adminPort),
         ...(service === 'shard' ? {} : { [`${prefix}_PORT`]: String(port), [`${prefix}_HOST`]: '127.0.0.1' }),
         ...(service === 'edge' ? { FLOTILLA_JWT_SECRET: secret } : {}),
-        ...(service === 'ingest' ? { FLOTILLA_INGEST_KEYS: `e2e:${ingestKey}` } : {}),
+        ...(service === 'ingest' ? { FLOTILLA_INGEST_KEYS: `test:${ingestKey}` } : {}),
         ...options.env,
+        ...options.envOf?.[name],
       }
-      return createProcess({ name, service, port, adminPort, env })
+      return createProcess({ name, service, port, adminPort, env, nodeArgs: options.nodeArgs ?? [] })
     }),
   )
 }
@@ -102,7 +111,6 @@ interface FleetView {
   }[]
 }
 
-/** What a running control process says of the fleet; undefined while it cannot say. */
 async function viewOf(fleet: Fleet): Promise<FleetView | undefined> {
   const control = fleet.controls.find((each) => each.running)
   if (control === undefined) return undefined

@@ -3,6 +3,8 @@ import type { Socket } from 'node:net'
 
 export interface Balancer {
   readonly port: number
+  /** Ends every connection at once. Returns how many there were. */
+  cut(): number
   close(): Promise<void>
 }
 
@@ -41,6 +43,12 @@ export async function startBalancer(ports: readonly number[]): Promise<Balancer>
   const address = server.address()
   return {
     port: typeof address === 'object' && address !== null ? address.port : 0,
+    cut: () => {
+      const open = [...sockets]
+      for (const socket of open) socket.resetAndDestroy()
+      // Each connection has two of them.
+      return Math.ceil(open.length / 2)
+    },
     close: () =>
       new Promise((resolve) => {
         for (const socket of sockets) socket.destroy()

@@ -1,0 +1,81 @@
+import { wait } from '@flotilla/node/backoff'
+import { sumMetric } from '../../fleet/metrics.ts'
+import { until } from '../../fleet/until.ts'
+import type { Fault } from '../fault.ts'
+
+export const clientNetworks: readonly Fault[] = [
+  {
+    name: 'client-half-open',
+    about: 'The connections of four clients carry nothing any more, and nobody is told, for 7 s.',
+    needs: { clientLinks: 4 },
+    async inject({ clientLinks, counted }) {
+      for (const link of clientLinks) link.set('both', { held: true })
+      await wait(7_000)
+      for (const link of clientLinks) {
+        counted['bytesHeld'] = (counted['bytesHeld'] ?? 0) + link.counters.down.heldBytes
+        link.clear()
+      }
+    },
+    evidence: ({ recorder, counted }) =>
+      Promise.resolve({
+        ...counted,
+        connectionsGivenUp: recorder.lines.filter((line) => line.type === 'disconnect').length,
+      }),
+  },
+  {
+    name: 'one-byte-segments',
+    about: 'What two clients send and are sent comes in segments of one byte, with resets in the middle of frames.',
+    needs: { clientLinks: 2, rate: 150 },
+    async inject({ clientLinks, traffic, counted }) {
+      for (const link of clientLinks) link.set('both', { sliceBytes: 1 })
+      for (let round = 0; round < 4; round += 1) {
+        await traffic.more(200)
+        for (const link of clientLinks) counted['resets'] = (counted['resets'] ?? 0) + link.reset()
+      }
+      await traffic.more(200)
+      counted['segments'] = clientLinks.reduce(
+        (sum, { counters: { up, down } }) => sum + up.segments + down.segments,
+        0,
+      )
+      for (const link of clientLinks) link.clear()
+    },
+    evidence: ({ counted }) => Promise.resolve({ ...counted }),
+  },
+  {
+    name: 'slow-consumer',
+    about: 'A client reads 40 kB/s of more than 1 MB/s, until the edge closes it (4008); it resumes.',
+    needs: { clientLinks: 1, rate: 500, padding: 8_000 },
+    async inject({ clientLinks, fleet }) {
+      for (const link of clientLinks) link.set('down', { bytesPerSecond: 40_000 })
+      const closed = async (): Promise<boolean> =>
+        (await sumMetric(fleet.edges, 'flotilla_edge_closes_total', '"4008"')) > 0
+      await until('the edge closes it', closed, 60_000)
+      for (const link of clientLinks) {
+        link.clear()
+        link.reset()
+      }
+    },
+    evidence: async ({ fleet }) => ({
+      closedAsSlow: await sumMetric(fleet.edges, 'flotilla_edge_closes_total', '"4008"'),
+    }),
+  },
+  {
+    name: 'reconnect-storm',
+    about: 'All of 150 connections are cut at once; edges accept 25 per second each and turn the others away.',
+    needs: {
+      rawClients: 142,
+      rate: 200,
+      env: {
+        'edge-1': { FLOTILLA_EDGE_ACCEPTS_PER_SECOND: '25' },
+        'edge-2': { FLOTILLA_EDGE_ACCEPTS_PER_SECOND: '25' },
+      },
+    },
+    async inject({ balancer, traffic, counted }) {
+      counted['connectionsCut'] = await traffic.reconnected(balancer.cut, 60_000)
+    },
+    evidence: async ({ counted, fleet }) => ({
+      ...counted,
+      turnedAway: await sumMetric(fleet.edges, 'flotilla_edge_turned_away_total'),
+    }),
+  },
+]

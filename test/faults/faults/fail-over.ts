@@ -1,0 +1,153 @@
+import { wait } from '@flotilla/node/backoff'
+import type { Fault, Needs } from '../fault.ts'
+import { lagOf, toldOf, waitForReplica } from '../harness/redis-state.ts'
+import type { World } from '../harness/world.ts'
+
+/** Every process reaches Redis by a fixed address, which is made to lead to another server. */
+const needs: Needs = { replica: true, linked: ['edge', 'shard', 'control', 'ingest'] }
+
+const counted = ({ counted: figures }: World) => Promise.resolve({ ...figures })
+const countedAndTold = (world: World) => Promise.resolve({ ...world.counted, timesTold: toldOf(world) })
+
+/** The replica hears nothing from now on, while the primary goes on for `ms`. */
+async function fallBehind(
+  { redis, replica, replicaLink, recorder, counted: figures }: World,
+  ms: number,
+): Promise<void> {
+  replicaLink.set('both', { held: true })
+  const before = recorder.acknowledged
+  await wait(ms)
+  figures['acknowledgedBehind'] = recorder.acknowledged - before
+  figures['bytesBehind'] = await lagOf(redis, replica)
+}
+
+/** What the replica has is the truth from now on. The address leads to it for whoever connects anew. */
+async function promote(world: World): Promise<void> {
+  world.replicaLink.reset()
+  await world.replica.call('REPLICAOF', 'NO', 'ONE')
+  for (const link of world.links()) link.retarget(world.replica.port)
+  world.primary = world.replica
+}
+
+export const failOvers: readonly Fault[] = [
+  {
+    name: 'fail-over',
+    about: 'The primary is killed and its replica, in step, is promoted behind a fixed address.',
+    needs,
+    async inject(world) {
+      await waitForReplica(world.redis, world.replica)
+      await world.redis.kill9()
+      await promote(world)
+      world.counted['promoted'] = 1
+    },
+    evidence: counted,
+  },
+  {
+    name: 'fail-over-lagging',
+    about: 'The replica is 1 to 3 s behind when the primary is killed, and is promoted; the owners live.',
+    needs,
+    async inject(world) {
+      await fallBehind(world, world.random.int(1_000, 3_000))
+      await world.redis.kill9()
+      await promote(world)
+    },
+    evidence: counted,
+  },
+  {
+    name: 'fail-over-lagging-owners-lost',
+    about: 'The same, and all workers die with the primary: what is lost must be told.',
+    needs,
+    mayLose: true,
+    async inject(world) {
+      await fallBehind(world, 1_500)
+      await world.redis.kill9()
+      await Promise.all(world.fleet.workers.map((each) => each.kill('SIGKILL')))
+      await promote(world)
+      await Promise.all(world.fleet.workers.map((each) => each.start()))
+    },
+    evidence: countedAndTold,
+  },
+  {
+    name: 'old-primary-writes',
+    about:
+      'A replica that is behind is promoted, and for 2 s some processes still write to the old primary, which accepts it.',
+    needs,
+    async inject(world) {
+      await fallBehind(world, 500)
+      await promote(world)
+      const [stay, move] = split(world)
+      for (const link of move) link.reset()
+      await wait(2_000)
+      for (const link of stay) link.reset()
+      world.counted['processesLeftBehind'] = stay.length
+    },
+    evidence: counted,
+  },
+  {
+    name: 'old-primary-writes-long',
+    about: 'The same for 8 s, in which workers on the one side are declared dead on the other.',
+    needs: { ...needs, workers: 3 },
+    mayLose: true,
+    async inject(world) {
+      await fallBehind(world, 500)
+      await promote(world)
+      const [stay, move] = split(world)
+      for (const link of move) link.reset()
+      await wait(8_000)
+      for (const link of stay) link.reset()
+      world.counted['processesLeftBehind'] = stay.length
+    },
+    evidence: counted,
+  },
+  {
+    name: 'fail-over-and-back',
+    about: 'The replica is promoted; the first server comes back as its replica and is promoted again.',
+    needs,
+    async inject(world) {
+      const { redis, replica, counted: figures } = world
+      await fallBehind(world, 500)
+      await redis.kill9()
+      await promote(world)
+      await world.fleet.settled(60_000)
+      await redis.start()
+      await redis.call('REPLICAOF', '127.0.0.1', replica.port)
+      await waitForReplica(replica, redis)
+      await replica.kill9()
+      await redis.call('REPLICAOF', 'NO', 'ONE')
+      for (const link of world.links()) link.retarget(redis.port)
+      world.primary = redis
+      figures['promotions'] = 2
+    },
+    evidence: counted,
+  },
+  {
+    name: 'replica-away-at-claim',
+    about: 'A worker dies and its slots are claimed while the replica hears nothing; then the replica is promoted.',
+    needs,
+    mayLose: true,
+    async inject(world) {
+      const { redis, replica, replicaLink, fleet, any, traffic, counted: figures } = world
+      replicaLink.set('both', { held: true })
+      await any(fleet.workers).kill('SIGKILL')
+      await fleet.settled(60_000)
+      await traffic.more(500)
+      figures['bytesBehind'] = await lagOf(redis, replica)
+      await redis.kill9()
+      await promote(world)
+    },
+    evidence: countedAndTold,
+  },
+]
+
+/** Some links of each kind, at least one in each half. */
+function split({ links, random }: World): [ReturnType<World['links']>, ReturnType<World['links']>] {
+  const all = [...links()]
+  const first = random.int(0, all.length - 1)
+  const rest = all.filter((_, i) => i !== first && i !== (first + 1) % all.length)
+  const staying = rest.filter(() => random.chance(0.5))
+  const of = (i: number) => all.slice(i % all.length, (i % all.length) + 1)
+  return [
+    [...of(first), ...staying],
+    [...of(first + 1), ...rest.filter((link) => !staying.includes(link))],
+  ]
+}

@@ -1,0 +1,48 @@
+import { wait } from '@flotilla/node/backoff'
+import type { Fault } from '../fault.ts'
+import { infoOf } from '../harness/redis-state.ts'
+import type { World } from '../harness/world.ts'
+
+const down = (name: string, about: string, end: (world: World) => Promise<void>): Fault => ({
+  ...{ name, about },
+  async inject(world) {
+    const { redis, counted } = world
+    const before = await infoOf(redis, 'server', 'run_id')
+    await end(world)
+    await redis.start()
+    counted['newRun'] = (await infoOf(redis, 'server', 'run_id')) === before ? 0 : 1
+  },
+  evidence: ({ counted }) => Promise.resolve({ ...counted }),
+})
+
+const stalled = (seconds: number): Fault => ({
+  name: `redis-stall-${seconds}s`,
+  about: `Redis stands still (SIGSTOP) for ${seconds} s and goes on.`,
+  async inject({ redis, counted }) {
+    redis.pause()
+    let answered = false
+    const asked = redis.call('PING').then(
+      () => (answered = true),
+      () => undefined,
+    )
+    await wait(seconds * 1_000)
+    counted['commandsUnanswered'] = answered ? 0 : 1
+    redis.resume()
+    await asked
+  },
+  evidence: ({ counted }) => Promise.resolve({ ...counted }),
+})
+
+export const redisDown: readonly Fault[] = [
+  down('redis-restart', 'Redis is ended (SIGTERM) and started again on its file.', ({ redis }) => redis.stop()),
+  down(
+    'redis-kill',
+    'Redis is killed (SIGKILL), is away for 2 s, and started again on its file.',
+    async ({ redis }) => {
+      await redis.kill9()
+      await wait(2_000)
+    },
+  ),
+  stalled(5),
+  stalled(30),
+]

@@ -1,0 +1,21 @@
+import { sumMetric } from '../../fleet/metrics.ts'
+import type { Fault } from '../fault.ts'
+
+export const repliesLost: Fault = {
+  name: 'replies-lost',
+  about:
+    'Requests of every process reach Redis, are executed, and their replies are lost with the connection; 10 rounds.',
+  needs: { linked: ['edge', 'shard', 'ingest'] },
+  async inject({ links, traffic, counted }) {
+    for (let round = 0; round < 10; round += 1) {
+      for (const link of links()) link.loseReplies(2)
+      await traffic.more(150)
+    }
+    for (const link of links()) link.loseReplies(0)
+    counted['repliesLost'] = links().reduce((sum, link) => sum + link.counters.repliesLost, 0)
+  },
+  evidence: async ({ counted, fleet }) => ({
+    ...counted,
+    commitsWithoutReply: await sumMetric(fleet.workers, 'flotilla_shard_commit_failures_total'),
+  }),
+}

@@ -1,0 +1,36 @@
+import { sumMetric } from '../../fleet/metrics.ts'
+import type { Fault } from '../fault.ts'
+
+export const rolling: readonly Fault[] = [
+  {
+    name: 'rolling-restart',
+    about: 'Every process of every tier is ended (SIGTERM) and started again, one after the other, under load.',
+    needs: { controls: 2 },
+    async inject({ fleet, counted }) {
+      for (const each of fleet.all) {
+        const { code } = await each.kill('SIGTERM')
+        if (code !== 0) throw new Error(`${each.name} ended with ${code}`)
+        await each.start()
+        await fleet.settled(60_000)
+        counted['restarted'] = (counted['restarted'] ?? 0) + 1
+      }
+    },
+    evidence: ({ counted }) => Promise.resolve({ ...counted }),
+  },
+  {
+    name: 'hot-room-moves',
+    about: 'One room has 70 % of the publishes, and its slot is moved from worker to worker.',
+    needs: { workers: 3, hotShare: 0.7 },
+    async inject({ fleet, traffic }) {
+      for (const worker of fleet.workers) {
+        await worker.kill('SIGTERM')
+        await traffic.more(300)
+        await worker.start()
+        await fleet.settled(60_000)
+      }
+    },
+    evidence: async ({ fleet }) => ({
+      slotsMoved: await sumMetric(fleet.controls, 'flotilla_control_moves_total', 'drain'),
+    }),
+  },
+]

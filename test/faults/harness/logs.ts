@@ -1,0 +1,39 @@
+import { formatEpoch } from '@flotilla/core/position'
+import { createLog } from '@flotilla/node/log'
+import { createScope } from '@flotilla/node/scope'
+import { openStore } from '@flotilla/node/store/open'
+import type { Store } from '@flotilla/node/store/port'
+import { lanes } from '../../fleet/fleet.ts'
+import type { Logged } from '../history.ts'
+
+/** Log entries per read. */
+const entriesPerRead = 500
+
+/** All messages that the rooms' logs hold now, room by room. */
+export async function readLogs(redisUrl: string, rooms: readonly string[]): Promise<Logged[]> {
+  const log = createLog({ service: 'faults', level: 'silent' })
+  const scope = createScope(log)
+  const shape = { slots: 128, lanes }
+  try {
+    const config = { redisUrl, redisCluster: false, redisPrefix: '', redisCommandTimeoutMs: 5_000, ...shape }
+    const store = await openStore(config, { log, scope })
+    return (await Promise.all(rooms.map((room) => readRoom(store, room)))).flat()
+  } finally {
+    await scope.close()
+  }
+}
+
+async function readRoom(store: Store, room: string): Promise<Logged[]> {
+  const found: Logged[] = []
+  for (let after = 0; ;) {
+    const entries = await store.rooms.range(room, after, entriesPerRead)
+    for (const entry of entries) {
+      const epoch = formatEpoch(entry)
+      entry.messages.forEach(({ key }, i) => {
+        found.push({ type: 'logged', t: 0, room, epoch, seq: entry.first + i, id: key })
+      })
+      after = entry.first + entry.messages.length - 1
+    }
+    if (entries.length < entriesPerRead) return found
+  }
+}

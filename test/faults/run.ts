@@ -1,0 +1,123 @@
+import { check } from './checks/check.ts'
+import type { Fault } from './fault.ts'
+import { readLogs } from './harness/logs.ts'
+import { startWorld } from './harness/world.ts'
+import type { World } from './harness/world.ts'
+import type { Line, Logged } from './history.ts'
+import type { Load } from './plan.ts'
+import { rooms } from './traffic/rooms.ts'
+import { until } from '../fleet/until.ts'
+
+export interface Result {
+  readonly fault: string
+  readonly seed: number
+  readonly acknowledged: number
+  readonly delivered: number
+  readonly unknown: number
+  readonly refused: number
+  readonly told: number
+  readonly lostAndTold: number
+  readonly healMs: number | null
+  readonly durationMs: number
+  readonly evidence: Readonly<Record<string, number>>
+  readonly violations: readonly string[]
+}
+
+/** Acknowledged before the fault: at least so many, and up to as many more by the seed. */
+const warmUp = 300
+/** After the fault was healed, at the least. */
+const afterwards = 500
+const settleMs = 60_000
+const drainMs = 45_000
+const defaultHealMs = 15_000
+
+type Judged = Result & { readonly history: readonly Line[] }
+
+/** Lets a fault happen in a fleet under load, and judges the history. A run that cannot be judged is a violation too. */
+export async function runFault(fault: Fault, seed: number, load: Load): Promise<Judged> {
+  try {
+    return await judge(fault, seed, load)
+  } catch (error) {
+    const nothing = { acknowledged: 0, delivered: 0, unknown: 0, refused: 0, told: 0, lostAndTold: 0, healMs: null }
+    const why = `it could not be judged: ${error instanceof Error ? error.message : String(error)}`
+    return { fault: fault.name, seed, ...nothing, durationMs: 0, evidence: {}, history: [], violations: [why] }
+  }
+}
+
+async function judge(fault: Fault, seed: number, { messages, rate }: Load): Promise<Judged> {
+  const began = performance.now()
+  const needs = { ...fault.needs, rate: fault.needs?.rate ?? rate }
+  const world = await startWorld(needs, seed)
+  try {
+    const trouble = await play(world, fault, Math.round((messages * needs.rate) / rate))
+    const drained = await drain(world)
+    const evidence = trouble.length > 0 ? {} : await fault.evidence(world)
+    const history = [...world.recorder.lines, ...drained.logs]
+    const { violations, ...figures } = check(history, {
+      mayLose: fault.mayLose ?? false,
+      mayTell: fault.mayTell ?? [],
+      healWithinMs: fault.healWithinMs ?? defaultHealMs,
+    })
+    const idle = Object.entries(evidence).flatMap(([what, count]) =>
+      count > 0 ? [] : [`it did not happen: ${what} is ${count}`],
+    )
+    return {
+      ...{ fault: fault.name, seed, ...figures, durationMs: Math.round(performance.now() - began), evidence, history },
+      violations: [
+        ...trouble,
+        ...drained.trouble,
+        ...idle,
+        ...world.fleet.complaints(),
+        ...violations.map((each) => `${each.check}: ${each.detail}`),
+      ],
+    }
+  } finally {
+    await world.close()
+  }
+}
+
+/** Load, the fault, load again. Returns what did not come about in time. */
+async function play(world: World, fault: Fault, messages: number): Promise<string[]> {
+  const { recorder, traffic, random } = world
+  try {
+    await traffic.more(warmUp + random.int(0, warmUp))
+    recorder.note({ type: 'fault', phase: 'inject' })
+    await fault.inject(world)
+    recorder.note({ type: 'fault', phase: 'lifted' })
+    await (fault.healed?.(world) ?? world.fleet.settled(settleMs))
+    recorder.note({ type: 'fault', phase: 'healed' })
+    await traffic.more(Math.max(afterwards, messages - recorder.acknowledged), 120_000)
+    await traffic.connected()
+    return []
+  } catch (error) {
+    return [`the fleet did not heal: ${error instanceof Error ? error.message : String(error)}`]
+  }
+}
+
+/** Ends the publishes and waits until every client stands where its rooms' logs end. */
+async function drain(world: World): Promise<{ logs: Logged[]; trouble: string[] }> {
+  await world.traffic.stop()
+  let logs: Logged[] = []
+  try {
+    await until(
+      'every client saw the end of its rooms',
+      async () => {
+        logs = await readLogs(world.primary.url, rooms)
+        return allAt(world.recorder.lines, logs)
+      },
+      drainMs,
+    )
+    return { logs, trouble: [] }
+  } catch (error) {
+    return { logs, trouble: [String(error)] }
+  }
+}
+
+function allAt(lines: readonly Line[], logs: readonly Logged[]): boolean {
+  const heads = new Map(logs.map(({ room, seq }) => [room, seq]))
+  const places = new Map<string, { room: string; seq: number }>()
+  for (const line of lines) {
+    if (line.type === 'deliver' || line.type === 'position') places.set(`${line.client} ${line.room}`, line)
+  }
+  return [...places.values()].every(({ room, seq }) => seq === (heads.get(room) ?? seq))
+}

@@ -1,0 +1,156 @@
+import { WebSocket } from 'ws'
+import type { LossReason, ServerFrame } from '@flotilla/core/frames'
+import type { Recorder } from '../recorder.ts'
+import { tokenOf } from './library-client.ts'
+import type { Dial } from './library-client.ts'
+
+/** First and longest wait before connecting again, ms; without jitter beyond `random`. */
+const reconnectMs = 100
+const reconnectMaxMs = 1_000
+const pingEveryMs = 1_000
+const silenceMs = 4_000
+const answerMs = 8_000
+
+interface Place {
+  epoch: string
+  seq: number
+}
+interface Answer {
+  readonly room: string
+  readonly position?: Place | undefined
+  readonly recovered?: boolean | undefined
+  readonly missed?: number | undefined
+  readonly reason?: LossReason | undefined
+}
+
+/**
+ * A client of docs/protocol.md without a library: it resumes by its positions and notes every frame as it comes, so that
+ * what the library would drop (a repeat, a step back) is seen.
+ */
+export class RawClient {
+  readonly name: string
+  /** Connections that ended between `resume` and its answer. */
+  cutDuringResume = 0
+  readonly #dial: Dial
+  readonly #recorder: Recorder
+  readonly #places = new Map<string, Place>()
+  #socket: WebSocket | undefined
+  #resumed = false
+  #asked = false
+  #closed = false
+  #attempt = 0
+  #heardAt = 0
+  #resumeSent: (() => void)[] = []
+  #pings: NodeJS.Timeout | undefined
+  #retry: NodeJS.Timeout | undefined
+
+  constructor(dial: Dial) {
+    this.name = dial.name
+    this.#dial = dial
+    this.#recorder = dial.recorder
+    this.#open()
+  }
+
+  get connected(): boolean {
+    return this.#resumed
+  }
+
+  /** Resolves when its next `resume` has just been sent. */
+  nextResume(): Promise<void> {
+    return new Promise((resolve) => this.#resumeSent.push(resolve))
+  }
+
+  close(): void {
+    this.#closed = true
+    clearTimeout(this.#retry)
+    clearInterval(this.#pings)
+    this.#socket?.terminate()
+  }
+
+  #open(): void {
+    const socket = new WebSocket(this.#dial.url, { headers: { authorization: `Bearer ${tokenOf(this.name)}` } })
+    this.#socket = socket
+    this.#resumed = this.#asked = false
+    this.#heardAt = performance.now()
+    clearInterval(this.#pings)
+    this.#pings = setInterval(() => this.#keepAlive(socket), pingEveryMs)
+    socket.on('message', (data) => {
+      this.#heardAt = performance.now()
+      // A frame of a socket that was given up is not this connection's.
+      if (socket === this.#socket) this.#receive(JSON.parse((data as Buffer).toString()) as ServerFrame)
+    })
+    socket.on('error', () => undefined)
+    socket.on('close', () => {
+      if (socket === this.#socket) this.#lost()
+    })
+  }
+
+  #keepAlive(socket: WebSocket): void {
+    const silent = performance.now() - this.#heardAt
+    if (silent > (this.#asked && !this.#resumed ? answerMs : silenceMs)) return socket.terminate()
+    if (socket.readyState === WebSocket.OPEN) socket.send('{"type":"ping"}')
+  }
+
+  #lost(): void {
+    clearInterval(this.#pings)
+    if (this.#closed) return
+    if (this.#asked && !this.#resumed) this.cutDuringResume += 1
+    if (this.#resumed) this.#recorder.note({ type: 'disconnect', client: this.name })
+    this.#resumed = this.#asked = false
+    this.#attempt += 1
+    const waitMs = Math.min(reconnectMaxMs, reconnectMs * 2 ** Math.min(this.#attempt, 5))
+    this.#retry = setTimeout(() => this.#open(), waitMs * (0.5 + Math.random() / 2))
+  }
+
+  #receive(frame: ServerFrame): void {
+    switch (frame.type) {
+      case 'connected': {
+        this.#asked = true
+        const rooms = this.#dial.rooms.map((room) => ({ room, since: this.#places.get(room) }))
+        this.#socket?.send(JSON.stringify({ type: 'resume', id: 1, rooms }))
+        for (const tell of this.#resumeSent.splice(0)) tell()
+        return
+      }
+      case 'ok':
+        if (frame.rooms !== undefined) this.#answered(frame.rooms)
+        return
+      case 'position':
+        // Until the resume is answered, its answer says more than these.
+        if (this.#resumed && this.#places.has(frame.room)) this.#move(frame.room, frame.position, frame)
+        return
+      case 'event': {
+        const place = this.#places.get(frame.room)
+        if (!this.#resumed || place === undefined || frame.seq === undefined) return
+        const { id } = frame.data as { id: string }
+        const { room, seq } = frame
+        this.#recorder.note({ type: 'deliver', client: this.name, room, epoch: place.epoch, seq, id })
+        place.seq = seq
+        return
+      }
+      case 'error':
+      case 'pong':
+    }
+  }
+
+  #answered(answers: readonly (Answer & { readonly error?: unknown })[]): void {
+    // A room that cannot be read now: all of them again, on a new connection.
+    if (answers.some((each) => each.error !== undefined || each.position === undefined))
+      return this.#socket?.terminate()
+    this.#resumed = true
+    this.#attempt = 0
+    this.#recorder.note({ type: 'connect', client: this.name })
+    for (const answer of answers) {
+      const { room, position, recovered = true, missed = 0, reason } = answer
+      if (position === undefined) continue
+      const first = !this.#places.has(room)
+      const at = { epoch: position.epoch, seq: position.seq - missed }
+      this.#move(room, at, { recovered: recovered || first, reason })
+    }
+  }
+
+  #move(room: string, { epoch, seq }: Place, said: { recovered: boolean; reason?: LossReason | undefined }): void {
+    const { recovered, reason } = said
+    this.#places.set(room, { epoch, seq })
+    this.#recorder.note({ type: 'position', client: this.name, room, epoch, seq, recovered, reason })
+  }
+}
