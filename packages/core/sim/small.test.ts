@@ -13,6 +13,18 @@ describe.skipIf(chosenSeed !== undefined)('one slot, two workers, one fail-over 
     expect(rest.states).toBeGreaterThan(10_000)
   })
 
+  it('[SM6] nor with two moves and a second fail-over, up to 7 events', () => {
+    const { found, ...rest } = explore({
+      budget: { ...budget, moves: 2, failOvers: 2 },
+      maxDepth: 7,
+      maxStates: 1_000_000,
+    })
+    console.log(rest)
+    expect(found).toBeUndefined()
+    expect(rest.whole).toBe(true)
+    expect(rest.states).toBeGreaterThan(10_000)
+  })
+
   it('[SM7] without the fence two workers write, within 8 events', () => {
     const { found } = explore({ budget, maxDepth: 8, maxStates: 100_000, bug: 'no fence' })
     console.log(found)

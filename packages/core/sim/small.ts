@@ -331,7 +331,7 @@ export class SmallModel {
     if (this.#replica === undefined) return
     this.#left.failOvers -= 1
     this.#store.restore(this.#replica)
-    this.#store.run = 'run-2'
+    this.#store.run += '+'
     this.#last = undefined
     for (const { calls } of this.#workers) for (const call of calls) call.reply = 'failed'
   }
