@@ -1,7 +1,7 @@
 /**
  * make growth: how the cost of a connection, a message and a delivery grows with the fleet. docs/performance.md says how it is
  * measured. --quick: fewer points, shorter. --only connections,rooms,members,workers,edges,primaries,history,copies: some of the
- * curves; the others stay in out/growth.json as they were measured last.
+ * curves; the others stay in out/growth.json as they were measured last. --show: measures nothing, prints what is there.
  */
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus } from 'node:os'
@@ -17,11 +17,15 @@ import { grownBy, growthTable } from './report/growth.mjs'
 const file = 'out/growth.json'
 const curves = { connections, rooms, members, workers, edges, primaries, history, copies }
 const { values: args } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    show: { type: 'boolean', default: false },
+  },
 })
 const settings = args.quick
   ? { warmSeconds: 2, seconds: 3, trimmed: false }
-  : { warmSeconds: 4, seconds: 8, trimmed: true }
+  : { warmSeconds: 3, seconds: 8, trimmed: true }
 const chosen = args.only?.split(',') ?? Object.keys(curves)
 for (const name of chosen)
   if (!(name in curves)) throw new Error(`no curve is called ${name}: ${Object.keys(curves).join(', ')}`)
@@ -34,6 +38,10 @@ function measuredBefore() {
   }
 }
 
+if (args.show) {
+  process.stdout.write(`${growthTable(measuredBefore())}\n`)
+  process.exit(0)
+}
 stayWithLoad()
 const startedAt = Date.now()
 const machine = { cpu: cpus()[0]?.model ?? '', cores: cpus().length, node: process.version }

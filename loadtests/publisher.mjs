@@ -57,7 +57,8 @@ function dueEvents(i, { step, run }) {
   const { prefix, rooms, rate, total, startedAt, endAt, base, most, repeatEvery } = run
   const now = clock()
   const dueAt = (event) => (rate === null ? now : startedAt + (event / rate) * 1_000)
-  const due = rate === null ? (now < endAt ? Infinity : 0) : Math.min(total, ((now - startedAt) / 1_000) * rate + 1)
+  const passed = Math.floor(((now - startedAt) / 1_000) * rate)
+  const due = rate === null ? (now < endAt ? Infinity : 0) : Math.min(total, passed + 1)
   const events = []
   for (let event = i; event < due && events.length < most; event += step) {
     const room = event % rooms

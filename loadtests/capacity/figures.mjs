@@ -3,16 +3,16 @@ import { costByCopies } from './demand.mjs'
 
 /** Of the run that docs/performance.md shows. µs of CPU; bytes of Redis. */
 export const measuredLast = {
-  redisUsPerMessage: { base: 5.4, perCopy: 0.6 },
-  workerUsPerMessage: { base: 8, perCopy: 0.9 },
-  edgeUsPerCopy: 2.2,
-  ingestUsPerMessage: 40,
-  edgeUsPerDelivery: 15,
-  edgeUsPerIdleSecond: 4.4,
-  edgeKilobytes: 13.6,
-  roomBytes: 4_304,
-  interestBytes: 50,
-  eventBytes: 327,
+  redisUsPerMessage: { base: 7.4, perCopy: 0.31 },
+  workerUsPerMessage: { base: 9.5, perCopy: 0.27 },
+  edgeUsPerCopy: 2.5,
+  ingestUsPerMessage: 17,
+  edgeUsPerDelivery: 18,
+  edgeUsPerIdleSecond: 1,
+  edgeKilobytes: 6.5,
+  roomBytes: 4_305,
+  interestBytes: 99,
+  eventBytes: 277,
 }
 
 /** By name: which file a figure comes from, and how; undefined where that part was not run. */

@@ -50,7 +50,7 @@ async function grow(parts, points, { settings, progress }) {
   }
   if (settings.trimmed) {
     await sleep(Math.max(0, filledAt + trimsAfterMs - performance.now()))
-    await measure(`${points.at(-1)}, trimmed`, prefix, { bytes: null, text: [] })
+    await measure(`${points.at(-1).toLocaleString('en-US')}, trimmed`, prefix, { bytes: null, text: [] })
   }
   return rows
 }

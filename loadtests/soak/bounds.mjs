@@ -17,7 +17,7 @@ const keysOfFleet = 5
 
 const of = (kind, figure) => (sample) => sample.kinds[kind]?.[figure] ?? 0
 
-/** Each `{ name, variable, limit, value(sample, samples before it) }`. */
+/** Each `{ name, variable, limit, value(sample, samples before it), fromSeconds }`: samples before that are not judged. */
 export function boundsOf(shape) {
   const { producers, edges, rooms, lanes } = shape
   const acked = maintainEveryMs / appendEveryMs
@@ -39,6 +39,8 @@ export function boundsOf(shape) {
       'historyEvents, dedupeMs',
       Math.ceil(Math.max(limits.historyEvents, within)) + trimStep + nodeEntries,
       of('log', 'most'),
+      // Before that a log has what the search for the highest load published.
+      limits.dedupeMs / 1_000 + slackMs / 1_000,
     ],
     ['messages of a room log', 'dedupeMax', limits.dedupeMax, of('log', 'messages')],
     ['keys that the worker remembers', 'maxRememberedKeys', limits.maxRememberedKeys, remembered],
@@ -54,7 +56,7 @@ export function boundsOf(shape) {
     ['bytes in a window', 'maxWindowBytes', limits.maxWindowBytes, (sample) => sample.held.windowBytes],
     ['publishes in flight', 'FLOTILLA_INGEST_MAX_IN_FLIGHT', maxInFlight, (sample) => sample.held.inFlight],
   ]
-  return rows.map(([name, variable, limit, value]) => ({ name, variable, limit, value }))
+  return rows.map(([name, variable, limit, value, fromSeconds = 0]) => ({ name, variable, limit, value, fromSeconds }))
 }
 
 /** A key is remembered for two minutes: as many as there were messages in them. */
@@ -65,8 +67,10 @@ function remembered(sample, before) {
 
 /** Of each bound the most that was seen, what it was at the end, and whether it held. */
 export function judgeBounds(bounds, samples) {
-  return bounds.map(({ name, variable, limit, value }) => {
-    const values = samples.map((sample, i) => value(sample, samples.slice(0, i)))
+  return bounds.map(({ name, variable, limit, value, fromSeconds }) => {
+    const values = samples.flatMap((sample, i) =>
+      sample.seconds < fromSeconds ? [] : [value(sample, samples.slice(0, i))],
+    )
     const most = Math.max(...values)
     return { name, variable, limit, most, last: values.at(-1), held: most <= limit }
   })

@@ -45,7 +45,7 @@ describe('bounds', () => {
   }
   const held = { connections: 0, windowBytes: 0, inFlight: 0, messages: 0 }
   const judged = (kinds, more = {}) => {
-    const sample = { seconds: 10, kinds, held: { ...held, ...more } }
+    const sample = { seconds: 300, kinds, held: { ...held, ...more } }
     return judgeBounds(boundsOf(shape), [sample]).filter((bound) => !bound.held)
   }
 
@@ -67,6 +67,17 @@ describe('bounds', () => {
       boundsOf({ ...shape, roomEventsPerSecond }).find(({ name }) => name === 'entries of a room log').limit
     expect(most(1)).toBe(1_000 + 164)
     expect(most(100)).toBe(12_500 + 164)
+  })
+
+  test('a log is not judged while it has what came before the soak', () => {
+    const sample = (seconds, most) => ({
+      seconds,
+      held,
+      kinds: { log: { keys: 1, entries: most, most, bytes: 0, messages: 0 } },
+    })
+    const broken = (samples) => judgeBounds(boundsOf(shape), samples).filter((bound) => !bound.held)
+    expect(broken([sample(100, 5_000), sample(130, 1_100)])).toEqual([])
+    expect(broken([sample(100, 1_100), sample(130, 5_000)])).toHaveLength(1)
   })
 
   test('keys are those of the messages of the last two minutes', () => {

@@ -27,6 +27,8 @@ export interface Acknowledged {
 export interface RoomLog {
   readonly epoch: string
   readonly messages: readonly { readonly seq: number; readonly message: string }[]
+  /** What is below its first message was trimmed. */
+  readonly trimmed?: boolean
 }
 /** What one client saw of one room, in order. */
 interface View {
@@ -74,6 +76,7 @@ function lost({ acknowledged, logs }: History): Violation[] {
   for (const { room, message, epoch, seq } of acknowledged) {
     const log = logs.get(room)
     if (log !== undefined && inc(log.epoch) > inc(epoch)) continue
+    if (log?.trimmed === true && seq < (log.messages[0]?.seq ?? 0)) continue
     const at = log?.messages.find((each) => each.seq === seq)
     if (at?.message !== message)
       found.push({

@@ -124,6 +124,7 @@ export function startClient(
     const publish = [...waiting.values()].find((each) => each.frame === id)
     if (publish === undefined) return
     publish.frame = null
+    world.log(`${name} is told of ${publish.message}: ${outcome.type}`)
     if (outcome.type === 'committed') {
       waiting.delete(publish.message)
       const { room, message } = publish

@@ -6,7 +6,7 @@ import type { World } from './world.ts'
 /** Control: the real reducer over the simulated store. */
 export function startController(world: World, boot: string): Process {
   const process = world.network.process(boot)
-  const { store } = world
+  const { stores: store } = world
   const call = world.network.connection(process)
   let state: ControlState = startControl(world.shape.slots)
 
@@ -48,6 +48,8 @@ export function startController(world: World, boot: string): Process {
       case 'remove':
         return call(
           () => {
+            // It fails where a primary is away, and is asked for again.
+            if (world.network.lines.some((line) => line.away)) return
             world.removeOutboxes(effect.boot)
             store.remove(effect.boot)
           },

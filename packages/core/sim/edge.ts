@@ -1,3 +1,4 @@
+import { US } from '../src/entry.ts'
 import type { LogEntry, OutRecord } from '../src/entry.ts'
 import { createFeed, isForgotten, stepFeed } from '../src/feed.ts'
 import type { FeedEffect, FeedInput, FeedState } from '../src/feed-state.ts'
@@ -9,14 +10,14 @@ import type { Position } from '../src/position.ts'
 import { createProducer, isIdle, stepProducer } from '../src/producer.ts'
 import type { ByteBudget, ProducerInput, ProducerState, Settlement } from '../src/producer-state.ts'
 import { slotOf } from '../src/slot.ts'
+import { watchFeed } from './landmarks.ts'
+import { backoff } from './network.ts'
 import type { Process } from './network.ts'
 import { startOutbox } from './outbox.ts'
 import type { Outbox } from './outbox.ts'
 import type { World } from './world.ts'
 
 const tickEveryMs = 50
-/** Messages whose bytes all producers of an edge may hold. */
-const windowBytes = 1_000_000
 
 export type ClientFrame =
   | { readonly type: 'subscribe'; readonly id: number; readonly room: string; readonly since: Position | null }
@@ -69,13 +70,13 @@ export interface EdgeOptions {
 
 /** An edge: the real feeds and producers in a shell like packages/node's endpoint, over the simulated store. */
 export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions): Edge {
-  const { network, store, shape } = world
+  const { network, stores: store, shape, knobs } = world
   const { clock } = network
   const process = network.process(name)
   const lanes = Array.from({ length: shape.lanes }, (_, lane) => lane)
-  const commands = lanes.map(() => network.connection(process))
+  const commands = lanes.map((lane) => network.connection(process, store.primaryOf(lane)))
   const fleet = network.connection(process)
-  const budget: ByteBudget = { used: 0, max: windowBytes }
+  const budget: ByteBudget = { used: 0, max: knobs.window.bytes, entries: knobs.window.entries }
   const producers = new Map<number, ProducerState>()
   const feeds = new Map<string, FeedState>()
   const subscribers = new Map<number, { id: number; room: string; send: (frame: ServerFrame) => void }>()
@@ -86,7 +87,7 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
   let ready = false
   let boot = ''
   let state: 'live' | 'entering' = 'entering'
-  let run: string | undefined
+  let runs: readonly string[] = []
   let beat = 0
   let knows: Knowledge = { plan: 0, epoch: 0 }
   let numbers = 0
@@ -103,21 +104,15 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
   const later = (ms: number, event: () => void): void => clock.at(clock.now + ms, () => process.run(event))
 
   /** Outboxes first: from the registration on workers write to them. */
-  function enter(next: string, then: () => void): void {
+  function enter(next: string, then: () => void, tries = 0): void {
+    const again = (): void => later(backoff(network.random, tries), () => enter(next, then, tries + 1))
     const open = (lane: number): void => {
       const command = commands[lane]
-      if (command === undefined) {
-        fleet(
-          () => store.register(member(next)),
-          then,
-          () => later(50, () => enter(next, then)),
-        )
-        return
-      }
+      if (command === undefined) return fleet(() => store.register(member(next)), then, again)
       command(
         () => store.openOutbox(lane, next),
         () => open(lane + 1),
-        () => later(50, () => enter(next, then)),
+        again,
       )
     }
     open(0)
@@ -129,7 +124,10 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
         lane,
         boot,
         onRecords: (records) => takeRecords(records),
-        onHole: () => resync(lane),
+        onHole: () => {
+          world.reach('hole in an outbox')
+          resync(lane)
+        },
         onGone: () => reboot(),
       }),
     )
@@ -169,6 +167,7 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
 
   function takeRecords(records: readonly OutRecord[]): void {
     for (const record of records) {
+      if (record.type === 'ack' && record.results.some(({ ok }) => !ok)) world.reach('refused by a worker')
       if (record.type === 'ack' || record.type === 'rewind') {
         const producer = producers.get(record.slot)
         if (producer !== undefined) step(record.slot, producer, record)
@@ -191,19 +190,27 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
       (answer) => {
         if (!answer.known && of === boot) return reboot()
         if (answer.plan !== undefined) knows = learn(knows, answer.plan)
-        const [seen] = answer.runs
-        const before = run
-        run = seen
-        if (before === undefined || before === seen || state !== 'live') return
-        for (const outbox of outboxes) outbox.restart()
-        for (const lane of lanes) resync(lane)
+        const before = runs
+        runs = answer.runs
+        if (before.length === 0 || state !== 'live') return
+        for (const lane of lanes) {
+          const primary = store.primaryOf(lane)
+          if (before[primary] === runs[primary]) continue
+          outboxes[lane]?.restart()
+          resync(lane)
+        }
       },
       () => undefined,
     )
   }
 
   function step(slot: number, producer: ProducerState, input: ProducerInput): void {
-    for (const effect of stepProducer(producer, input, clock.now)) {
+    const { generation } = producer
+    const effects = stepProducer(producer, input, clock.now)
+    if (producer.generation > generation) world.reach('generation')
+    if (producer.window.length >= knobs.window.entries) world.reach('window full')
+    if (budget.used > budget.max - 100) world.reach('bytes full')
+    for (const effect of effects) {
       if (effect.type === 'settle') {
         publishes.get(effect.id)?.(effect.outcome)
         publishes.delete(effect.id)
@@ -217,12 +224,16 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
         if (producer.resend !== null) touch(slot)
       }
       commands[slot % shape.lanes]?.(
-        () => world.append(slot, body),
+        () => {
+          world.log(`${producer.boot} appends to slot ${slot}, attempt ${attempt}: ${body.split(US).join(' ')}`)
+          world.append(slot, body)
+        },
         () => answer({ type: 'appended', attempt }),
         (outcome) => answer({ type: 'appendFailed', attempt, outcome }),
       )
     }
-    if (producer.queue.length > 0) touch(slot)
+    // What a tick leaves, because appends fail or a window is full, waits for the next regular one.
+    if (producer.queue.length > 0 && input.type !== 'tick') touch(slot)
   }
 
   function touch(slot: number): void {
@@ -244,7 +255,7 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
 
   function stepRoom(feed: FeedState, input: FeedInput): void {
     const feedClock = { now: clock.now, wallMs: world.wallMs() }
-    for (const effect of stepFeed(feed, input, feedClock)) executeRoom(feed, effect)
+    for (const effect of watchFeed(world, feed, () => stepFeed(feed, input, feedClock))) executeRoom(feed, effect)
     if (isForgotten(feed) && feeds.get(feed.room) === feed) feeds.delete(feed.room)
   }
 
@@ -252,6 +263,8 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
     const { room } = feed
     if ((effect.type === 'position' || effect.type === 'answer') && !effect.recovered)
       world.log(`${boot} tells of a loss in ${room}: ${JSON.stringify(effect)}`)
+    if (effect.type === 'answer' && !effect.recovered && effect.reason === 'expired') world.reach('expired')
+    if (effect.type === 'answer' && !effect.recovered && effect.reason === 'trimmed') world.reach('replay too large')
     switch (effect.type) {
       case 'declare':
         return interest(room, true, effect.nonce)
@@ -337,7 +350,7 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
       rooms.set(room, number)
       subscribers.set(number, { id, room, send })
       let feed = feeds.get(room)
-      if (feed === undefined) feeds.set(room, (feed = createFeed(room, (numbers += 1))))
+      if (feed === undefined) feeds.set(room, (feed = createFeed(room, (numbers += 1), knobs.feed)))
       const epoch = since === null ? undefined : parseEpoch(since.epoch)
       stepRoom(feed, {
         type: 'add',

@@ -10,6 +10,39 @@ const after = (world: World, ms: number, event: () => void): void => {
   })
 }
 
+const aPrimary = (world: World): number => world.network.random.int(0, world.knobs.primaries - 1)
+
+/** One that is away already stays as long as it was to. */
+function goAway(
+  world: World,
+  primary: number,
+  { ms, comeBack }: { readonly ms: number; readonly comeBack: () => void },
+): void {
+  const line = world.network.line(primary)
+  if (line.away) return
+  world.log(`primary ${primary} is away for ${ms} ms`)
+  line.away = true
+  world.network.cut(primary)
+  after(world, ms, () => {
+    line.away = false
+    comeBack()
+  })
+}
+
+/** So long that keys, history and members would have gone, had nobody thought of it. Begins at `at`, ends by itself. */
+export function planOutage(world: World, at: number, ms: number): void {
+  const { clock, random } = world.network
+  clock.at(at, () => {
+    const all = random.chance(0.5)
+    const one = aPrimary(world)
+    for (let primary = 0; primary < world.knobs.primaries; primary += 1)
+      if (all || primary === one)
+        goAway(world, primary, { ms, comeBack: () => random.chance(0.3) || world.restart(primary) })
+    world.record.faults.push('outage')
+    if (ms > 120_000) world.reach('long outage')
+  })
+}
+
 const faults: Readonly<Record<string, Fault>> = {
   'worker crash': (world, fleet) => {
     const worker = fleet.aWorker()
@@ -45,33 +78,46 @@ const faults: Readonly<Record<string, Fault>> = {
   },
   stall: (world) => {
     const ms = world.network.random.int(200, 4_000)
-    world.log(`the store stalls for ${ms} ms`)
-    world.network.store.stalledUntil = world.network.clock.now + ms
+    const primary = aPrimary(world)
+    world.log(`primary ${primary} stalls for ${ms} ms`)
+    world.network.line(primary).stalledUntil = world.network.clock.now + ms
   },
   away: (world) => {
-    const { network } = world
-    const ms = network.random.int(100, 5_000)
-    world.log(`the store is away for ${ms} ms`)
-    network.store.away = true
-    network.cut()
-    const same = network.random.chance(0.3)
-    after(world, ms, () => {
-      network.store.away = false
-      if (!same) world.restart()
-    })
+    const { random } = world.network
+    const ms = random.int(100, 5_000)
+    const same = random.chance(0.3)
+    // Of a whole installation, or of one primary.
+    const all = random.chance(0.4)
+    const one = aPrimary(world)
+    for (let primary = 0; primary < world.knobs.primaries; primary += 1)
+      if (all || primary === one) goAway(world, primary, { ms, comeBack: () => same || world.restart(primary) })
   },
   'fail-over': (world) => {
-    const { network } = world
-    const once = (): void => {
-      network.store.away = true
-      network.cut()
-      after(world, network.random.int(0, 1_500), () => {
-        network.store.away = false
-        world.failOver()
-      })
-    }
+    const { random } = world.network
+    const primary = aPrimary(world)
+    const once = (): void =>
+      goAway(world, primary, { ms: random.int(0, 1_500), comeBack: () => world.failOver(primary) })
     once()
-    if (network.random.chance(0.4)) after(world, network.random.int(1_600, 4_000), once)
+    if (random.chance(0.4)) after(world, random.int(1_600, 4_000), once)
+  },
+  /** The first server comes back in the place of the second. */
+  'fail-over and back': (world) => {
+    const { random } = world.network
+    const primary = aPrimary(world)
+    goAway(world, primary, { ms: random.int(0, 1_500), comeBack: () => world.failOver(primary) })
+    after(world, random.int(1_600, 9_000), () =>
+      goAway(world, primary, { ms: random.int(0, 500), comeBack: () => world.failBack(primary) }),
+    )
+  },
+  /** What comes after it goes further back than usual. */
+  'replicas fall behind': (world) => {
+    const { random } = world.network
+    const primary = aPrimary(world)
+    const ms = random.int(1_000, 16_000)
+    world.cutReplicas(primary, ms)
+    after(world, ms * random.next(), () =>
+      goAway(world, primary, { ms: random.int(0, 500), comeBack: () => world.failOver(primary) }),
+    )
   },
   'worker joins': (_, fleet) => fleet.addWorker(),
   'worker drains': (world, fleet) => {
@@ -84,12 +130,9 @@ const faults: Readonly<Record<string, Fault>> = {
   'worker joins, fail-over': (world, fleet) => {
     fleet.addWorker()
     if (world.network.random.chance(0.3)) fleet.aWorker().process.crash()
-    world.onClaim = () => {
+    world.onClaim = (primary) => {
       delete world.onClaim
-      after(world, world.network.random.int(0, 2_000), () => {
-        world.network.cut()
-        world.failOver()
-      })
+      after(world, world.network.random.int(0, 2_000), () => world.failOver(primary))
     }
   },
   /** It goes on under its old epoch just when the server has lost the claim that would fence it. */
@@ -99,11 +142,10 @@ const faults: Readonly<Record<string, Fault>> = {
     process.pause()
     fleet.addWorker()
     after(world, 9_000, () => process.goOn())
-    world.onClaim = () => {
+    world.onClaim = (primary) => {
       delete world.onClaim
       after(world, world.network.random.int(0, 500), () => {
-        world.network.cut()
-        world.failOver()
+        world.failOver(primary)
         after(world, world.network.random.int(0, 500), () => process.goOn())
       })
     }
@@ -111,7 +153,7 @@ const faults: Readonly<Record<string, Fault>> = {
   /** What an outbox has is gone before its edge has read it, as by the limit on its length. */
   'outbox trimmed': (world, fleet) => {
     const boot = fleet.anEdge().boot()
-    for (let lane = 0; lane < world.shape.lanes; lane += 1) world.store.trimOutbox(lane, boot, '1-1000000')
+    for (let lane = 0; lane < world.shape.lanes; lane += 1) world.stores.trimOutbox(lane, boot, '1-1000000')
   },
   FLUSHALL: (world) => world.flushAll(),
   cut: (world) => {
@@ -140,6 +182,7 @@ const faults: Readonly<Record<string, Fault>> = {
 const weights: Readonly<Record<string, number>> = {
   FLUSHALL: 0.4,
   'fail-over': 2.5,
+  'fail-over and back': 1.5,
   'worker crash': 1.5,
   'worker pause': 2,
   'outbox trimmed': 2,
@@ -165,10 +208,11 @@ export function heal(world: World, fleet: Fleet): void {
   world.quiet = true
   world.log('from here on nothing goes wrong')
   world.network.loss = 0
-  world.network.store.stalledUntil = 0
-  if (world.network.store.away) {
-    world.network.store.away = false
-    world.restart()
-  }
+  world.network.lines.forEach((line, primary) => {
+    line.stalledUntil = 0
+    if (!line.away) return
+    line.away = false
+    world.restart(primary)
+  })
   fleet.complete()
 }

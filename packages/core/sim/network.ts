@@ -26,17 +26,25 @@ export interface Network {
    * One connection of `process` to the store: calls are executed in order, replies come in order. A call is refused
    * (`onFail('refused')`) while the store is away, and fails as `unknown` when its reply, or it itself, is lost.
    */
-  connection(process: Process): Connection
+  connection(process: Process, primary?: number): Connection
   /** A connection of its own for reads that wait. */
-  reader(process: Process): Reader
+  reader(process: Process, primary?: number): Reader
   /** What readers of `topic` wait for may be there now. */
   wake(topic: string): void
-  /** Every connection is cut: what is under way fails as unknown, executed or not. */
-  cut(): void
-  /** `server` counts the servers there have been: a call never reaches another than the one it was sent to. */
-  store: { away: boolean; stalledUntil: number; server: number }
+  /** Every connection to the primary, or to all, is cut: what is under way fails as unknown, executed or not. */
+  cut(primary?: number): void
+  /** The primaries as the network has them. */
+  readonly lines: readonly Line[]
+  line(primary: number): Line
   /** Probability that a call's reply is lost. */
   loss: number
+}
+/** `server` counts the servers there have been: a call never reaches another than the one it was sent to. */
+interface Line {
+  away: boolean
+  stalledUntil: number
+  server: number
+  cuts: number
 }
 /** One read that waits until `ready`, for `blockMs` at the most. */
 interface Reading<T> {
@@ -58,24 +66,30 @@ export type Connection = <T>(
   onFail: (outcome: 'refused' | 'unknown') => void,
 ) => void
 
-export function createNetwork(seed: number): Network {
+export function createNetwork(seed: number, primaries: number): Network {
   const clock = createClock()
   const random = createRandom(seed)
   const network: Network = {
     clock,
     random,
     loss: 0,
-    store: { away: false, stalledUntil: 0, server: 1 },
+    lines: Array.from({ length: primaries }, () => ({ away: false, stalledUntil: 0, server: 1, cuts: 0 })),
+    line: (primary) => {
+      const line = network.lines[primary]
+      if (line === undefined) throw new RangeError(`no primary ${primary}`)
+      return line
+    },
     process: (name) => createProcess(name, clock, random),
-    connection: (process) => connect(process, network, () => cuts),
-    reader: (process) => createReader(process, network, { cuts: () => cuts, waiting }),
+    connection: (process, primary = 0) => connect(process, network, network.line(primary)),
+    reader: (process, primary = 0) => createReader(process, network, { line: network.line(primary), waiting }),
     wake: (topic) => wakeAll(topic),
-    cut: () => {
-      cuts += 1
+    cut: (primary) => {
+      network.lines.forEach((line, i) => {
+        if (primary === undefined || primary === i) line.cuts += 1
+      })
       for (const topic of waiting.keys()) wakeAll(topic)
     },
   }
-  let cuts = 0
   const waiting: Waiting = new Map()
   function wakeAll(topic: string): void {
     const woken = waiting.get(topic)
@@ -126,27 +140,28 @@ function createProcess(name: string, clock: Clock, random: Random): Process {
 
 type Waiting = Map<string, Set<() => void>>
 
-function createReader(process: Process, network: Network, at: { cuts: () => number; waiting: Waiting }): Reader {
+function createReader(process: Process, network: Network, at: { line: Line; waiting: Waiting }): Reader {
   const { clock, random } = network
+  const { line } = at
   const slow = (): number => 0.1 + random.next() * 3
   let interrupt: (() => void) | undefined
   function read<T>(reading: Reading<T>): void {
-    const asOf = at.cuts()
+    const asOf = line.cuts
     const fail = (): void => {
       interrupt = undefined
       clock.at(clock.now + random.int(1, 20), () => process.run(reading.onFail))
     }
-    if (network.store.away) return fail()
+    if (line.away) return fail()
     const until = clock.now + reading.blockMs
     let done = false
     let forced = false
     const attempt = (): void => {
       if (done) return
-      if (at.cuts() !== asOf || network.store.away) {
+      if (line.cuts !== asOf || line.away) {
         done = true
         return fail()
       }
-      if (network.store.stalledUntil > clock.now) return clock.at(network.store.stalledUntil + random.next(), attempt)
+      if (line.stalledUntil > clock.now) return clock.at(line.stalledUntil + random.next(), attempt)
       const reply = reading.call()
       if (!forced && clock.now < until && !reading.ready(reply)) {
         let topic = at.waiting.get(reading.topic)
@@ -159,7 +174,7 @@ function createReader(process: Process, network: Network, at: { cuts: () => numb
       if (random.chance(network.loss)) return fail()
       interrupt = undefined
       clock.at(clock.now + slow(), () =>
-        process.run(() => (at.cuts() === asOf ? reading.onReply(reply) : reading.onFail())),
+        process.run(() => (line.cuts === asOf ? reading.onReply(reply) : reading.onFail())),
       )
     }
     interrupt = () => {
@@ -175,14 +190,14 @@ function createReader(process: Process, network: Network, at: { cuts: () => numb
 /** Deadline of a call whose reply never comes, ms. */
 const callDeadlineMs = 2_000
 
-function connect(process: Process, network: Network, cuts: () => number): Connection {
+function connect(process: Process, network: Network, line: Line): Connection {
   const { clock, random } = network
   let lastCall = 0
   let lastReply = 0
   return (call, onReply, onFail) => {
     const sentAt = clock.now
-    const asOf = cuts()
-    const server = network.store.server
+    const asOf = line.cuts
+    const server = line.server
     let failed = false
     const fail = (outcome: 'refused' | 'unknown', at: number): void => {
       if (failed) return
@@ -190,20 +205,20 @@ function connect(process: Process, network: Network, cuts: () => number): Connec
       lastReply = Math.max(lastReply, at)
       clock.at(lastReply, () => process.run(() => onFail(outcome)))
     }
-    if (network.store.away) return fail('refused', sentAt + 1)
+    if (line.away) return fail('refused', sentAt + 1)
     lastCall = Math.max(lastCall, sentAt + 0.1 + random.next() * 3)
     let arrived = false
     const execute = (): void => {
       // A process that died may have had it still in its buffers.
       if (!arrived && !process.alive && random.chance(0.5)) return
       arrived = true
-      if (network.store.away || network.store.server !== server) return fail('unknown', clock.now + 1)
-      if (network.store.stalledUntil > clock.now) {
+      if (line.away || line.server !== server) return fail('unknown', clock.now + 1)
+      if (line.stalledUntil > clock.now) {
         // The caller has given up when it is executed after all.
-        if (network.store.stalledUntil > sentAt + callDeadlineMs) fail('unknown', sentAt + callDeadlineMs)
-        return clock.at(network.store.stalledUntil + 0.1, execute)
+        if (line.stalledUntil > sentAt + callDeadlineMs) fail('unknown', sentAt + callDeadlineMs)
+        return clock.at(line.stalledUntil + 0.1, execute)
       }
-      if (cuts() !== asOf && !failed) {
+      if (line.cuts !== asOf && !failed) {
         fail('unknown', clock.now + 1)
         // What the old connection carried may still be executed, behind what the new one brings.
         if (random.chance(0.5)) clock.at(clock.now + random.next() * 40, execute)
@@ -212,14 +227,19 @@ function connect(process: Process, network: Network, cuts: () => number): Connec
       const reply = call()
       // A client library may send again what was executed: every call must bear it.
       if (random.chance(network.loss / 2))
-        clock.at(clock.now + random.next() * 20, () => network.store.server === server && !network.store.away && call())
+        clock.at(clock.now + random.next() * 20, () => line.server === server && !line.away && call())
       if (failed) return
       const late = clock.now - sentAt > callDeadlineMs
       if (late || random.chance(network.loss))
         return fail('unknown', Math.max(clock.now, sentAt + random.int(5, callDeadlineMs)))
       lastReply = Math.max(lastReply, clock.now + 0.1 + random.next() * 3)
-      clock.at(lastReply, () => process.run(() => (cuts() === asOf ? onReply(reply) : onFail('unknown'))))
+      clock.at(lastReply, () => process.run(() => (line.cuts === asOf ? onReply(reply) : onFail('unknown'))))
     }
     clock.at(lastCall, execute)
   }
+}
+
+/** The delay before the next attempt, ms, as the shells' back-off has it. */
+export function backoff(random: Random, tries: number): number {
+  return (0.5 + random.next() / 2) * Math.min(2_000, 50 * 2 ** tries)
 }

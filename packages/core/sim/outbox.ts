@@ -1,5 +1,6 @@
 import { decodeOut } from '../src/entry.ts'
 import type { OutRecord } from '../src/entry.ts'
+import { backoff } from './network.ts'
 import type { Process } from './network.ts'
 import type { World } from './world.ts'
 
@@ -20,13 +21,14 @@ export interface OutboxOptions {
 
 /** Reads one boot's outbox of one lane, as packages/node's endpoint-outbox.ts does. */
 export function startOutbox(world: World, process: Process, options: OutboxOptions): Outbox {
-  const { network, store } = world
+  const { network, stores: store } = world
   const { lane, boot } = options
-  const reader = network.reader(process)
-  const trims = network.connection(process)
+  const reader = network.reader(process, store.primaryOf(lane))
+  const trims = network.connection(process, store.primaryOf(lane))
   let after = '0-0'
   let restarts = 0
   let stopped = false
+  let failed = 0
   let trimmedAt = network.clock.now
 
   function read(): void {
@@ -38,6 +40,7 @@ export function startOutbox(world: World, process: Process, options: OutboxOptio
       call: () => store.readOutbox(lane, boot, after, 512),
       ready: ({ exists, entries }) => !exists || entries.length > 0,
       onReply: ({ exists, entries }) => {
+        failed = 0
         if (stopped) return
         if (restarts !== asOf) return read()
         if (!exists) {
@@ -47,7 +50,8 @@ export function startOutbox(world: World, process: Process, options: OutboxOptio
         take(entries)
         read()
       },
-      onFail: () => network.clock.at(network.clock.now + 50, () => process.run(read)),
+      onFail: () =>
+        network.clock.at(network.clock.now + backoff(network.random, (failed += 1)), () => process.run(read)),
     })
   }
 

@@ -1,5 +1,37 @@
 import type { Acknowledged, History, ViewStep } from './checks.ts'
 
+/** What a run may reach: limits, and moves of the data. The seeds together must have been at each but a `conflict`. */
+export const landmarks = [
+  'restart',
+  'fail-over',
+  'fail-over and back',
+  'FLUSHALL',
+  'long outage',
+  'lag beyond what is retained',
+  'take-over',
+  'claim that goes on',
+  'new inc',
+  'fenced commit',
+  'log trimmed',
+  'commits written again',
+  'unconfirmed run',
+  'retained limit',
+  'no more commits',
+  'room evicted',
+  'keys full',
+  'refused by a worker',
+  'commit full',
+  'window full',
+  'bytes full',
+  'held dropped',
+  'replay too large',
+  'expired',
+  'hole in an outbox',
+  'generation',
+  'conflict',
+] as const
+export type Landmark = (typeof landmarks)[number]
+
 /** What happens in a run, as it happens. */
 export interface Record {
   readonly acknowledged: Acknowledged[]
@@ -7,12 +39,14 @@ export interface Record {
   readonly views: Map<string, { client: string; room: string; steps: ViewStep[] }>
   readonly applied: History['applied'][number][]
   published: number
+  /** How often the run has been at each. */
+  readonly reached: Map<Landmark, number>
   /** Faults that the run had, for the report. */
   readonly faults: string[]
 }
 
 export function createRecord(): Record {
-  return { acknowledged: [], refused: [], views: new Map(), applied: [], published: 0, faults: [] }
+  return { acknowledged: [], refused: [], views: new Map(), applied: [], published: 0, reached: new Map(), faults: [] }
 }
 
 export function see(record: Record, client: string, room: string, step: ViewStep): void {

@@ -1,17 +1,22 @@
-import { simulate } from './run.ts'
 import type { Bug } from './bugs.ts'
+import { landmarks } from './record.ts'
+import type { Landmark } from './record.ts'
+import { simulate } from './run.ts'
 
 /** `SEED=123 npx vitest run --project sim` runs that seed alone, with a log. */
 export const chosenSeed = process.env['SEED']
 
 export interface Report {
   readonly failed: readonly { readonly seed: number; readonly violations: readonly string[] }[]
+  /** In how many of the seeds each landmark was reached. */
+  readonly reached: ReadonlyMap<Landmark, number>
   readonly line: string
 }
 
 /** Runs the seeds in order, tells of progress, and stops at the third that fails. */
 export function runSeeds(from: number, to: number): Report {
   const failed: { seed: number; violations: readonly string[] }[] = []
+  const reached = new Map<Landmark, number>(landmarks.map((landmark) => [landmark, 0]))
   const started = performance.now()
   let [seeds, published, acknowledged] = [0, 0, 0]
   const line = (): string =>
@@ -21,15 +26,23 @@ export function runSeeds(from: number, to: number): Report {
     seeds += 1
     published += outcome.published
     acknowledged += outcome.acknowledged
+    for (const landmark of outcome.reached.keys()) reached.set(landmark, (reached.get(landmark) ?? 0) + 1)
     if (outcome.violations.length > 0) {
       failed.push({ seed, violations: outcome.violations })
-      console.log(
-        `seed ${seed} (${outcome.faults.join(', ')}) fails; run it with: SEED=${seed} npx vitest run --project sim`,
-      )
+      console.log(`seed ${seed} (${outcome.faults.join(', ')}) fails; run it with: npm run sim -- --seed ${seed}`)
     }
-    if (seeds % 100 === 0) console.log(line())
+    if (seeds % 500 === 0) console.log(line())
   }
-  return { failed, line: line() }
+  console.log([...reached].map(([landmark, count]) => `${landmark}: ${count}`).join(', '))
+  return { failed, reached, line: line() }
+}
+
+/** What a correct fleet never reaches. */
+const never: ReadonlySet<Landmark> = new Set(['conflict'])
+
+/** Landmarks that no seed came to: then these seeds say nothing about them. */
+export function unreached({ reached }: Report): Landmark[] {
+  return landmarks.filter((landmark) => !never.has(landmark) && reached.get(landmark) === 0)
 }
 
 /** The first seed up to `limit` in which the bug breaks that promise; `check` is what its violations begin with. */

@@ -7,6 +7,8 @@ import { learn, versionHeld } from '../src/plan.ts'
 import type { Knowledge, Member, Plan } from '../src/plan.ts'
 import type { Bug } from './bugs.ts'
 import { withoutMarks } from './bugs.ts'
+import { watchLane } from './landmarks.ts'
+import { backoff } from './network.ts'
 import type { Connection, Process, Reader as StoreReader } from './network.ts'
 import type { World } from './world.ts'
 
@@ -26,20 +28,25 @@ interface Reader {
   readonly cursors: Map<number, { cursor: string; read: number }>
   readonly connection: StoreReader
   busy: boolean
+  /** Reads that failed in a row. */
+  failed: number
 }
 
 export function startWorker(world: World, boot: string): Worker {
   const process = world.network.process(boot)
   const { lanes: laneCount } = world.shape
-  const store = world.store
-  const lanes = Array.from({ length: laneCount }, (_, lane) => createLane(lane, laneCount, boot))
+  const store = world.stores
+  const lanes = Array.from({ length: laneCount }, (_, lane) =>
+    createLane(lane, laneCount, boot, { limits: world.knobs.lane }),
+  )
   const unmarked = withoutMarks()
-  const readers = lanes.map((): Reader => ({
+  const readers = lanes.map((_, lane): Reader => ({
     cursors: new Map(),
-    connection: world.network.reader(process),
+    connection: world.network.reader(process, store.primaryOf(lane)),
     busy: false,
+    failed: 0,
   }))
-  const commands = lanes.map(() => world.network.connection(process))
+  const commands = lanes.map((_, lane) => world.network.connection(process, store.primaryOf(lane)))
   const fleet = world.network.connection(process)
   let beat = 0
   let draining = false
@@ -53,17 +60,20 @@ export function startWorker(world: World, boot: string): Worker {
   function step(lane: LaneState, input: LaneInput): void {
     const now = world.network.clock.now
     const before = lane.mode.type
-    const effects = stepLane(lane, input, { now, wallMs: world.wallMs() })
+    const effects = watchLane(world, lane, () => stepLane(lane, input, { now, wallMs: world.wallMs() }), input)
     if (lane.mode.type !== before)
       world.log(`${boot} lane ${lane.lane}: ${before} -> ${lane.mode.type} by ${input.type}`)
     for (const effect of effects) execute(lane, effect)
   }
 
   /** Asks until it is answered, as the shell does. */
-  function ask<T>(connection: Connection, call: () => T, then: (reply: T) => void): void {
-    connection(call, then, () =>
-      world.network.clock.at(world.network.clock.now + 50, () => process.run(() => ask(connection, call, then))),
-    )
+  function ask<T>(connection: Connection, call: () => T, then: (reply: T) => void, tries = 0): void {
+    connection(call, then, () => later(tries, () => ask(connection, call, then, tries + 1)))
+  }
+
+  function later(tries: number, event: () => void): void {
+    const { clock, random } = world.network
+    clock.at(clock.now + backoff(random, tries), () => process.run(event))
   }
 
   function execute(lane: LaneState, effect: LaneEffect): void {
@@ -142,10 +152,9 @@ export function startWorker(world: World, boot: string): Worker {
     }
   }
 
-  function claim(command: Connection, lane: LaneState, asked: Claim): void {
+  function claim(command: Connection, lane: LaneState, asked: Claim, tries = 0): void {
     if (lane.claiming.get(asked.slot) !== asked) return
-    const again = (): void =>
-      world.network.clock.at(world.network.clock.now + 50, () => process.run(() => claim(command, lane, asked)))
+    const again = (): void => later(tries, () => claim(command, lane, asked, tries + 1))
     command(
       () => world.claim(asked),
       (reply) => {
@@ -171,10 +180,11 @@ export function startWorker(world: World, boot: string): Worker {
     reader.connection.read({
       topic: `in ${lane.lane}`,
       blockMs: readBlockMs,
-      call: () => store.read(lane.lane, asked, 20),
+      call: () => store.read(lane.lane, asked, world.knobs.readCount),
       ready: (found) => found.size > 0,
       onReply: (found) => {
         reader.busy = false
+        reader.failed = 0
         const batch = []
         for (const [slot, entries] of world.bug === 'no producer marks' ? unmarked(lane, found) : found) {
           const at = reader.cursors.get(slot)
@@ -188,7 +198,7 @@ export function startWorker(world: World, boot: string): Worker {
       },
       onFail: () => {
         reader.busy = false
-        world.network.clock.at(world.network.clock.now + 50, () => process.run(() => read(lane, reader)))
+        later((reader.failed += 1), () => read(lane, reader))
       },
     })
   }
@@ -227,7 +237,7 @@ export function startWorker(world: World, boot: string): Worker {
           )
         runs = answer.runs
         if (!answer.known) for (const lane of lanes) step(lane, { type: 'forgotten' })
-        for (const run of runs) for (const lane of lanes) step(lane, { type: 'run', run })
+        for (const lane of lanes) step(lane, { type: 'run', run: runs[store.primaryOf(lane.lane)] ?? '' })
         if (answer.plan === undefined) return
         const { plan } = answer
         held = plan
@@ -251,7 +261,7 @@ export function startWorker(world: World, boot: string): Worker {
       },
       () => {
         wantsMembers = true
-        world.network.clock.at(world.network.clock.now + 50, () => process.run(readMembers))
+        later(3, readMembers)
       },
     )
   }

@@ -2,22 +2,24 @@ import type { Claim, ClaimReply, CommitReply, SlotCommit } from '../src/commit.t
 import { parseSlotValue, slotPrefix } from '../src/commit.ts'
 import { decodeLog } from '../src/entry.ts'
 import type { LogEntry } from '../src/entry.ts'
+import { retainMs } from '../src/limits.ts'
 import { StoreModel } from '../src/store-model.ts'
-import type { Snapshot } from '../src/store-model.ts'
 import type { Bug } from './bugs.ts'
+import { drawKnobs } from './knobs.ts'
+import type { Knobs } from './knobs.ts'
 import { createNetwork } from './network.ts'
 import type { Network } from './network.ts'
 import { createRecord } from './record.ts'
-import type { Record } from './record.ts'
-
-/** How far back a replica may be, ms, and how often it is copied. */
-const replicaEveryMs = 150
-const replicasKept = 12
+import type { Landmark, Record } from './record.ts'
+import { createServer, replicate } from './server.ts'
+import type { Server } from './server.ts'
+import { Stores } from './stores.ts'
 
 /** The store with its faults, and what happened. */
 export interface World {
   readonly network: Network
-  readonly store: StoreModel
+  readonly knobs: Knobs
+  readonly stores: Stores
   readonly shape: { readonly slots: number; readonly lanes: number }
   readonly record: Record
   readonly bug: Bug | undefined
@@ -30,22 +32,29 @@ export interface World {
   history(room: string, after: number, limit: number): readonly LogEntry[]
   /** Changes what a producer appends. */
   rewrite?: (body: string) => string
+  /** Of the primaries that are there. */
   removeOutboxes(boot: string): void
   /** Told of every commit before it is sent. */
   onCommit?: (commits: readonly SlotCommit[]) => void
-  /** How many states of the server there have been. */
-  runs(): number
-  /** A fail-over took away the first claim that a slot ever had: its owner cannot prove that it holds everything. */
-  firstClaimLost: boolean
+  /** Whether a primary has become another than it was at the start. */
+  changed(): boolean
+  /** Why continuity may be given up in this run. */
+  readonly excuses: Set<string>
   /** Claims that gave a slot a new inc although something had been committed in it. */
   readonly breaks: string[]
-  /** Told of every claim that was taken. */
-  onClaim?: () => void
-  restart(): void
+  /** Told of every claim that was taken, and of its primary. */
+  onClaim?: (primary: number) => void
+  restart(primary: number): void
   /** To a replica that has everything up to some moment in the last seconds. */
-  failOver(): void
+  failOver(primary: number): void
+  /** To the server that the last fail-over left: as it was then. */
+  failBack(primary: number): void
+  /** Its replicas fall behind from now on. */
+  cutReplicas(primary: number, ms: number): void
   flushAll(): void
   log(text: string): void
+  /** Counts that the run has been there. */
+  reach(landmark: Landmark): void
   /** No more copies are made for a fail-over. */
   quiet: boolean
   /** Holes that clients saw: the edge is to leave none. */
@@ -56,121 +65,160 @@ export interface WorldOptions {
   readonly seed: number
   readonly bug?: Bug
   readonly log?: (text: string) => void
+  /**
+   * A server that comes back does so under the run it had, because nobody told it that it was replaced: it does not happen
+   * where every server that is not the primary is made a replica, as Sentinel and Cluster do.
+   */
+  readonly undemoted?: boolean
 }
 
 const shape = { slots: 4, lanes: 2 }
+/** Commits retained are surely there for a lag below this, ms. */
+const coveredMs = retainMs - 2_000
 
-export function createWorld({ seed, bug, log }: WorldOptions): World {
-  const network = createNetwork(seed)
-  const store = new StoreModel(shape, 'run-1')
+export function createWorld({ seed, bug, log, undemoted = false }: WorldOptions): World {
+  const network = createNetwork(seed, 2)
+  const { clock, random } = network
+  const knobs = drawKnobs(random)
+  const servers = Array.from({ length: knobs.primaries }, (_, i) =>
+    createServer(new StoreModel({ ...shape, outboxEntries: knobs.outboxEntries }, `run-${i}.1`)),
+  )
+  const stores = new Stores(servers, shape)
   const record = createRecord()
-  let runs = 1
-  /** Of the server's clock, by which it numbers input: a replica's may be behind. */
-  let skewMs = 0
-  const replicas: Snapshot[] = []
   const committed = new Set<string>()
-  const copy = (): void => {
-    if (world.quiet) return
-    replicas.push(store.snapshot())
-    if (replicas.length > replicasKept) replicas.shift()
-    network.clock.at(network.clock.now + replicaEveryMs * (0.5 + network.random.next()), copy)
+  const wallMs = (): number => 1_700_000_000_000 + Math.floor(clock.now)
+  const at = (primary: number): Server => {
+    const server = servers[primary]
+    if (server === undefined) throw new RangeError(`no primary ${primary}`)
+    return server
   }
-  const nextRun = (): void => {
-    store.run = `run-${(runs += 1)}`
-    network.store.server = runs
+  /** What was sent to the server before reaches none. */
+  const another = (primary: number, run?: string): void => {
+    const server = at(primary)
+    server.runs += 1
+    server.model.run = run ?? `run-${primary}.${server.runs}`
+    server.written = true
+    network.line(primary).server += 1
+    network.cut(primary)
   }
-  const wallMs = (): number => 1_700_000_000_000 + Math.floor(network.clock.now)
+  /** The model goes back to what it was at `sinceMs`. */
+  const goBack = (primary: number, snapshot: Parameters<StoreModel['restore']>[0], sinceMs: number): void => {
+    const claimed = stores.claimed()
+    at(primary).model.restore(snapshot)
+    if (stores.claimed() < claimed)
+      world.excuses.add('a first claim was lost: its owner cannot prove that it holds everything')
+    if (clock.now - sinceMs > coveredMs) {
+      world.reach('lag beyond what is retained')
+      world.excuses.add('more was lost than is retained')
+    }
+    record.applied.push('regress')
+  }
 
   const world: World = {
-    network,
-    store,
-    shape,
-    record,
-    bug,
-    wallMs,
+    ...{ network, knobs, stores, shape, record, bug, wallMs, quiet: false, gaps: 0, excuses: new Set(), breaks: [] },
     committed: ({ room, tag, seq, message }) => committed.has(`${room} ${tag}:${seq} ${message}`),
-    quiet: false,
-    gaps: 0,
-    log: (text) => log?.(`${network.clock.now.toFixed(1).padStart(9)} ${text}`),
+    log: (text) => log?.(`${clock.now.toFixed(1).padStart(9)} ${text}`),
+    reach: (landmark) => record.reached.set(landmark, (record.reached.get(landmark) ?? 0) + 1),
     append: (slot, body) => {
-      store.append(slot, body, wallMs() + skewMs)
+      stores.append(slot, body, wallMs())
       network.wake(`in ${slot % shape.lanes}`)
     },
-    history: (room, after, limit) => store.roomRange(room, after, limit),
+    history: (room, after, limit) => stores.roomRange(room, after, limit),
     removeOutboxes: (boot) => {
-      store.removeOutboxes(boot)
+      stores.removeOutboxes(boot, (primary) => !network.line(primary).away)
       wakeReaders()
     },
     commit: (lane, commits, run) => {
-      const written = bug === 'no fence' ? commits.map((commit) => unfenced(store, lane, commit)) : commits
-      const before = store.values(
-        lane,
-        commits.map((commit) => commit.slot),
-      ).values
-      const reply = store.commit(lane, written, wallMs(), run)
-      for (const [i, each] of commits.entries())
-        world.log(
-          `commit ${each.value.split('|').slice(0, 4).join('|')} of slot ${each.slot}: ${reply.statuses[i]} ${each.interest.map((change) => `${change.on ? '+' : '-'}${change.room} ${change.boot}`).join()} ${each.logs.map((log) => `${log.room}:${log.lastSeq}`).join()}`,
-        )
+      const written = bug === 'no fence' ? commits.map((commit) => unfenced(stores, commit)) : commits
+      const before = commits.map(({ slot }) => stores.value(slot))
+      const reply = stores.commit(lane, written, { nowMs: wallMs(), run })
+      for (const [i, each] of commits.entries()) {
+        if (log !== undefined) world.log(describe(each, reply.statuses[i]))
+        if (reply.statuses[i] === 'conflict') world.reach('conflict')
+        if (reply.statuses[i] === 'fenced') world.reach('fenced commit')
+        if (each.logs.some(({ keepFromSeq }) => keepFromSeq > 1)) world.reach('log trimmed')
+      }
       network.wake(`out ${lane}`)
       if (reply.statuses.every((status) => status === 'ok')) for (const each of commits) note(each)
-      const after = store.values(
-        lane,
-        commits.map((commit) => commit.slot),
-      ).values
-      for (const { slot } of commits) {
-        const text = after.get(slot)
-        if (text !== null && text !== undefined && text !== before.get(slot))
-          record.applied.push({ slot, ...parseSlotValue(text) })
-      }
+      commits.forEach(({ slot }, i) => {
+        const text = stores.value(slot)
+        if (text !== undefined && text !== before[i]) record.applied.push({ slot, ...parseSlotValue(text) })
+      })
       return reply
     },
     claim: (claim) => {
-      if (bug === 'no vouching') vouchFor(store, claim.slot)
+      if (bug === 'no vouching') vouchFor(stores, claim.slot)
       const vouched = bug === 'no vouching' ? { ...claim, confirmed: 0 } : claim
-      const before = store.values(claim.slot % shape.lanes, [claim.slot]).values.get(claim.slot)
-      const reply = store.claim(vouched)
+      const before = stores.value(claim.slot)
+      const reply = stores.claim(vouched)
       network.wake(`out ${claim.slot % shape.lanes}`)
       world.log(
         `${claim.owner} claims slot ${claim.slot} at ${claim.epoch}, confirmed ${claim.confirmed}${claim.holdsAfter === undefined ? '' : `, holds after ${claim.holdsAfter.prefix}`}: ${before ?? 'nothing'} -> ${reply.ok ? reply.value : 'refused'}`,
       )
-      if (reply.ok && reply.value !== before) {
-        const value = parseSlotValue(reply.value)
-        record.applied.push({ slot: claim.slot, ...value })
-        world.onClaim?.()
-        if (value.inc === claim.epoch && typeof before === 'string' && parseSlotValue(before).n > 1)
-          world.breaks.push(`slot ${claim.slot} at ${claim.epoch}`)
-      }
+      if (reply.ok && reply.value !== before) claimTaken(claim, reply.value, before)
       return reply
     },
-    runs: () => runs,
-    firstClaimLost: false,
-    breaks: [],
-    restart: () => {
-      world.log('restart of the store')
-      nextRun()
-      network.cut()
+    changed: () => servers.some(({ runs }) => runs > 1),
+    restart: (primary) => {
+      world.log(`restart of primary ${primary}`)
+      world.reach('restart')
+      another(primary)
     },
-    failOver: () => {
-      const replica = network.random.pick(replicas)
-      const claimed = slotsStored(store)
-      world.log(`fail-over, ${replicas.length - replicas.indexOf(replica)} copies back`)
-      store.restore(replica)
-      if (slotsStored(store) < claimed) world.firstClaimLost = true
-      nextRun()
-      skewMs = network.random.int(-300_000, 1_000)
-      record.applied.push('regress')
-      replicas.splice(replicas.indexOf(replica) + 1)
-      network.cut()
+    failOver: (primary) => {
+      const server = at(primary)
+      const replica = random.pick(server.replicas)
+      const place = server.replicas.indexOf(replica)
+      world.log(
+        `fail-over of primary ${primary}, ${server.replicas.length - place} copies back, ${clock.now - replica.atMs} ms`,
+      )
+      world.reach('fail-over')
+      server.left = { run: server.model.run, snapshot: server.model.snapshot(), skewMs: server.skewMs, atMs: clock.now }
+      const next = server.replicas[place + 1]
+      goBack(primary, replica.snapshot, next === undefined && !server.written ? clock.now : replica.atMs)
+      another(primary)
+      server.skewMs = random.int(-300_000, 1_000)
+      server.replicas.splice(place + 1)
+    },
+    failBack: (primary) => {
+      const server = at(primary)
+      const { left } = server
+      if (left === undefined) return
+      world.log(`back to the server that primary ${primary} was${undemoted ? ', never demoted' : ''}`)
+      world.reach('fail-over and back')
+      server.left = undefined
+      goBack(primary, left.snapshot, left.atMs)
+      another(primary, undemoted ? left.run : undefined)
+      server.skewMs = left.skewMs
+      server.replicas.splice(0, server.replicas.length, { atMs: clock.now, snapshot: left.snapshot })
+    },
+    cutReplicas: (primary, ms) => {
+      world.log(`the replicas of primary ${primary} fall behind for ${ms} ms`)
+      at(primary).replicasCutUntil = clock.now + ms
     },
     flushAll: () => {
       world.log('FLUSHALL')
-      store.flushAll()
+      world.excuses.add('FLUSHALL')
+      world.reach('FLUSHALL')
       record.applied.push('regress')
-      replicas.splice(0)
-      replicas.push(store.snapshot())
+      servers.forEach((server) => {
+        server.model.flushAll()
+        server.left = undefined
+        server.replicas.splice(0, server.replicas.length, { atMs: clock.now, snapshot: server.model.snapshot() })
+      })
       wakeReaders()
     },
+  }
+  function claimTaken(claim: Claim, text: string, before: string | undefined): void {
+    const value = parseSlotValue(text)
+    record.applied.push({ slot: claim.slot, ...value })
+    world.onClaim?.(stores.primaryOf(claim.slot % shape.lanes))
+    if (before === undefined) return
+    const old = parseSlotValue(before)
+    if (old.owner !== claim.owner) world.reach('take-over')
+    if (claim.holdsAfter !== undefined && value.inc !== claim.epoch) world.reach('claim that goes on')
+    if (value.inc !== claim.epoch || old.n <= 1) return
+    world.reach('new inc')
+    world.breaks.push(`slot ${claim.slot} at ${claim.epoch}`)
   }
   function note({ logs }: SlotCommit): void {
     for (const { room, body } of logs) {
@@ -184,28 +232,24 @@ export function createWorld({ seed, bug, log }: WorldOptions): World {
       network.wake(`out ${lane}`)
     }
   }
-  copy()
+  for (const server of servers) replicate(network, server, () => world.quiet)
   return world
 }
 
-function slotsStored(store: StoreModel): number {
-  let count = 0
-  for (let slot = 0; slot < shape.slots; slot += 1)
-    if (store.values(slot % shape.lanes, [slot]).values.get(slot) !== null) count += 1
-  return count
+function describe({ slot, value, interest, logs }: SlotCommit, status: string | undefined): string {
+  const changes = interest.map((change) => `${change.on ? '+' : '-'}${change.room} ${change.boot}`).join()
+  const heads = logs.map((each) => `${each.room}:${each.lastSeq}`).join()
+  return `commit ${value.split('|').slice(0, 4).join('|')} of slot ${slot}: ${status} ${changes} ${heads}`
 }
 
 /** Bug: whatever a server has is vouched for, by nobody who could know. */
-function vouchFor(store: StoreModel, slot: number): void {
-  const lane = slot % shape.lanes
-  const text = store.values(lane, [slot]).values.get(slot)
-  if (typeof text === 'string') store.vouch(lane, new Map([[slot, slotPrefix(parseSlotValue(text))]]))
+function vouchFor(stores: Stores, slot: number): void {
+  const text = stores.value(slot)
+  if (text !== undefined) stores.vouch(slot % shape.lanes, new Map([[slot, slotPrefix(parseSlotValue(text))]]))
 }
 
 /** Bug: whatever is stored is what the commit expects. */
-function unfenced(store: StoreModel, lane: number, commit: SlotCommit): SlotCommit {
-  const text = store.values(lane, [commit.slot]).values.get(commit.slot)
-  return text === null || text === undefined
-    ? commit
-    : { ...commit, expect: text.split('|').slice(0, 4).join('|') + '|' }
+function unfenced(stores: Stores, commit: SlotCommit): SlotCommit {
+  const text = stores.value(commit.slot)
+  return text === undefined ? commit : { ...commit, expect: text.split('|').slice(0, 4).join('|') + '|' }
 }

@@ -158,7 +158,7 @@ describe('consuming input', () => {
     expect(run(state).commit?.logs.map((log) => log.room)).toEqual(['public:late', 'public:a'])
   })
 
-  it('[RM4] a refusal is told in the acknowledgement and changes nothing', () => {
+  it('[RM4] [LN27] a refusal is told in the acknowledgement, changes nothing, and the room counts as used', () => {
     const state = own()
     const room = state.rooms.get('public:a')
     if (room !== undefined) room.head = 100_000
@@ -168,5 +168,6 @@ describe('consuming input', () => {
       { type: 'ack', slot: 7, generation: 0, k: 1, results: [{ ok: false, code: 'OVERLOADED', retryAfterMs: 1_000 }] },
     ])
     expect(commit?.logs).toEqual([])
+    expect(room?.touchedAt).toBe(1)
   })
 })

@@ -163,7 +163,11 @@ function takePublish(state: SlotState, draft: Draft, message: PublishRecord, con
   const room = state.rooms.get(message.room)
   if (room === undefined) throw new Error(`room ${message.room} is not loaded`)
   const ordered = orderMessage(room, state.keys, message, context.keysNow ?? context.now)
-  if (ordered.type === 'full') return encodeResult({ ok: false, code: 'OVERLOADED', retryAfterMs: 1_000 })
+  if (ordered.type === 'full') {
+    // It is in use: dropped and loaded again, all it has would count as new, and it would be full for ever.
+    room.touchedAt = context.now
+    return encodeResult({ ok: false, code: 'OVERLOADED', retryAfterMs: 1_000 })
+  }
   if (ordered.type === 'repeat') return encodeResult({ ok: true, epoch: epochOf(state, room), seq: ordered.seq })
   let log = draft.logs.get(message.room)
   if (log === undefined) {

@@ -59,6 +59,22 @@ describe('a room at its worker', () => {
     expect(orderMessage(room, keys, key(dedupeMax + 1), dedupeMs)).toEqual({ type: 'new', seq: dedupeMax + 1 })
   })
 
+  it('[RM3] what is loaded again is remembered by when it was committed, not by when it was loaded', () => {
+    const room = loadRoom('public:x', [], keys, 0)
+    publish(room, 1, 1, 0)
+    const entry = {
+      inc: 1,
+      tag: 1,
+      first: 1,
+      timeMs: 0,
+      messages: [{ sender: 'alice', key: 'k1', options: '', tail: '' }],
+    }
+    for (const now of [1_000, 60_000, dedupeMs - 1]) loadRoom('public:x', [entry], keys, now)
+    expect(keys.size).toBe(1)
+    keys.expire(dedupeMs)
+    expect(keys.size).toBe(0)
+  })
+
   it('[RM5] a room loaded from its log has the head, the life and the keys of the log', () => {
     const message = (i: number) => ({ sender: 'alice', key: `k${i}`, options: '', tail: '' })
     const room = loadRoom(

@@ -51,9 +51,9 @@ interface WindowEntry {
   at: number
   readonly since: number
 }
-/** Entries that are let go of as a whole must be small, in time and in UTF-16 units, or what is new keeps what is old. */
+/** Entries that are let go of as a whole must be small, in time and as part of the limit, or what is new keeps what is old. */
 const windowEntryMs = 1_000
-const windowEntryChars = 1_048_576
+const windowEntryParts = 64
 
 /** The state of a room from its log entries (oldest first); none: an empty room. Their keys go to the slot's. */
 export function loadRoom(
@@ -85,8 +85,8 @@ export function loadRoom(
     messages.forEach(({ sender, key, options, tail }, i) => {
       room.openChars += sender.length + key.length + options.length + tail.length
       const text = sender + US + key
-      keys.find(room.hash, text, text.length)
-      keys.add(first + i, keysNow)
+      // A room that was dropped and is loaded again has keys that are remembered still, by when they were committed.
+      if (keys.find(room.hash, text, text.length) !== first + i) keys.add(first + i, keysNow)
     })
     room.tag = tag
     room.head = first + messages.length - 1
@@ -147,7 +147,7 @@ export function closeEntry(room: RoomState, now: number, keysNow = now): number 
 
 function closeWindowEntry(room: RoomState, now: number): void {
   const last = room.window.at(-1)
-  if (last !== undefined && now - last.since < windowEntryMs && last.chars < windowEntryChars) {
+  if (last !== undefined && now - last.since < windowEntryMs && last.chars < room.limits.chars / windowEntryParts) {
     last.lastSeq = room.head
     last.at = now
     last.chars += room.openChars

@@ -47,9 +47,8 @@ interface Answer {
 }
 function send(res: ServerResponse, { status, type, body }: Answer): void {
   const text = JSON.stringify(body)
-  res.setHeader('Cache-Control', 'no-store')
-  res.setHeader('Content-Type', `${type}; charset=utf-8`)
-  res.setHeader('Content-Length', Buffer.byteLength(text))
-  res.statusCode = status
+  const length = Buffer.byteLength(text)
+  const contentType = `${type}; charset=utf-8`
+  res.writeHead(status, ['Cache-Control', 'no-store', 'Content-Type', contentType, 'Content-Length', `${length}`])
   res.end(text)
 }

@@ -54,7 +54,7 @@ export function checkEvent(
   const data = JSON.stringify(request.data ?? null)
   if (Buffer.byteLength(data) > maxDataBytes)
     return refusal('PAYLOAD_TOO_LARGE', `data is larger than ${maxDataBytes} bytes`)
-  if (JSON.stringify(request.filter ?? {}).length > maxFilterChars) {
+  if (request.filter !== undefined && JSON.stringify(request.filter).length > maxFilterChars) {
     return refusal('VALIDATION_ERROR', `filter: more than ${maxFilterChars} characters of JSON`)
   }
   const meta = JSON.stringify({ userId: `key:${context.keyName}`, timestamp: new Date(context.nowMs).toISOString() })
