@@ -1,4 +1,4 @@
-import { forgetRetained, retain, retainedSince } from './lane-retained.ts'
+import { forgetRetained, retainedSince } from './lane-retained.ts'
 import { reapAfterMs } from './limits.ts'
 import { ownershipPrefix } from './lane-state.ts'
 import type { LaneEffect, LaneState, MaintenanceWork } from './lane-state.ts'
@@ -33,7 +33,6 @@ export function maintainLane(state: LaneState, now: number, effects: LaneEffect[
   }
   for (const boot of state.missingSince.keys())
     if (![...state.slots.values()].some((own) => own.marks.has(boot))) state.missingSince.delete(boot)
-  if (state.mode.type === 'serving') retain(state, state.slots.values(), now)
   forgetRetained(state)
   evictRooms(state)
   for (const [boot, version] of state.asked)

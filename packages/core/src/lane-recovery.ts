@@ -2,7 +2,7 @@ import type { SlotValues } from './commit.ts'
 import { parseSlotValue, slotPrefix } from './commit.ts'
 import { claimAssigned, ownPrefix, releaseSlot } from './lane-state.ts'
 import type { Flight, LaneEffect, LaneState } from './lane-state.ts'
-import { fetchRetained } from './lane-retained.ts'
+import { fetchRetained, retain } from './lane-retained.ts'
 import type { Retained } from './retained.ts'
 import { composeCommit, missingFrom, seek } from './slot-state.ts'
 import type { SlotState } from './slot-state.ts'
@@ -37,6 +37,7 @@ export function verify(state: LaneState, found: SlotValues, effects: LaneEffect[
     return
   }
   state.run = found.run
+  if ([...state.slots.values()].some((own) => isBehind(own, found.values.get(own.slot)))) fetchRetained(state)
   const next = new Map<number, number>()
   for (const own of [...state.slots.values()]) {
     // A slot claimed while the values were read: its claim is newer than they are.
@@ -53,6 +54,14 @@ export function verify(state: LaneState, found: SlotValues, effects: LaneEffect[
   claimAssigned(state, effects)
   state.mode = { type: 'applying', next }
   advance(state, next, effects)
+}
+
+/** Whether the store lacks what is not in the slot's chain any more. Undefined: it was not asked for this slot. */
+function isBehind(own: SlotState, text: string | null | undefined): boolean {
+  if (text === undefined) return false
+  if (text === null) return true
+  const { epoch, n } = parseSlotValue(text)
+  return epoch < own.epoch || (epoch === own.epoch && n < own.base.n)
 }
 
 interface Found {
@@ -78,7 +87,6 @@ function examine(state: LaneState, own: SlotState, found: Found, effects: LaneEf
   ) {
     return release(state, own, effects)
   }
-  if (stored === undefined || stored.epoch < own.epoch || stored.n < own.base.n) fetchRetained(state)
   if (stored === undefined || stored.epoch < own.epoch) {
     const prefix = stored === undefined ? undefined : slotPrefix(stored)
     return waitForClaim(own, prefix !== undefined && prefix === replaced(own) ? prefix : undefined, effects)
@@ -155,10 +163,7 @@ function vouch(state: LaneState, effects: LaneEffect[]): void {
   for (const own of state.slots.values()) {
     if (!own.needsClaim && own.run !== state.run) prefixes.set(own.slot, ownPrefix(own))
   }
-  if (prefixes.size === 0) {
-    state.mode = { type: 'serving' }
-    return
-  }
+  if (prefixes.size === 0) return serve(state)
   state.mode = { type: 'vouching' }
   const id = (state.flights += 1)
   state.inFlight.push({ id, parts: [] })
@@ -167,5 +172,11 @@ function vouch(state: LaneState, effects: LaneEffect[]): void {
 
 export function vouched(state: LaneState): void {
   for (const own of state.slots.values()) if (!own.needsClaim && state.run !== undefined) own.run = state.run
+  serve(state)
+}
+
+/** What the chains were needed for is written: they leave them at once, or what is written next would give way to them. */
+function serve(state: LaneState): void {
   state.mode = { type: 'serving' }
+  retain(state, state.slots.values(), state.steppedAt)
 }

@@ -7,7 +7,7 @@ import type { SlotState } from './slot-state.ts'
 /** What a lane keeps of the commits that the store said ok to, and how it gets them back (docs/spec.md LN14, LN23, LN24). */
 
 /**
- * Moves what the store said ok to out of the chains of `slots` into a batch of the lane. Only while the lane serves: recovery
+ * Moves what the store said ok to out of the chains of `slots` into batches of the lane. Only while the lane serves: recovery
  * counts along the chains. A slot that waits for a claim keeps its chain until the claim is there.
  */
 export function retain(state: LaneState, slots: Iterable<SlotState>, now: number): void {
@@ -24,10 +24,28 @@ export function retain(state: LaneState, slots: Iterable<SlotState>, now: number
     }
   }
   if (placed.length === 0) return
-  const batch = packCommits(placed, now)
-  state.retained.push(batch)
-  state.retainedBytes += batch.bytes
+  for (const part of inBatches(placed, state.limits.commitBytes)) {
+    const batch = packCommits(part, now)
+    state.retained.push(batch)
+    state.retainedBytes += batch.bytes
+  }
   forgetRetained(state)
+}
+
+/** A batch is let go of as a whole: what a recovery leaves, seconds of all slots, must not be one, nor one per slot. */
+function inBatches(placed: Placed[], mostBytes: number): readonly Placed[][] {
+  placed.sort((a, b) => a.commit.composedAt - b.commit.composedAt)
+  const batches: Placed[][] = []
+  let bytes = Infinity
+  for (const each of placed) {
+    bytes += each.commit.bytes
+    if (bytes > mostBytes) {
+      batches.push([])
+      bytes = each.commit.bytes
+    }
+    batches.at(-1)?.push(each)
+  }
+  return batches
 }
 
 /**

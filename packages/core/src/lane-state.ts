@@ -215,6 +215,11 @@ export function releaseSlot(state: LaneState, own: SlotState, reason: ReleaseRea
   state.slots.delete(own.slot)
   own.keys.release()
   for (const commit of own.chain) state.retainedBytes -= commit.bytes
+  // No commit will say of what is in the batches that its time is over.
+  if (state.slots.size === 0) {
+    state.retained = []
+    state.retainedBytes = 0
+  }
   effects.push({ type: 'release', slot: own.slot, reason })
 }
 

@@ -140,6 +140,33 @@ describe('what is held back', () => {
     await turn()
     expect([client.paused(), client.closed()]).toEqual([false, undefined])
   })
+
+  test('[EG30] a room that is asked for anew in the moment in which its events do not fit any more has one answer, and what was held is let go of once', async () => {
+    const client = await rig.open('alice')
+    const rooms = [
+      { room, since: since(10) },
+      { room: 'public:slow', since: since(1) },
+    ]
+    client.send({ type: 'resume', id: 2, rooms })
+    await turn()
+    rig.join(10)
+    await turn()
+    const big = 'x'.repeat(500_000)
+    rig.records(events(11, big))
+    await turn()
+    rig.records(events(12, big))
+    await turn()
+    // This one does not fit; it waits for the tick when the client asks again.
+    rig.records(events(13, big))
+    client.send({ type: 'subscribe', id: 3, room, since: since(13) })
+    await turn()
+    expect(answerOf(client, 3)).toMatchObject({ type: 'ok', position: since(13), recovered: true })
+    rig.records(events(14, 'x'))
+    await turn()
+    expect(seqs(client)).toEqual([14])
+    expect(client.connection.hold(hardBufferBytes, false)).toBe(true)
+    expect(client.connection.hold(1, false)).toBe(false)
+  })
 })
 
 describe('rooms and their places', () => {
@@ -191,6 +218,21 @@ describe('rooms and their places', () => {
     alice.send({ type: 'publish', id: 2, room, event: 'e', data: 1 })
     await turn()
     expect(rig.declared).toHaveLength(before)
+    expect(alice.connection.rooms.size).toBe(0)
+  })
+
+  test('[EG36] a slow client that is closed while it asks for a room again leaves nothing there', async () => {
+    const alice = await subscribed('alice')
+    alice.wire.reads = false
+    const big = 'x'.repeat(600_000)
+    for (let seq = 11; seq <= 12; seq++) {
+      rig.records(events(seq, big))
+      await turn()
+    }
+    expect(alice.closed()).toBeUndefined()
+    rig.records(events(13, 'one too many'))
+    alice.send({ type: 'subscribe', id: 2, room })
+    expect(alice.closed()).toBe(4008)
     expect(alice.connection.rooms.size).toBe(0)
   })
 })

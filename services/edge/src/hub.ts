@@ -204,6 +204,8 @@ export function createHub(deps: HubDeps): Hub {
   function subscribe(connection: Connection, effect: Extract<RoomEffect, { type: 'subscribe' }>): void {
     if (connection.closed) return
     unsubscribe(connection, effect.room)
+    // What was due before may have been too much for a slow client.
+    if (connection.closed) return
     const room = roomFor(effect.room)
     const id = (nextId += 1)
     const subscriber = createSubscriber(id, connection, effect.filter)
@@ -223,7 +225,8 @@ export function createHub(deps: HubDeps): Hub {
     const subscriber = connection.rooms.get(name)
     if (subscriber === undefined) return
     const room = roomFor(name)
-    if (subscriber.live) flushRoom(room)
+    // Behind a gate it has not been answered, and gets none of this: what does not fit there must not refuse its successor.
+    if (subscriber.live && subscriber.gate === null) flushRoom(room)
     connection.rooms.delete(name)
     leave(room, subscriber)
   }

@@ -99,7 +99,7 @@ describe('a post that the server reads itself', () => {
   })
 
   it('[IN19] a fault of ours is answered 500, without a word of it', async () => {
-    const { post, endpoint } = await harness()
+    const { post, endpoint, metrics } = await harness()
     Object.assign(endpoint, {
       publish: () => {
         throw new Error('secret')
@@ -108,6 +108,7 @@ describe('a post that the server reads itself', () => {
     const { status, answer } = await post({ room: 'public:a', event: 'e' })
     expect([status, answer]).toMatchObject([500, { code: 'INTERNAL_ERROR' }])
     expect(JSON.stringify(answer)).not.toContain('secret')
+    expect((await metrics.render()).body).toMatch(/flotilla_ingest_publishes_in_flight\{[^}]*\} 0\n/)
   })
 })
 

@@ -68,10 +68,20 @@ function createPublisher({ endpoint, metrics, maxInFlight }: PostOptions): Publi
       return settled({ ...busy, id: event.id, retryAfterMs: busyRetryMs })
     }
     move(weight)
-    publishEvent(endpoint, { event, keyName }, (answer) => {
-      move(-weight)
-      settled(answer)
-    })
+    let waits = true
+    const done = (): void => {
+      if (waits) move(-weight)
+      waits = false
+    }
+    try {
+      publishEvent(endpoint, { event, keyName }, (answer) => {
+        done()
+        settled(answer)
+      })
+    } catch (error) {
+      done()
+      throw error
+    }
   }
   return (publication, settled) =>
     run(publication, (answer) => {

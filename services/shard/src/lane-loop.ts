@@ -14,6 +14,8 @@ import type { ShardMetrics } from './metrics.ts'
 
 /** Input read but not yet committed, bytes per lane; above it the lane is not read further. */
 const maxPendingBytes = 16_777_216
+/** Of one slot: one that waits, for a room whose log cannot be read, must not keep its neighbours from being read. */
+const maxSlotPendingBytes = maxPendingBytes / 8
 /** Log entries per page when a room is loaded, at the most, and what a page is to bring at the most, about, in UTF-16 units. */
 const firstRoomPage = 2
 const maxRoomPage = 256
@@ -279,8 +281,11 @@ function createReader(state: LaneState, deps: LaneDeps, step: (input: LaneInput)
     wakeIdle?.()
     deps.store.inputs.wake(state.lane)
   }
-  const ready = (): boolean => cursors.size > 0 && !paused && pendingBytes(state) < maxPendingBytes
+  const hasRoom = (slot: number): boolean => (state.slots.get(slot)?.pendingBytes ?? 0) < maxSlotPendingBytes
+  const ready = (): boolean => !paused && pendingBytes(state) < maxPendingBytes && [...cursors.keys()].some(hasRoom)
 
+  /** Slots that the read under way leaves out. */
+  let full: number[] = []
   let count = 1
 
   function idle(signal: AbortSignal): Promise<void> {
@@ -299,8 +304,10 @@ function createReader(state: LaneState, deps: LaneDeps, step: (input: LaneInput)
   deps.scope.loop(`read lane ${state.lane}`, async (signal) => {
     if (!ready()) return idle(signal)
     const startedAt = performance.now()
-    const asked = new Map([...cursors].map(([slot, at]) => [slot, at.cursor]))
-    const reads = new Map([...cursors].map(([slot, at]) => [slot, at.read]))
+    full = [...cursors.keys()].filter((slot) => !hasRoom(slot))
+    const due = full.length === 0 ? [...cursors] : [...cursors].filter(([slot]) => hasRoom(slot))
+    const asked = new Map(due.map(([slot, at]) => [slot, at.cursor]))
+    const reads = new Map(due.map(([slot, at]) => [slot, at.read]))
     const limit = count
     // Should this read fail, because it brings too much for its deadline, the next one asks for less.
     count = 1
@@ -334,7 +341,12 @@ function createReader(state: LaneState, deps: LaneDeps, step: (input: LaneInput)
       if (cursors.delete(slot)) changed()
     },
     consumed: () => {
-      if (wakeIdle !== undefined && ready()) wakeIdle()
+      if (wakeIdle !== undefined) {
+        if (ready()) wakeIdle()
+      } else if (full.some(hasRoom)) {
+        full = []
+        changed()
+      }
     },
     pause: (value) => {
       if (paused === value) return

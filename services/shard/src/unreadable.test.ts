@@ -64,11 +64,21 @@ it('[WK3] a room whose log ends with an entry of an unknown version is not serve
     error: `entry 2-0 in the log of room ${room} is not of a form that this version reads`,
   })
   expect((await metrics.render()).body).toMatch(/flotilla_shard_unreadable_logs_total\{[^}]*\} [1-9]/)
+  // However much comes for it, its neighbours go on.
+  const large = `"event":"e","data":"${'x'.repeat(900_000)}"`
+  const behind = Array.from({ length: 20 }, (_, i) =>
+    published(endpoint, { room, key: `large${i}`, sender: 'alice', options: '', tail: large }),
+  )
+  const appended = (): number => store.model.read(0, new Map([[slot, '0-0']]), 100).get(slot)?.length ?? 0
+  await eventually('all of it is in the input', () => appended() > 20)
+  for (let i = 0; i < 30; i++) expect(await publish(other, `later${i}`)).toMatchObject({ type: 'committed' })
   const kept = store.model.read(0, new Map([[slot, '0-0']]), 10).get(slot)
   expect(kept?.some(({ body }) => body.includes('k3'))).toBe(true)
   expect(store.model.snapshot().lanes[0]?.logs.get(room)?.lines).toHaveLength(2)
 
   setLog(first, second)
   expect(await waiting).toMatchObject({ type: 'committed', seq: 3 })
-  expect(store.model.roomTail(room, Infinity, 10).map((line) => line.messages[0]?.key)).toEqual(['k3', 'k2', 'k1'])
+  expect((await Promise.all(behind)).map(({ type }) => type)).toEqual(behind.map(() => 'committed'))
+  const keys = store.model.roomRange(room, 0, 100).flatMap(({ messages }) => messages.map(({ key }) => key))
+  expect(keys).toEqual(['k1', 'k2', 'k3', ...behind.map((_, i) => `large${i}`)])
 }, 30_000)

@@ -3,6 +3,8 @@ import { encodeInput } from '../entry.ts'
 import { createLane } from '../lane-state.ts'
 import type { LaneEffect, LaneInput } from '../lane-state.ts'
 import { stepLane } from '../lane.ts'
+import { laneLimits } from '../limits.ts'
+import type { LaneLimits } from '../limits.ts'
 import { slotOf } from '../slot.ts'
 import { StoreModel } from '../store-model.ts'
 
@@ -15,9 +17,9 @@ export const rooms = ['public:a', 'public:b', 'public:c', 'public:d', 'public:e'
 }, [])
 
 /** A lane of two slots over the store model, which executes effects at once but for those of the types in `held`. */
-export function startLane() {
+export function startLane(limits: Partial<LaneLimits> = {}) {
   const store = new StoreModel({ slots: 2, lanes: 1 }, 'run-1')
-  const lane = createLane(0, 1, me)
+  const lane = createLane(0, 1, me, { limits: { ...laneLimits, ...limits } })
   const held = new Set<LaneEffect['type']>()
   const waiting: LaneEffect[] = []
   const released: number[] = []
