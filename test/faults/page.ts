@@ -21,7 +21,8 @@ time. Each check is itself proved on histories with a planted violation. A run i
 
 Where Redis's own settings allow it to lose what it acknowledged (its file or memory is gone together with the owner of the
 slot, or it has none) every subscriber of the message must have been told (\`recovered: false\`): in the runs of these faults
-${figure(sum((each) => each.lostAndTold))} acknowledged messages were lost, and clients were told ${figure(sum((each) => each.told))} times. In all other runs nobody may be told of a loss.
+${figure(sum((each) => each.lostAndTold))} acknowledged messages were lost, and clients were told ${figure(sum((each) => each.told))} times. In all other runs nobody may be told of a loss, but \`trimmed\` where the fault itself
+trims a log, and \`expired\` where the clocks of worker and edge are made to differ by an hour.
 
 Repeat one run with \`make faults FAULTS=<name> SEEDS=<seed>\`; its history is in \`out/faults\` when it found something.
 
