@@ -34,4 +34,20 @@ describe('retained commits', () => {
       }),
     )
   })
+
+  it('[LN14] count what they take: one character beyond Latin-1 makes all texts of the batch twice as wide', () => {
+    const one = (body: string): Placed => ({
+      slot: 1,
+      after: 't0',
+      commit: {
+        ...{ n: 1, token: 't1', cursor: '0-0', marks: '', outs: new Map(), interest: [] },
+        logs: [{ room: 'public:a', lastSeq: 1, keepFromSeq: 0, body }],
+        ...{ bytes: body.length, composedAt: 5, okAt: 7 },
+      },
+    })
+    const plain = packCommits([one('x'.repeat(1_000)), one('é')], 7)
+    const wide = packCommits([one('x'.repeat(1_000)), one('€')], 7)
+    expect(plain.text.length).toBe(wide.text.length)
+    expect(wide.bytes - plain.bytes).toBe(plain.text.length)
+  })
 })

@@ -35,12 +35,14 @@ export interface RetainedBatch {
   readonly okAt: number
   /** Of the oldest. */
   readonly composedAt: number
-  /** What it takes, about, in UTF-16 units and the lengths' bytes. */
+  /** What it takes, about: a text with one character beyond Latin-1 takes two bytes for each of its units. */
   readonly bytes: number
   /** All texts of all commits, one after the other, and the length of each: any text comes back as it was. */
   readonly text: string
   readonly lengths: Int32Array
 }
+
+const wide = /[\u0100-\uffff]/
 
 export function packCommits(placed: readonly Placed[], okAt: number): RetainedBatch {
   const texts: string[] = []
@@ -56,7 +58,7 @@ export function packCommits(placed: readonly Placed[], okAt: number): RetainedBa
   const lengths = new Int32Array(texts.length)
   texts.forEach((each, i) => (lengths[i] = each.length))
   const text = texts.join('')
-  return { okAt, composedAt, bytes: text.length + lengths.byteLength, text, lengths }
+  return { okAt, composedAt, bytes: text.length * (wide.test(text) ? 2 : 1) + lengths.byteLength, text, lengths }
 }
 
 export function unpackCommits({ text, lengths, okAt, composedAt }: RetainedBatch): Placed[] {
