@@ -7,6 +7,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { canPin, onCore, stayWithLoad } from './harness/cores.mjs'
+import { startFlags } from './harness/processes.mjs'
 import { compare, comparisonTable } from './report/comparison.mjs'
 import { tables } from './report/rows.mjs'
 import { figure } from './report/table.mjs'
@@ -27,7 +28,7 @@ const settings = args.quick
 /** The commit alone, as the prototype's was measured: in a process of its own, on both cores. */
 function commit() {
   const env = { ...process.env, SECONDS: String(settings.seconds) }
-  const [command, ...rest] = [...onCore('free'), process.execPath, 'loadtests/commit.mjs']
+  const [command, ...rest] = [...onCore('free'), process.execPath, ...startFlags('shard'), 'loadtests/commit.mjs']
   return JSON.parse(execFileSync(command, rest, { env, encoding: 'utf8' }).trim().split('\n').at(-1) ?? '')
 }
 
