@@ -6,6 +6,8 @@ import { until } from './processes.mjs'
 const sampleEvery = 47
 /** Connections that one load process makes at a time. */
 const atOnce = 100
+/** Crowds so far. Ports of closed connections stay taken for a minute, and looking for a free one costs the more of them there are. */
+let crowds = 0
 
 export class Crowd {
   #clients
@@ -32,12 +34,13 @@ export class Crowd {
   /** Connects and subscribes all; each process from an address of its own. `everyone`: all of them read their frames. */
   async open({ port, rooms, prefix, everyone = false }) {
     const { share, first } = this.#first
+    const crowd = (crowds += 1) % 250
     await this.#all('open', (i) => ({
       port,
       rooms,
       prefix,
       first: first + i * share,
-      localAddress: `127.0.0.${10 + i}`,
+      localAddress: `127.0.${crowd}.${10 + i}`,
       sampleEvery: everyone ? 1 : sampleEvery,
       atOnce,
     }))
