@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { unpackCommits } from './retained.ts'
-import { startLane } from './testing/lane-bench.ts'
+import { me, startLane } from './testing/lane-bench.ts'
 
 type Bench = ReturnType<typeof startLane>
 
@@ -27,7 +27,41 @@ function fill(bench: Bench, slot: number, [from, to]: readonly [number, number])
 const retained = ({ lane }: Bench, slot: number): number[] =>
   lane.retained.flatMap(unpackCommits).flatMap((placed) => (placed.slot === slot ? [placed.commit.n] : []))
 
+/** Who has slot 0, under which epoch; slot 1 stays with this lane. */
+function assign(bench: Bench, version: number, [worker, epoch]: readonly [string, number]): void {
+  const slots = [
+    { worker, epoch, confirmed: worker === me ? 2 : epoch },
+    { worker: me, epoch: 1, confirmed: 1 },
+  ]
+  bench.step({ type: 'plan', plan: { version, slots, runs: ['run-1', 'run-2'] } })
+}
+
 describe('what is retained after a server went back', () => {
+  it('[LN14] stays as long as its slot waits for a claim, however long others are said ok to meanwhile', () => {
+    const bench = startLane()
+    // Slot 0 was another worker's, and the server goes back to before this one claimed it.
+    assign(bench, 10, ['other#a', 2])
+    bench.store.claim({ slot: 0, epoch: 2, owner: 'other#a', confirmed: 0, boots: [] })
+    const replica = bench.store.snapshot()
+    assign(bench, 11, [me, 5])
+    for (const key of ['a', 'b']) bench.publish(key, [0])
+    bench.held.add('claim')
+    bench.store.restore(replica)
+    bench.store.run = 'run-2'
+    bench.step({ type: 'run', run: 'run-2' })
+    expect(bench.lane.slots.get(0)?.needsClaim).toBe(true)
+    for (let i = 0; i < 15; i += 1) {
+      bench.clock.now += 1_000
+      bench.publish(`k${i}`, [1])
+      bench.step({ type: 'tick' })
+    }
+    expect(bench.keys(0)).toEqual([])
+    assign(bench, 12, [me, 9])
+    bench.held.clear()
+    for (const effect of bench.waiting.splice(0)) bench.execute(effect)
+    expect(bench.keys(0)).toEqual(['a', 'b'])
+  })
+
   it('[LN24] is let go of bit by bit again, oldest first, not all at once when the limit is reached', () => {
     const bench = startLane(limits)
     fill(bench, 1, [1, 20])
