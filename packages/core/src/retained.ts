@@ -1,7 +1,7 @@
 import type { InterestChange, LogAppend, OutAppend } from './commit.ts'
 
 /**
- * Commits that the store said ok to are kept for a while, for the case that it goes back in time (docs/spec.md RT). They are
+ * Commits that the store said ok to are kept for a while, for the case that it goes back in time (docs/spec.md LN14). They are
  * hardly ever looked at again, and there are hundreds of thousands of them: as objects they would be most of what the
  * garbage collector copies and marks. So those of a flight are kept as one text.
  */

@@ -37,7 +37,10 @@ interface SlotProducer {
 }
 
 type Settled = (outcome: PublishOutcome) => void
-/** Who waits for the outcome of a publish; used again for another one, as there are tens of thousands in a second. */
+/**
+ * Who waits for the outcome of a publish; used again for another one, as there are tens of thousands in a second. There are as many
+ * as publishes ever waited at the same time, which the byte budget limits.
+ */
 interface Waiter {
   readonly id: number
   sinceMs: number

@@ -239,10 +239,7 @@ export function createHub(deps: HubDeps): Hub {
 
   function publish(connection: Connection, effect: Extract<RoomEffect, { type: 'publish' }>): void {
     const { request, message } = effect
-    const started = performance.now()
     deps.endpoint().publish(message, (outcome) => {
-      metrics.publishSeconds.observe((performance.now() - started) / 1_000)
-      metrics.published.inc({ outcome: outcome.type })
       connection.step({ type: 'published', request, outcome })
     })
   }

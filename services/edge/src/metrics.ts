@@ -30,15 +30,6 @@ export function edgeMetrics(metrics: Metrics, figures: { connections(): number; 
       help: 'Frames answered with an error',
       labels: ['code'],
     }),
-    published: metrics.counter({
-      name: 'flotilla_edge_publishes_total',
-      help: 'Publishes answered',
-      labels: ['outcome'],
-    }),
-    publishSeconds: metrics.histogram({
-      name: 'flotilla_edge_publish_seconds',
-      help: 'Time from a publish to its answer',
-    }),
     delivered: metrics.counter({ name: 'flotilla_edge_events_delivered_total', help: 'Events written to sockets' }),
     writes: metrics.counter({ name: 'flotilla_edge_socket_writes_total', help: 'Writes to sockets' }),
     dropped: metrics.counter({
