@@ -2,7 +2,7 @@ import { published } from '@flotilla/node/endpoint'
 import { request } from 'node:http'
 import type { IncomingHttpHeaders } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { Client, startFleet, token, until } from '../test/fleet.ts'
+import { Client, startReadyEdge, token, until } from '../test/fleet.ts'
 import type { Fleet } from '../test/fleet.ts'
 import type { Edge } from './edge.ts'
 
@@ -14,9 +14,7 @@ let edge: Edge
 let rooms = 0
 
 beforeAll(async () => {
-  fleet = await startFleet()
-  edge = await fleet.edge()
-  await until('a plan is there', () => edge.ready)
+  ;({ fleet, edge } = await startReadyEdge())
 }, 30_000)
 afterAll(() => fleet.close(), 30_000)
 

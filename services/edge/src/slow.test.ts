@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { Client, startFleet, token, until } from '../test/fleet.ts'
+import { Client, startReadyEdge, token, until } from '../test/fleet.ts'
 import type { Fleet } from '../test/fleet.ts'
 import type { Edge } from './edge.ts'
 
@@ -10,9 +10,7 @@ vi.setConfig({ testTimeout: 60_000 })
 let fleet: Fleet
 let edge: Edge
 beforeAll(async () => {
-  fleet = await startFleet()
-  edge = await fleet.edge()
-  await until('a plan is there', () => edge.ready)
+  ;({ fleet, edge } = await startReadyEdge())
 }, 30_000)
 afterAll(() => fleet.close(), 30_000)
 

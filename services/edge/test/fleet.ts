@@ -25,7 +25,15 @@ export interface Fleet {
   readonly close: () => Promise<void>
 }
 
-export async function startFleet(): Promise<Fleet> {
+/** A fleet with one edge, which has a plan. */
+export async function startReadyEdge(): Promise<{ fleet: Fleet; edge: Edge }> {
+  const fleet = await startFleet()
+  const edge = await fleet.edge()
+  await until('a plan is there', () => edge.ready)
+  return { fleet, edge }
+}
+
+async function startFleet(): Promise<Fleet> {
   const scopes: Scope[] = []
   const scope = (): Scope => {
     const own = createScope(log)
