@@ -33,8 +33,8 @@ export const resendAfterMs = 1_000
 /** A publish that is not committed after this long is answered, ms: OVERLOADED or UNKNOWN. */
 export const publishDeadlineMs = 10_000
 
-/** Messages and bytes of one worker commit: a full one takes Redis about 7 ms; with half as many a message cost a third more (docs/performance.md). */
-export const maxCommitMessages = 1_024
+/** Messages and bytes of one worker commit: a full one takes Redis about 13 ms; what fewer cost is in docs/performance.md. */
+export const maxCommitMessages = 2_048
 export const maxCommitBytes = 1_048_576
 /** Commits one lane of a worker may have under way (architecture 3.2). */
 export const maxCommitsInFlight = 2

@@ -2,6 +2,7 @@ import { decodeOut } from '@flotilla/core/entry'
 import type { OutRecord } from '@flotilla/core/entry'
 import { createBackoff, wait } from './backoff.ts'
 import type { Log } from './log.ts'
+import { createReadPace } from './read-pace.ts'
 import type { Scope } from './scope.ts'
 import type { Store, StreamEntry } from './store/port.ts'
 
@@ -10,10 +11,8 @@ const readBlockMs = 1_000
 const maxReadCount = 512
 const leastReadCount = 4
 const readChars = 4_194_304
-/** Reads of a busy outbox begin so far apart, ms: several commits share one read. Further once one brought so much, UTF-16 units. */
-const readEveryMs = 2
-const readEveryFullMs = 6
-const fullReadChars = 32_768
+/** Reads of a busy outbox, in which several commits share one. */
+const readPace = { leastMs: 2, mostMs: 12, charsPerMs: 2_048 }
 /** What was processed is trimmed after so many entries, or this long after the last trim, ms. */
 const trimEntries = 1_000
 const trimEveryMs = 1_000
@@ -40,6 +39,7 @@ export interface OutboxReader {
 export function readOutbox(lane: number, boot: string, deps: OutboxDeps): OutboxReader {
   const { store, scope, log } = deps
   const backoff = createBackoff({ baseMs: 50, maxMs: 1_000, random: Math.random })
+  const pace = createReadPace(readPace)
   const position = { after: '0-0', restarts: 0, count: leastReadCount }
   // One for all reads until one has to be broken off.
   let own = new AbortController()
@@ -48,7 +48,7 @@ export function readOutbox(lane: number, boot: string, deps: OutboxDeps): Outbox
 
   async function turn(signal: AbortSignal): Promise<void> {
     const { after, restarts, count } = position
-    const startedAt = performance.now()
+    pace.begin()
     if (!follows) {
       follows = true
       signal.addEventListener('abort', () => own.abort(), { once: true })
@@ -60,11 +60,11 @@ export function readOutbox(lane: number, boot: string, deps: OutboxDeps): Outbox
       const { exists, entries } = await store.outboxes.read(lane, boot, after, options)
       if (signal.aborted || position.restarts !== restarts) return
       backoff.reset()
-      const chars = entries.reduce((sum, entry) => sum + entry.body.length, 0)
+      const chars = charsOf(entries)
       position.count = nextCount(entries.length, chars)
       if (exists) {
         take(entries)
-        return entries.length > 0 ? await rest(startedAt, chars) : undefined
+        return await pace.rest(chars)
       }
       void stop()
       deps.onGone(lane)
@@ -114,12 +114,7 @@ export function readOutbox(lane: number, boot: string, deps: OutboxDeps): Outbox
   }
 }
 
-/** Whoever waits for a read to stop does not wait for that long. */
-async function rest(sinceMs: number, chars: number): Promise<void> {
-  const everyMs = chars < fullReadChars ? readEveryMs : readEveryFullMs
-  const restMs = everyMs - (performance.now() - sinceMs)
-  if (restMs > 0.5) await new Promise((resolve) => setTimeout(resolve, restMs))
-}
+const charsOf = (entries: readonly StreamEntry[]): number => entries.reduce((sum, { body }) => sum + body.length, 0)
 
 /** Twice as many as there were while they are small, fewer when they were too much at once. */
 function nextCount(entries: number, chars: number): number {

@@ -8,7 +8,7 @@ export interface Pacer {
   /** What would be written if every turn of the event loop wrote at once. */
   expected(writes: number): void
   /** A tick has ended. */
-  ticked(tick: { readonly startedAtMs: number; readonly endedAtMs: number; readonly writes: number }): void
+  ticked(tick: { readonly endedAtMs: number; readonly spentMs: number; readonly writes: number }): void
 }
 
 export function createPacer(): Pacer {
@@ -33,8 +33,8 @@ export function createPacer(): Pacer {
     expected: (writes) => {
       window.unmerged += writes
     },
-    ticked: ({ startedAtMs, endedAtMs, writes }) => {
-      window.spentMs += endedAtMs - startedAtMs
+    ticked: ({ endedAtMs, spentMs, writes }) => {
+      window.spentMs += spentMs
       window.writes += writes
       if (endedAtMs - window.sinceMs >= windowMs) judge(endedAtMs)
     },

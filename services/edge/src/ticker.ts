@@ -2,6 +2,14 @@ import { performance } from 'node:perf_hooks'
 import { waitMs } from './pace.ts'
 import { createPacer } from './pacer.ts'
 
+/**
+ * After so long the event loop is let turn. A room of 5,000 takes 50 ms of writes: an event that comes meanwhile is not late by
+ * the rest of that tick and all of the next one, but by one round over the sockets (docs/performance.md).
+ */
+const sliceMs = 8
+/** Connections between two looks at the clock. */
+const betweenLooks = 32
+
 /** When things are written: rooms first, then the sockets on which they met, each with one write (pace.ts says when). */
 export interface Ticker<R, C> {
   /** The room has something for so many subscribers. Counted once per turn of the event loop and room. */
@@ -27,33 +35,63 @@ export function createTicker<R extends { turn: number }, C extends { queued: boo
   let planned = false
   let turn = 1
   let endedAtMs = 0
+  /** The connections of the tick under way, up to where they are written, and what it took so far. */
+  let due: C[] = []
+  let written = 0
+  let writes = 0
+  let spentMs = 0
 
-  const tick = (): void => {
-    planned = false
-    const startedAtMs = performance.now()
-    if (rooms.size > 0) {
-      const due = rooms
-      rooms = new Set()
-      for (const room of due) deps.flushRoom(room)
+  function flushRooms(): void {
+    if (rooms.size === 0) return
+    const dirty = rooms
+    rooms = new Set()
+    for (const room of dirty) deps.flushRoom(room)
+  }
+
+  /** Writes to the next connections, for a slice of time; whether any are left. */
+  function writeSome(untilMs: number): boolean {
+    while (written < due.length) {
+      const end = Math.min(due.length, written + betweenLooks)
+      for (; written < end; written += 1) {
+        const connection = due[written] as C
+        connection.queued = false
+        if (deps.flushConnection(connection)) writes += 1
+      }
+      if (performance.now() >= untilMs) break
     }
-    const dirty = connections
-    connections = []
-    let writes = 0
-    for (const connection of dirty) {
-      connection.queued = false
-      if (deps.flushConnection(connection)) writes += 1
+    return written < due.length
+  }
+
+  /** A slice of a tick: what came since the last slice still goes out with this tick to those that it has not reached. */
+  const slice = (): void => {
+    const startedAtMs = performance.now()
+    flushRooms()
+    if (due.length === 0) {
+      due = connections
+      connections = []
+    }
+    const more = writeSome(startedAtMs + sliceMs)
+    const nowMs = performance.now()
+    spentMs += nowMs - startedAtMs
+    if (more) {
+      setImmediate(slice)
+      return
     }
     deps.onWrites(writes)
-    endedAtMs = performance.now()
-    pacer.ticked({ startedAtMs, endedAtMs, writes })
+    endedAtMs = nowMs
+    pacer.ticked({ endedAtMs, spentMs, writes })
+    due = []
+    written = writes = spentMs = 0
+    planned = false
+    if (connections.length > 0 || rooms.size > 0) plan()
   }
 
   const plan = (): void => {
     if (planned) return
     planned = true
     const ms = pacer.level === 0 ? 0 : waitMs(pacer.level, performance.now() - endedAtMs)
-    if (ms === 0) setImmediate(tick)
-    else setTimeout(tick, ms)
+    if (ms === 0) setImmediate(slice)
+    else setTimeout(slice, ms)
   }
 
   return {
@@ -71,8 +109,9 @@ export function createTicker<R extends { turn: number }, C extends { queued: boo
       connections.push(connection)
       plan()
     },
+    // What comes between the slices of a tick counts as one turn: it would have waited for a tick of one piece.
     turn: () => {
-      turn += 1
+      if (due.length === 0) turn += 1
     },
   }
 }

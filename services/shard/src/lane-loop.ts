@@ -7,6 +7,7 @@ import { createLane } from '@flotilla/core/lane-state'
 import type { LaneEffect, LaneInput, LaneState, RoomRead } from '@flotilla/core/lane-state'
 import { createBackoff, wait } from '@flotilla/node/backoff'
 import type { Log } from '@flotilla/node/log'
+import { createReadPace } from '@flotilla/node/read-pace'
 import type { Scope } from '@flotilla/node/scope'
 import { StoreError } from '@flotilla/node/store/port'
 import type { Store } from '@flotilla/node/store/port'
@@ -24,13 +25,8 @@ const readBlockMs = 1_000
 /** Entries of each slot per read at the most, and what a read is to bring at the most, about, in UTF-16 units. */
 const maxReadCount = 256
 const readChars = 4_194_304
-/**
- * Reads of a busy lane begin so far apart, ms: what arrives meanwhile shares one read and one commit. Further apart once a
- * read brought so much, UTF-16 units, that what a commit costs per slot outweighs the delay.
- */
-const readEveryMs = 4
-const readEveryFullMs = 8
-const fullReadChars = 32_768
+/** Reads of a busy lane: 4 ms apart, 10 at 33,000 messages of 370 bytes a second, 16 at 67,000. */
+const readPace = { leastMs: 4, mostMs: 16, charsPerMs: 2_048 }
 /** Rooms of one lane that are loaded at the same time. */
 const maxLoads = 64
 /** A store that answers reads and refuses writes is not asked as fast as it answers, ms. */
@@ -275,6 +271,7 @@ interface Reader {
 /** One blocking read of all slots of the lane at a time; a change of the slots wakes it. */
 function createReader(state: LaneState, deps: LaneDeps, step: (input: LaneInput) => void): Reader {
   const cursors = new Map<number, { cursor: string; read: number }>()
+  const pace = createReadPace(readPace)
   let paused = false
   let wakeIdle: (() => void) | undefined
   const changed = (): void => {
@@ -303,7 +300,7 @@ function createReader(state: LaneState, deps: LaneDeps, step: (input: LaneInput)
   // One read per turn: a turn that ends resets the loop's back-off.
   deps.scope.loop(`read lane ${state.lane}`, async (signal) => {
     if (!ready()) return idle(signal)
-    const startedAt = performance.now()
+    pace.begin()
     full = [...cursors.keys()].filter((slot) => !hasRoom(slot))
     const due = full.length === 0 ? [...cursors] : [...cursors].filter(([slot]) => hasRoom(slot))
     const asked = new Map(due.map(([slot, at]) => [slot, at.cursor]))
@@ -327,9 +324,7 @@ function createReader(state: LaneState, deps: LaneDeps, step: (input: LaneInput)
     count = Math.min(maxReadCount, fitting(Math.max(1, most), chars, readChars))
     if (batch.length === 0) return
     step({ type: 'entries', reads: batch })
-    const everyMs = chars < fullReadChars ? readEveryMs : readEveryFullMs
-    const restMs = everyMs - (performance.now() - startedAt)
-    if (restMs > 0.5) await new Promise((resolve) => setTimeout(resolve, restMs))
+    await pace.rest(chars)
   })
 
   return {
