@@ -28,6 +28,9 @@ export interface Needs {
   readonly padding?: number
 }
 
+/** By name; a fault of which a figure is 0, or that has none, did not happen. */
+export type Evidence = Readonly<Record<string, number>>
+
 /** One file per fault. */
 export interface Fault {
   readonly name: string
@@ -44,6 +47,9 @@ export interface Fault {
   inject(world: World): Promise<unknown>
   /** Resolves when the fleet is whole again; by default when every slot has a living owner and every process is ready. */
   healed?(world: World): Promise<void>
-  /** What proves that it happened; each figure must be above 0. Called when the clients have seen everything. */
-  evidence(world: World): Promise<Readonly<Record<string, number>>>
+  /**
+   * What proves that it happened, besides what it counted itself (`world.count`): figures that only grow. They are looked at
+   * just before the fault and when the clients have seen everything, and each must have grown.
+   */
+  evidence?(world: World): Promise<Evidence>
 }

@@ -1,5 +1,6 @@
 import { check } from './checks/check.ts'
-import type { Fault } from './fault.ts'
+import { evidenceOf, unproved } from './evidence.ts'
+import type { Evidence, Fault } from './fault.ts'
 import { readLogs } from './harness/logs.ts'
 import { startWorld } from './harness/world.ts'
 import type { World } from './harness/world.ts'
@@ -19,7 +20,7 @@ export interface Result {
   readonly lostAndTold: number
   readonly healMs: number | null
   readonly durationMs: number
-  readonly evidence: Readonly<Record<string, number>>
+  readonly evidence: Evidence
   readonly violations: readonly string[]
 }
 
@@ -49,24 +50,21 @@ async function judge(fault: Fault, seed: number, { messages, rate }: Load): Prom
   const needs = { ...fault.needs, rate: fault.needs?.rate ?? rate }
   const world = await startWorld(needs, seed)
   try {
-    const trouble = await play(world, fault, Math.round((messages * needs.rate) / rate))
+    const { before, trouble } = await play(world, fault, Math.round((messages * needs.rate) / rate))
     const drained = await drain(world)
-    const evidence = trouble.length > 0 ? {} : await fault.evidence(world)
+    const evidence = evidenceOf(world.counted, before, (await fault.evidence?.(world)) ?? {})
     const history = [...world.recorder.lines, ...drained.logs]
     const { violations, ...figures } = check(history, {
       mayLose: fault.mayLose ?? false,
       mayTell: fault.mayTell ?? [],
       healWithinMs: fault.healWithinMs ?? defaultHealMs,
     })
-    const idle = Object.entries(evidence).flatMap(([what, count]) =>
-      count > 0 ? [] : [`it did not happen: ${what} is ${count}`],
-    )
     return {
       ...{ fault: fault.name, seed, ...figures, durationMs: Math.round(performance.now() - began), evidence, history },
       violations: [
         ...trouble,
         ...drained.trouble,
-        ...idle,
+        ...(trouble.length > 0 ? [] : unproved(evidence)),
         ...world.fleet.complaints(),
         ...violations.map((each) => `${each.check}: ${each.detail}`),
       ],
@@ -76,11 +74,13 @@ async function judge(fault: Fault, seed: number, { messages, rate }: Load): Prom
   }
 }
 
-/** Load, the fault, load again. Returns what did not come about in time. */
-async function play(world: World, fault: Fault, messages: number): Promise<string[]> {
+/** Load, the fault, load again. Returns what there was of the evidence before the fault, and what did not come about in time. */
+async function play(world: World, fault: Fault, messages: number): Promise<{ before: Evidence; trouble: string[] }> {
   const { recorder, traffic, random } = world
+  let before: Evidence = {}
   try {
     await traffic.more(warmUp + random.int(0, warmUp))
+    before = (await fault.evidence?.(world)) ?? {}
     recorder.note({ type: 'fault', phase: 'inject' })
     await fault.inject(world)
     recorder.note({ type: 'fault', phase: 'lifted' })
@@ -88,9 +88,9 @@ async function play(world: World, fault: Fault, messages: number): Promise<strin
     recorder.note({ type: 'fault', phase: 'healed' })
     await traffic.more(Math.max(afterwards, messages - recorder.acknowledged), 120_000)
     await traffic.connected()
-    return []
+    return { before, trouble: [] }
   } catch (error) {
-    return [`the fleet did not heal: ${error instanceof Error ? error.message : String(error)}`]
+    return { before, trouble: [`the fleet did not heal: ${error instanceof Error ? error.message : String(error)}`] }
   }
 }
 

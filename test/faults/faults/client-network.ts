@@ -8,38 +8,33 @@ export const clientNetworks: readonly Fault[] = [
     name: 'client-half-open',
     about: 'The connections of four clients carry nothing any more, and nobody is told, for 7 s.',
     needs: { clientLinks: 4 },
-    async inject({ clientLinks, counted }) {
+    async inject({ clientLinks, count }) {
       for (const link of clientLinks) link.set('both', { held: true })
       await wait(7_000)
       for (const link of clientLinks) {
-        counted['bytesHeld'] = (counted['bytesHeld'] ?? 0) + link.counters.down.heldBytes
+        count('bytesHeld', link.counters.down.heldBytes)
         link.clear()
       }
     },
-    evidence: ({ recorder, counted }) =>
-      Promise.resolve({
-        ...counted,
-        connectionsGivenUp: recorder.lines.filter((line) => line.type === 'disconnect').length,
-      }),
+    evidence: ({ recorder }) =>
+      Promise.resolve({ connectionsGivenUp: recorder.lines.filter((line) => line.type === 'disconnect').length }),
   },
   {
     name: 'one-byte-segments',
     about: 'What two clients send and are sent comes in segments of one byte, with resets in the middle of frames.',
     needs: { clientLinks: 2, rate: 150 },
-    async inject({ clientLinks, traffic, counted }) {
+    async inject({ clientLinks, traffic, count }) {
       for (const link of clientLinks) link.set('both', { sliceBytes: 1 })
       for (let round = 0; round < 4; round += 1) {
         await traffic.more(200)
-        for (const link of clientLinks) counted['resets'] = (counted['resets'] ?? 0) + link.reset()
+        for (const link of clientLinks) count('resets', link.reset())
       }
       await traffic.more(200)
-      counted['segments'] = clientLinks.reduce(
-        (sum, { counters: { up, down } }) => sum + up.segments + down.segments,
-        0,
-      )
-      for (const link of clientLinks) link.clear()
+      for (const link of clientLinks) {
+        count('segments', link.counters.up.segments + link.counters.down.segments)
+        link.clear()
+      }
     },
-    evidence: ({ counted }) => Promise.resolve({ ...counted }),
   },
   {
     name: 'slow-consumer',
@@ -70,11 +65,10 @@ export const clientNetworks: readonly Fault[] = [
         'edge-2': { FLOTILLA_EDGE_ACCEPTS_PER_SECOND: '25' },
       },
     },
-    async inject({ balancer, traffic, counted }) {
-      counted['connectionsCut'] = await traffic.reconnected(balancer.cut, 60_000)
+    async inject({ balancer, traffic, count }) {
+      count('connectionsCut', await traffic.reconnected(balancer.cut, 60_000))
     },
-    evidence: async ({ counted, fleet }) => ({
-      ...counted,
+    evidence: async ({ fleet }) => ({
       turnedAway: await sumMetric(fleet.edges, 'flotilla_edge_turned_away_total'),
     }),
   },

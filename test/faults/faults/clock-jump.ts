@@ -12,19 +12,16 @@ function jump(who: string, hours: 1 | -1, processes: (world: World) => readonly 
     // The age of what a client missed is the difference of two wall clocks, the worker's and the edge's.
     mayTell: who === 'control' ? [] : ['expired'],
     async inject(world) {
-      const { traffic, hook, counted, balancer } = world
+      const { traffic, hook, count, balancer } = world
       for (const ms of [hours * hourMs, 0]) {
         for (const each of processes(world)) {
           const reported = await hook(each, 'clock', ms)
-          if (ms !== 0 && Math.abs(reported - (Date.now() + ms)) < hourMs / 2)
-            counted['clocksMoved'] = (counted['clocksMoved'] ?? 0) + 1
+          if (ms !== 0) count('clocksMoved', Math.abs(reported - (Date.now() + ms)) < hourMs / 2 ? 1 : 0)
         }
         await traffic.more(1_000)
-        const cut = await traffic.reconnected(balancer.cut)
-        counted['connectionsCut'] = (counted['connectionsCut'] ?? 0) + cut
+        count('connectionsCut', await traffic.reconnected(balancer.cut))
       }
     },
-    evidence: ({ counted }) => Promise.resolve({ ...counted }),
   }
 }
 

@@ -9,22 +9,21 @@ export const controlAway: readonly Fault[] = [
   {
     name: 'control-kill',
     about: 'The only control process is killed (SIGKILL) and comes back 8 s later; traffic goes on meanwhile.',
-    async inject({ fleet, any, recorder, counted }) {
+    async inject({ fleet, any, recorder, count }) {
       const control = any(fleet.controls)
       await control.kill('SIGKILL')
       const before = recorder.acknowledged
       await wait(awayMs)
-      counted['acknowledgedMeanwhile'] = recorder.acknowledged - before
+      count('acknowledgedMeanwhile', recorder.acknowledged - before)
       await control.start()
     },
-    evidence: ({ counted }) => Promise.resolve({ ...counted }),
   },
   {
     name: 'control-pause',
     about:
       'The leading control process is stopped (SIGSTOP), another leads and moves slots; the first goes on with its old plan.',
     needs: { controls: 2, workers: 3 },
-    async inject({ fleet, any, counted }) {
+    async inject({ fleet, any, count }) {
       const leading = await Promise.all(fleet.controls.map((each) => sumMetric([each], 'flotilla_control_leading')))
       const leader = fleet.controls[leading.indexOf(1)]
       const other = fleet.controls.find((each) => each !== leader)
@@ -33,8 +32,7 @@ export const controlAway: readonly Fault[] = [
       await any(fleet.workers).kill('SIGKILL')
       await wait(awayMs)
       leader.signal('SIGCONT')
-      counted['movedByTheOther'] = await sumMetric([other], 'flotilla_control_moves_total')
+      count('movedByTheOther', await sumMetric([other], 'flotilla_control_moves_total'))
     },
-    evidence: ({ counted }) => Promise.resolve({ ...counted }),
   },
 ]

@@ -7,17 +7,16 @@ const graceMs = 150
 export const eviction: Fault = {
   name: 'eviction',
   about: 'An edge, a worker and ingest get a SIGTERM and, 150 ms later, a SIGKILL in the middle of their drain.',
-  async inject({ fleet, any, counted }) {
+  async inject({ fleet, any, count }) {
     for (const each of [any(fleet.edges), any(fleet.workers), any(fleet.ingests)]) {
       const ended = each.ending()
       each.signal('SIGTERM')
       await wait(graceMs)
       each.signal('SIGKILL')
       const { signal } = await ended
-      if (signal === 'SIGKILL') counted['killedWhileDraining'] = (counted['killedWhileDraining'] ?? 0) + 1
+      count('killedWhileDraining', signal === 'SIGKILL' ? 1 : 0)
       await each.start()
       await fleet.settled(60_000)
     }
   },
-  evidence: ({ counted }) => Promise.resolve({ ...counted }),
 }

@@ -6,19 +6,15 @@ import type { World } from '../harness/world.ts'
 /** Every process reaches Redis by a fixed address, which is made to lead to another server. */
 const needs: Needs = { replica: true, linked: ['edge', 'shard', 'control', 'ingest'] }
 
-const counted = ({ counted: figures }: World) => Promise.resolve({ ...figures })
-const countedAndTold = (world: World) => Promise.resolve({ ...world.counted, timesTold: toldOf(world) })
+const told = (world: World) => Promise.resolve({ timesTold: toldOf(world) })
 
 /** The replica hears nothing from now on, while the primary goes on for `ms`. */
-async function fallBehind(
-  { redis, replica, replicaLink, recorder, counted: figures }: World,
-  ms: number,
-): Promise<void> {
+async function fallBehind({ redis, replica, replicaLink, recorder, count }: World, ms: number): Promise<void> {
   replicaLink.set('both', { held: true })
   const before = recorder.acknowledged
   await wait(ms)
-  figures['acknowledgedBehind'] = recorder.acknowledged - before
-  figures['bytesBehind'] = await lagOf(redis, replica)
+  count('acknowledgedBehind', recorder.acknowledged - before)
+  count('bytesBehind', await lagOf(redis, replica))
 }
 
 /** What the replica has is the truth from now on. The address leads to it for whoever connects anew. */
@@ -27,6 +23,17 @@ async function promote(world: World): Promise<void> {
   await world.replica.call('REPLICAOF', 'NO', 'ONE')
   for (const link of world.links()) link.retarget(world.replica.port)
   world.primary = world.replica
+}
+
+/** A replica that is behind is promoted; only some of the processes move to it at once, the others after `ms`. */
+async function leaveSomeBehind(world: World, ms: number): Promise<void> {
+  await fallBehind(world, 500)
+  await promote(world)
+  const [stay, move] = split(world)
+  for (const link of move) link.reset()
+  await wait(ms)
+  for (const link of stay) link.reset()
+  world.count('processesLeftBehind', stay.length)
 }
 
 export const failOvers: readonly Fault[] = [
@@ -38,9 +45,8 @@ export const failOvers: readonly Fault[] = [
       await waitForReplica(world.redis, world.replica)
       await world.redis.kill9()
       await promote(world)
-      world.counted['promoted'] = 1
+      world.count('promoted', 1)
     },
-    evidence: counted,
   },
   {
     name: 'fail-over-lagging',
@@ -51,7 +57,6 @@ export const failOvers: readonly Fault[] = [
       await world.redis.kill9()
       await promote(world)
     },
-    evidence: counted,
   },
   {
     name: 'fail-over-lagging-owners-lost',
@@ -65,46 +70,28 @@ export const failOvers: readonly Fault[] = [
       await promote(world)
       await Promise.all(world.fleet.workers.map((each) => each.start()))
     },
-    evidence: countedAndTold,
+    evidence: told,
   },
   {
     name: 'old-primary-writes',
     about:
       'A replica that is behind is promoted, and for 2 s some processes still write to the old primary, which accepts it.',
     needs,
-    async inject(world) {
-      await fallBehind(world, 500)
-      await promote(world)
-      const [stay, move] = split(world)
-      for (const link of move) link.reset()
-      await wait(2_000)
-      for (const link of stay) link.reset()
-      world.counted['processesLeftBehind'] = stay.length
-    },
-    evidence: counted,
+    inject: (world) => leaveSomeBehind(world, 2_000),
   },
   {
     name: 'old-primary-writes-long',
     about: 'The same for 8 s, in which workers on the one side are declared dead on the other.',
     needs: { ...needs, workers: 3 },
     mayLose: true,
-    async inject(world) {
-      await fallBehind(world, 500)
-      await promote(world)
-      const [stay, move] = split(world)
-      for (const link of move) link.reset()
-      await wait(8_000)
-      for (const link of stay) link.reset()
-      world.counted['processesLeftBehind'] = stay.length
-    },
-    evidence: counted,
+    inject: (world) => leaveSomeBehind(world, 8_000),
   },
   {
     name: 'fail-over-and-back',
     about: 'The replica is promoted; the first server comes back as its replica and is promoted again.',
     needs,
     async inject(world) {
-      const { redis, replica, counted: figures } = world
+      const { redis, replica, count } = world
       await fallBehind(world, 500)
       await redis.kill9()
       await promote(world)
@@ -116,9 +103,8 @@ export const failOvers: readonly Fault[] = [
       await redis.call('REPLICAOF', 'NO', 'ONE')
       for (const link of world.links()) link.retarget(redis.port)
       world.primary = redis
-      figures['promotions'] = 2
+      count('promotions', 2)
     },
-    evidence: counted,
   },
   {
     name: 'replica-away-at-claim',
@@ -126,16 +112,16 @@ export const failOvers: readonly Fault[] = [
     needs,
     mayLose: true,
     async inject(world) {
-      const { redis, replica, replicaLink, fleet, any, traffic, counted: figures } = world
+      const { redis, replica, replicaLink, fleet, any, traffic, count } = world
       replicaLink.set('both', { held: true })
       await any(fleet.workers).kill('SIGKILL')
       await fleet.settled(60_000)
       await traffic.more(500)
-      figures['bytesBehind'] = await lagOf(redis, replica)
+      count('bytesBehind', await lagOf(redis, replica))
       await redis.kill9()
       await promote(world)
     },
-    evidence: countedAndTold,
+    evidence: told,
   },
 ]
 

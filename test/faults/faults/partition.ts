@@ -24,11 +24,10 @@ function partition(role: 'edge' | 'shard', direction: Direction): Fault {
       for (const link of links) link.set(direction, { held: true })
       await wait(partitionMs)
       for (const link of links) {
-        world.counted['bytesHeld'] = link.counters.up.heldBytes + link.counters.down.heldBytes
+        world.count('bytesHeld', link.counters.up.heldBytes + link.counters.down.heldBytes)
         link.clear()
       }
     },
-    evidence: ({ counted }) => Promise.resolve({ ...counted }),
   }
 }
 

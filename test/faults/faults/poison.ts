@@ -10,20 +10,19 @@ export const poison: Fault = {
   name: 'poison-message',
   about:
     'Entries that no producer of ours writes stand in the input of every slot: they are put aside, the slots go on.',
-  async inject({ redis, fleet, counted }) {
+  async inject({ redis, fleet, count }) {
     const inputs = await keysOf(redis, '*:in:*')
     for (const [i, key] of inputs.entries()) {
       const body = bodies[i % bodies.length] ?? ''
       await redis.call('XADD', key, '*', i % 7 === 0 ? 'other' : 'b', body)
-      counted['poisoned'] = (counted['poisoned'] ?? 0) + 1
+      count('poisoned', 1)
     }
     await until(
       'they are put aside',
       async () => (await sumMetric(fleet.workers, 'flotilla_shard_dead_letters_total')) > 0,
     )
   },
-  evidence: async ({ counted, fleet }) => ({
-    ...counted,
+  evidence: async ({ fleet }) => ({
     deadLetters: await sumMetric(fleet.workers, 'flotilla_shard_dead_letters_total'),
   }),
 }

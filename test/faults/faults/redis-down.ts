@@ -6,19 +6,18 @@ import type { World } from '../harness/world.ts'
 const down = (name: string, about: string, end: (world: World) => Promise<void>): Fault => ({
   ...{ name, about },
   async inject(world) {
-    const { redis, counted } = world
+    const { redis, count } = world
     const before = await infoOf(redis, 'server', 'run_id')
     await end(world)
     await redis.start()
-    counted['newRun'] = (await infoOf(redis, 'server', 'run_id')) === before ? 0 : 1
+    count('newRun', (await infoOf(redis, 'server', 'run_id')) === before ? 0 : 1)
   },
-  evidence: ({ counted }) => Promise.resolve({ ...counted }),
 })
 
 const stalled = (seconds: number): Fault => ({
   name: `redis-stall-${seconds}s`,
   about: `Redis stands still (SIGSTOP) for ${seconds} s and goes on.`,
-  async inject({ redis, counted }) {
+  async inject({ redis, count }) {
     redis.pause()
     let answered = false
     const asked = redis.call('PING').then(
@@ -26,11 +25,10 @@ const stalled = (seconds: number): Fault => ({
       () => undefined,
     )
     await wait(seconds * 1_000)
-    counted['commandsUnanswered'] = answered ? 0 : 1
+    count('commandsUnanswered', answered ? 0 : 1)
     redis.resume()
     await asked
   },
-  evidence: ({ counted }) => Promise.resolve({ ...counted }),
 })
 
 export const redisDown: readonly Fault[] = [

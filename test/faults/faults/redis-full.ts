@@ -53,12 +53,11 @@ export const redisFull: readonly Fault[] = [
     name: 'redis-disk-full-always',
     about: 'The disk under Redis (`appendfsync always`) is full: it exits, and is started again when there is room.',
     needs: { redis: { prefix: ['sh', '-c', 'trap "" XFSZ; exec "$@"', 'sh'] } },
-    async inject({ redis, counted }) {
+    async inject({ redis, count }) {
       await limitFiles(redis, (await largestFile(redis)) + 20_000)
       await until('it exits', () => redis.pid === undefined)
-      counted['exited'] = 1
+      count('exited', 1)
       await redis.start()
     },
-    evidence: ({ counted }) => Promise.resolve({ ...counted }),
   },
 ]

@@ -39,22 +39,21 @@ export const redisLoses: readonly Fault[] = [
   {
     name: 'redis-tail-lost',
     about: 'Redis is killed and loses the end of its append-only file; the owners of the slots live.',
-    async inject({ redis, random, counted }) {
-      counted['bytesLost'] = await cutTail(redis, random.int(20_000, 400_000))
+    async inject({ redis, random, count }) {
+      count('bytesLost', await cutTail(redis, random.int(20_000, 400_000)))
       await redis.start()
     },
-    evidence: ({ counted }) => Promise.resolve({ ...counted }),
   },
   {
     name: 'redis-tail-and-owners-lost',
     about: 'The same, and all workers die with it: what is lost must be told.',
     mayLose: true,
-    async inject({ redis, random, fleet, counted }) {
-      counted['bytesLost'] = await cutTail(redis, random.int(200_000, 400_000))
+    async inject({ redis, random, fleet, count }) {
+      count('bytesLost', await cutTail(redis, random.int(200_000, 400_000)))
       await Promise.all(fleet.workers.map((each) => each.kill('SIGKILL')))
       await redis.start()
       await Promise.all(fleet.workers.map((each) => each.start()))
     },
-    evidence: (world) => Promise.resolve({ ...world.counted, timesTold: toldOf(world) }),
+    evidence: (world) => Promise.resolve({ timesTold: toldOf(world) }),
   },
 ]

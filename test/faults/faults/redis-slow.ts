@@ -4,14 +4,13 @@ export const redisSlow: Fault = {
   name: 'redis-slow',
   about: 'Every byte between Redis and the fleet is 100 to 200 ms late, both ways.',
   needs: { linked: ['edge', 'shard', 'control', 'ingest'], rate: 400 },
-  async inject({ links, traffic, counted }) {
+  async inject({ links, traffic, count }) {
     for (const link of links()) link.set('both', { latencyMs: 100, jitterMs: 100 })
     await traffic.more(1_500)
     for (const link of links()) {
       const { up, down } = link.counters
-      counted['chunksDelayed'] = (counted['chunksDelayed'] ?? 0) + up.delayedChunks + down.delayedChunks
+      count('chunksDelayed', up.delayedChunks + down.delayedChunks)
       link.clear()
     }
   },
-  evidence: ({ counted }) => Promise.resolve({ ...counted }),
 }

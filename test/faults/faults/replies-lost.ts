@@ -6,16 +6,17 @@ export const repliesLost: Fault = {
   about:
     'Requests of every process reach Redis, are executed, and their replies are lost with the connection; 10 rounds.',
   needs: { linked: ['edge', 'shard', 'ingest'] },
-  async inject({ links, traffic, counted }) {
+  async inject({ links, traffic, count }) {
     for (let round = 0; round < 10; round += 1) {
       for (const link of links()) link.loseReplies(2)
       await traffic.more(150)
     }
-    for (const link of links()) link.loseReplies(0)
-    counted['repliesLost'] = links().reduce((sum, link) => sum + link.counters.repliesLost, 0)
+    for (const link of links()) {
+      link.loseReplies(0)
+      count('repliesLost', link.counters.repliesLost)
+    }
   },
-  evidence: async ({ counted, fleet }) => ({
-    ...counted,
+  evidence: async ({ fleet }) => ({
     commitsWithoutReply: await sumMetric(fleet.workers, 'flotilla_shard_commit_failures_total'),
   }),
 }

@@ -6,16 +6,15 @@ export const rolling: readonly Fault[] = [
     name: 'rolling-restart',
     about: 'Every process of every tier is ended (SIGTERM) and started again, one after the other, under load.',
     needs: { controls: 2 },
-    async inject({ fleet, counted }) {
+    async inject({ fleet, count }) {
       for (const each of fleet.all) {
         const { code } = await each.kill('SIGTERM')
         if (code !== 0) throw new Error(`${each.name} ended with ${code}`)
         await each.start()
         await fleet.settled(60_000)
-        counted['restarted'] = (counted['restarted'] ?? 0) + 1
+        count('restarted', 1)
       }
     },
-    evidence: ({ counted }) => Promise.resolve({ ...counted }),
   },
   {
     name: 'hot-room-moves',

@@ -6,10 +6,9 @@ import { keysOf, toldOf } from '../harness/redis-state.ts'
 import type { World } from '../harness/world.ts'
 import { roomsOf } from '../traffic/rooms.ts'
 
-async function trim({ redis, counted }: World, pattern: string, keep: number): Promise<void> {
+async function trim({ redis, count }: World, pattern: string, keep: number): Promise<void> {
   for (const key of await keysOf(redis, pattern)) {
-    counted['entriesTrimmed'] =
-      (counted['entriesTrimmed'] ?? 0) + Number(await redis.call('XTRIM', key, 'MAXLEN', keep))
+    count('entriesTrimmed', Number(await redis.call('XTRIM', key, 'MAXLEN', keep)))
   }
 }
 
@@ -26,8 +25,7 @@ export const trims: readonly Fault[] = [
       await trim(world, `*:out:${edge.name}#*`, 1)
       edge.signal('SIGCONT')
     },
-    evidence: async ({ counted, fleet }) => ({
-      ...counted,
+    evidence: async ({ fleet }) => ({
       holesSeen: await sumMetric(fleet.edges, 'flotilla_endpoint_resyncs_total', 'hole'),
     }),
   },
@@ -41,7 +39,6 @@ export const trims: readonly Fault[] = [
       await trim(world, '*:in:*', 0)
       for (const worker of fleet.workers) worker.signal('SIGCONT')
     },
-    evidence: ({ counted }) => Promise.resolve({ ...counted }),
   },
   {
     name: 'log-trimmed',
@@ -60,6 +57,6 @@ export const trims: readonly Fault[] = [
       for (const link of clientLinks) link.retarget(balancer.port)
       await traffic.connected()
     },
-    evidence: (world) => Promise.resolve({ ...world.counted, timesTold: toldOf(world) }),
+    evidence: (world) => Promise.resolve({ timesTold: toldOf(world) }),
   },
 ]

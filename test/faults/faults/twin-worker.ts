@@ -6,16 +6,17 @@ export const twinWorker: Fault = {
   name: 'twin-worker',
   about:
     'A second worker of the same name runs beside the first; the first is killed, comes back, and the second leaves.',
-  async inject({ fleet, any, counted }) {
+  async inject({ fleet, any, count }) {
     const worker = any(fleet.workers)
     const twin = worker.twin(await freePort())
     await twin.start()
     try {
-      counted['sameName'] = await until('control sees both', async () => {
+      const both = await until('control sees both', async () => {
         const members = (await fleet.view())?.members ?? []
         const named = members.filter(({ boot, state }) => boot.startsWith(`${worker.name}#`) && state === 'live')
         return named.length > 1 && named.length
       })
+      count('sameName', both)
       await worker.kill('SIGKILL')
       await until('the twin serves', async () => {
         const view = await fleet.view()
@@ -26,5 +27,4 @@ export const twinWorker: Fault = {
       await twin.kill('SIGTERM')
     }
   },
-  evidence: ({ counted }) => Promise.resolve({ sameName: counted['sameName'] ?? 0 }),
 }

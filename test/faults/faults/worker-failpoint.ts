@@ -10,14 +10,13 @@ const killed = (point: 'before-commit' | 'during-commit' | 'after-commit', about
   name: `worker-kill-${point}`,
   about,
   needs: { env: { [failing]: { FLOTILLA_FAILPOINTS: `${point}=kill@${at}` } } },
-  async inject({ fleet: { workers }, counted }) {
+  async inject({ fleet: { workers }, count }) {
     const worker = workers.find((each) => each.name === failing)
     const ended = worker?.ending()
     await until('it has killed itself', () => worker?.running === false, 90_000)
-    counted['killedByItself'] = (await ended)?.signal === 'SIGKILL' ? 1 : 0
+    count('killedByItself', (await ended)?.signal === 'SIGKILL' ? 1 : 0)
   },
-  evidence: async ({ fleet, counted }) => ({
-    killedByItself: counted['killedByItself'] ?? 0,
+  evidence: async ({ fleet }) => ({
     slotsTakenOver: await sumMetric(fleet.controls, 'flotilla_control_moves_total', 'orphan'),
   }),
 })

@@ -11,7 +11,7 @@ import { startFleet } from '../../fleet/fleet.ts'
 import type { Fleet } from '../../fleet/fleet.ts'
 import type { FleetProcess } from '../../fleet/process.ts'
 import { until } from '../../fleet/until.ts'
-import type { Needs } from '../fault.ts'
+import type { Evidence, Needs } from '../fault.ts'
 import { startProxy } from '../proxy/proxy.ts'
 import type { FaultProxy } from '../proxy/proxy.ts'
 import { createRecorder } from '../recorder.ts'
@@ -38,8 +38,10 @@ export interface World {
   readonly replicaLink: FaultProxy
   /** The server that holds the truth now: where logs are read at the end. */
   primary: RedisServer
-  /** What a fault counted while it happened. */
-  readonly counted: Record<string, number>
+  /** What the fault counted while it happened. */
+  readonly counted: Evidence
+  /** Adds to a figure of `counted`; 0 makes it known, so that it is missed when nothing else adds to it. */
+  count(what: string, by: number): void
   /** Any process of a list. */
   any(processes: readonly FleetProcess[]): FleetProcess
   /** Tells a process (with hooks) to do this; resolves with what its clock says when it did. */
@@ -111,12 +113,14 @@ async function open(
     random,
   })
   atEnd(() => traffic.close())
+  const counted: Record<string, number> = {}
   const asked = <T>(what: T | undefined): T => {
     if (what === undefined) throw new Error('the fault did not ask for a replica')
     return what
   }
   return {
-    ...{ random, recorder, redis, fleet, balancer, traffic, clientLinks, primary: redis, counted: {}, close },
+    ...{ random, recorder, redis, fleet, balancer, traffic, clientLinks, primary: redis, counted, close },
+    count: (what, by) => void (counted[what] = (counted[what] ?? 0) + by),
     any: (processes) => random.pick(processes),
     links: (...processes) =>
       processes.length === 0 ? [...linkOf.values()] : processes.flatMap(({ name }) => linkOf.get(name) ?? []),
