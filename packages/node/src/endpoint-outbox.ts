@@ -60,11 +60,10 @@ export function readOutbox(lane: number, boot: string, deps: OutboxDeps): Outbox
       const { exists, entries } = await store.outboxes.read(lane, boot, after, options)
       if (signal.aborted || position.restarts !== restarts) return
       backoff.reset()
-      const chars = charsOf(entries)
-      position.count = nextCount(entries.length, chars)
+      position.count = nextCount(entries.length, charsOf(entries))
       if (exists) {
         take(entries)
-        return await pace.rest(chars)
+        return await pace.rest(charsOf(entries))
       }
       void stop()
       deps.onGone(lane)

@@ -30,16 +30,12 @@ export function createTicker<R extends { turn: number }, C extends { queued: boo
   deps: TickerDeps<R, C>,
 ): Ticker<R, C> {
   const pacer = createPacer()
+  const round = createRound<C>((connection) => deps.flushConnection(connection))
   let rooms = new Set<R>()
   let connections: C[] = []
   let planned = false
   let turn = 1
   let endedAtMs = 0
-  /** The connections of the tick under way, up to where they are written, and what it took so far. */
-  let due: C[] = []
-  let written = 0
-  let writes = 0
-  let spentMs = 0
 
   function flushRooms(): void {
     if (rooms.size === 0) return
@@ -48,40 +44,22 @@ export function createTicker<R extends { turn: number }, C extends { queued: boo
     for (const room of dirty) deps.flushRoom(room)
   }
 
-  /** Writes to the next connections, for a slice of time; whether any are left. */
-  function writeSome(untilMs: number): boolean {
-    while (written < due.length) {
-      const end = Math.min(due.length, written + betweenLooks)
-      for (; written < end; written += 1) {
-        const connection = due[written] as C
-        connection.queued = false
-        if (deps.flushConnection(connection)) writes += 1
-      }
-      if (performance.now() >= untilMs) break
-    }
-    return written < due.length
-  }
-
   /** A slice of a tick: what came since the last slice still goes out with this tick to those that it has not reached. */
   const slice = (): void => {
     const startedAtMs = performance.now()
     flushRooms()
-    if (due.length === 0) {
-      due = connections
+    if (!round.open) {
+      round.begin(connections)
       connections = []
     }
-    const more = writeSome(startedAtMs + sliceMs)
-    const nowMs = performance.now()
-    spentMs += nowMs - startedAtMs
-    if (more) {
+    if (!round.write(startedAtMs)) {
       setImmediate(slice)
       return
     }
+    const { writes, spentMs } = round.end()
     deps.onWrites(writes)
-    endedAtMs = nowMs
+    endedAtMs = performance.now()
     pacer.ticked({ endedAtMs, spentMs, writes })
-    due = []
-    written = writes = spentMs = 0
     planned = false
     if (connections.length > 0 || rooms.size > 0) plan()
   }
@@ -111,7 +89,43 @@ export function createTicker<R extends { turn: number }, C extends { queued: boo
     },
     // What comes between the slices of a tick counts as one turn: it would have waited for a tick of one piece.
     turn: () => {
-      if (due.length === 0) turn += 1
+      if (!round.open) turn += 1
+    },
+  }
+}
+
+/** One round over connections that have something to be written, in slices. */
+function createRound<C extends { queued: boolean }>(flush: (connection: C) => boolean) {
+  let due: readonly C[] = []
+  let next = 0
+  let writes = 0
+  let spentMs = 0
+  return {
+    get open() {
+      return due.length > 0
+    },
+    begin: (connections: readonly C[]): void => {
+      due = connections
+    },
+    /** Writes to the next connections for a slice of time; whether that were all. */
+    write: (startedAtMs: number): boolean => {
+      let nowMs = startedAtMs
+      while (next < due.length && nowMs - startedAtMs < sliceMs) {
+        for (const connection of due.slice(next, next + betweenLooks)) {
+          connection.queued = false
+          if (flush(connection)) writes += 1
+        }
+        next += betweenLooks
+        nowMs = performance.now()
+      }
+      spentMs += nowMs - startedAtMs
+      return next >= due.length
+    },
+    end: () => {
+      const took = { writes, spentMs }
+      due = []
+      next = writes = spentMs = 0
+      return took
     },
   }
 }
