@@ -52,7 +52,8 @@ async function judge(fault: Fault, seed: number, { messages, rate }: Load): Prom
   try {
     const { before, trouble } = await play(world, fault, Math.round((messages * needs.rate) / rate))
     const drained = await drain(world)
-    const evidence = evidenceOf(world.counted, before, (await fault.evidence?.(world)) ?? {})
+    const after = trouble.length > 0 ? before : ((await fault.evidence?.(world)) ?? {})
+    const evidence = evidenceOf(world.counted, before, after)
     const history = [...world.recorder.lines, ...drained.logs]
     const { violations, ...figures } = check(history, {
       mayLose: fault.mayLose ?? false,

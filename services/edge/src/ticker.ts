@@ -3,8 +3,9 @@ import { waitMs } from './pace.ts'
 import { createPacer } from './pacer.ts'
 
 /**
- * After so long the event loop is let turn. A room of 5,000 takes 50 ms of writes: an event that comes meanwhile is not late by
- * the rest of that tick and all of the next one, but by one round over the sockets (docs/performance.md).
+ * After so long the event loop is let turn. A room of 5,000 takes 50 ms of writes: an event that comes meanwhile is late by one
+ * round over its sockets, not by the rest of that tick and all of the next one. To sockets that had nothing to be written when the
+ * tick began it goes with the next one (docs/adr/0009-light-load.md).
  */
 const sliceMs = 8
 /** Connections between two looks at the clock. */
@@ -51,6 +52,7 @@ export function createTicker<R extends { turn: number }, C extends { queued: boo
     if (!round.open) {
       round.begin(connections)
       connections = []
+      turn += 1
     }
     if (!round.write(startedAtMs)) {
       setImmediate(slice)
@@ -87,7 +89,7 @@ export function createTicker<R extends { turn: number }, C extends { queued: boo
       connections.push(connection)
       plan()
     },
-    // What comes between the slices of a tick counts as one turn: it would have waited for a tick of one piece.
+    // What comes between the slices of a tick counts as one turn: it would have come after a tick of one piece.
     turn: () => {
       if (!round.open) turn += 1
     },
@@ -107,10 +109,11 @@ function createRound<C extends { queued: boolean }>(flush: (connection: C) => bo
     begin: (connections: readonly C[]): void => {
       due = connections
     },
-    /** Writes to the next connections for a slice of time; whether that were all. */
+    /** Writes to the next connections for a slice of time, which what came before it in the slice does not shorten; whether that were all. */
     write: (startedAtMs: number): boolean => {
-      let nowMs = startedAtMs
-      while (next < due.length && nowMs - startedAtMs < sliceMs) {
+      let nowMs = performance.now()
+      const untilMs = nowMs + sliceMs
+      while (next < due.length && nowMs < untilMs) {
         for (const connection of due.slice(next, next + betweenLooks)) {
           connection.queued = false
           if (flush(connection)) writes += 1

@@ -11,7 +11,7 @@ const lowest = 15_000
 const highest = 31_999
 const attempts = 100
 /** A file per port that was given out, with the process that has it: others that run beside it start their servers later. */
-const folder = join(tmpdir(), 'flotilla-ports')
+const folder = join(tmpdir(), `flotilla-ports-${process.getuid?.() ?? ''}`)
 const claimed: string[] = []
 
 process.once('exit', () => {
