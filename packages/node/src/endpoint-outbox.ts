@@ -49,10 +49,8 @@ export function readOutbox(lane: number, boot: string, deps: OutboxDeps): Outbox
   async function turn(signal: AbortSignal): Promise<void> {
     const { after, restarts, count } = position
     pace.begin()
-    if (!follows) {
-      follows = true
-      signal.addEventListener('abort', () => own.abort(), { once: true })
-    }
+    if (!follows) signal.addEventListener('abort', () => own.abort(), { once: true })
+    follows = true
     if (own.signal.aborted) own = new AbortController()
     const call = own
     try {
@@ -60,10 +58,11 @@ export function readOutbox(lane: number, boot: string, deps: OutboxDeps): Outbox
       const { exists, entries } = await store.outboxes.read(lane, boot, after, options)
       if (signal.aborted || position.restarts !== restarts) return
       backoff.reset()
-      position.count = nextCount(entries.length, charsOf(entries))
+      const chars = charsOf(entries)
+      position.count = nextCount(entries.length, chars)
       if (exists) {
         take(entries)
-        return await pace.rest(charsOf(entries))
+        return await pace.rest(chars)
       }
       void stop()
       deps.onGone(lane)

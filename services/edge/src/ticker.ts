@@ -109,7 +109,7 @@ function createRound<C extends { queued: boolean }>(flush: (connection: C) => bo
     begin: (connections: readonly C[]): void => {
       due = connections
     },
-    /** Writes to the next connections for a slice of time, which what came before it in the slice does not shorten; whether that were all. */
+    /** Writes to the next connections for a slice of time, counted from now on; says whether all have had their turn. `startedAtMs`: the slice's own begin, for what it spent. */
     write: (startedAtMs: number): boolean => {
       let nowMs = performance.now()
       const untilMs = nowMs + sliceMs

@@ -44,8 +44,9 @@ function ownerLives(file: string): boolean {
   try {
     process.kill(Number(readFileSync(file, 'utf8')), 0)
     return true
-  } catch {
-    return false
+  } catch (error) {
+    // Another user's process lives and cannot be asked.
+    return error instanceof Error && 'code' in error && error.code === 'EPERM'
   }
 }
 
