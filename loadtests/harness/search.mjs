@@ -13,6 +13,20 @@ export async function leastDisturbed(run) {
 }
 
 /**
+ * Of several runs the one in which the machine was fastest, by the yardstick: what its neighbours do to it has nothing to do
+ * with what is measured.
+ */
+export const bestMoment = (rows) =>
+  rows.reduce((best, row) => ((row.yardstick ?? Infinity) < (best.yardstick ?? Infinity) ? row : best))
+
+/** The best moment of so many runs, one after the other. */
+export async function atBestMoment(runs, run) {
+  const rows = []
+  for (let i = 0; i < runs; i += 1) rows.push(await run())
+  return bestMoment(rows)
+}
+
+/**
  * The highest rate at which `run(rate)` says `{ ok: true }`: doubled from `from` while it does, then halved in so many
  * steps. What is noise for a moment must not end it, so a rate that fails is tried again up to `retries` times.
  * Returns the best run, or null when not even the first did.

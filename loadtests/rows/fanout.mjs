@@ -2,7 +2,7 @@
 import { Crowd } from '../harness/crowd.mjs'
 import { deliver } from '../harness/delivery.mjs'
 import { withFleet } from '../harness/fleet.mjs'
-import { highest } from '../harness/search.mjs'
+import { atBestMoment, highest } from '../harness/search.mjs'
 
 /** Rooms, connections per edge, and the rates: `quiet` and the first that is tried are events per second. */
 export const loads = {
@@ -46,10 +46,11 @@ export async function fanout(load, { settings, progress }) {
     }
     // Code that has run only a few times is slow: that is not what is measured. So the fixed rate comes last.
     await measure(load.quiet, settings.warmSeconds)
-    if (load.from === undefined) return { quiet: await required(load.quiet, settings.seconds) }
-    const { halvings, retries, stepSeconds } = settings
+    const { halvings, repeats, retries, stepSeconds } = settings
+    const quiet = () => atBestMoment(repeats, () => required(load.quiet, settings.seconds))
+    if (load.from === undefined) return { quiet: await quiet() }
     const best = await highest({ from: load.from, to: most, halvings, retries }, (rate) => measure(rate, stepSeconds))
     const half = best === null ? null : await required(Math.round(best.rate / 2), settings.seconds)
-    return { quiet: await required(load.quiet, settings.seconds), highest: best, half }
+    return { quiet: await quiet(), highest: best, half }
   })
 }
