@@ -1,6 +1,7 @@
 import type { Sighting } from './control-members.ts'
 import { workerHeartbeatMs } from './limits.ts'
-import type { Assignment, Plan } from './plan.ts'
+import { mergeReplaced, sameReplaced } from './plan.ts'
+import type { Assignment, Plan, Replaced } from './plan.ts'
 
 export type Slots = readonly (Assignment | null)[]
 
@@ -61,6 +62,18 @@ export function newestPlan(members: ReadonlyMap<string, Sighting>): number {
   let newest = 0
   for (const { member } of members.values()) newest = Math.max(newest, member?.knows?.plan ?? 0)
   return newest
+}
+
+/** The runs that anybody knows to be replaced, and those in whose place another is seen now. */
+export function replacedRuns(
+  known: { readonly plans: readonly (Plan | null)[]; readonly members: ReadonlyMap<string, Sighting> },
+  change: { readonly before: readonly string[]; readonly now: readonly string[]; readonly highest: number },
+): Replaced | undefined {
+  const { before, now, highest } = change
+  const gone = before.filter((run, primary) => run !== '' && (now[primary] ?? '') !== '' && now[primary] !== run)
+  const heard = Array.from(known.members.values(), ({ member }) => member?.knows?.replaced)
+  const planned = known.plans.map((plan) => plan?.replaced)
+  return mergeReplaced(...planned, ...heard, Object.fromEntries(gone.map((run) => [run, highest])))
 }
 
 /** A slot in flight: its assigned epoch is not reported as owned by its worker. */
@@ -136,10 +149,13 @@ export function awaitMoved(waits: Waits, moves: readonly NumberedMove[]): Waits 
   return after
 }
 
-export function samePlan(a: Pick<Plan, 'slots' | 'runs'>, b: Pick<Plan, 'slots' | 'runs'>): boolean {
+type Compared = Pick<Plan, 'slots' | 'runs' | 'replaced'>
+
+export function samePlan(a: Compared, b: Compared): boolean {
   const sameRuns = a.runs.length === b.runs.length && a.runs.every((run, i) => run === b.runs[i])
   return (
     sameRuns &&
+    sameReplaced(a.replaced, b.replaced) &&
     a.slots.length === b.slots.length &&
     a.slots.every((x, slot) => sameAssignment(x, b.slots[slot] ?? null))
   )

@@ -9,6 +9,7 @@ import {
   awaitReports,
   highestEpoch,
   newestPlan,
+  replacedRuns,
   samePlan,
 } from './control-plan.ts'
 import type { Move, NumberedMove } from './control-plan.ts'
@@ -178,13 +179,16 @@ function observe(state: ControlState, read: Extract<ControlInput, { type: 'obser
   const sightings = sight(state.sightings, { members: read.members, assigned, elapsedMs, nowMs })
   const workers = livingWorkers(sightings)
   const slots = acceptReports(adopted.slots, workers)
+  const highest = Math.max(state.highest, highestEpoch(slots, sightings))
+  const change = { before: state.runs.length > 0 ? state.runs : adopted.runs, now: runs, highest }
+  const replaced = replacedRuns({ plans: [state.plan, read.plan], members: sightings }, change)
   const next: ControlState = {
     ...seen,
     mismatch: false,
-    plan: { ...adopted, slots },
+    plan: { ...adopted, slots, ...(replaced === undefined ? {} : { replaced }) },
     sightings,
     waits: awaitReports(state.waits, slots, workers, elapsedMs),
-    highest: Math.max(state.highest, highestEpoch(slots, sightings)),
+    highest,
     newest: Math.max(state.newest, newestPlan(sightings)),
     drains: new Set([...state.drains].filter((boot) => sightings.has(boot))),
   }
@@ -209,7 +213,7 @@ function decide(state: ControlState, stored: Plan | null, nowMs: number): Contro
     return { state: { ...next, phase }, effects }
   }
   const written = stored !== null && stored.version === state.plan.version && stored.version >= state.newest
-  if (written && samePlan(stored, { slots: state.plan.slots, runs: state.runs })) return { state: next, effects }
+  if (written && samePlan(stored, { ...state.plan, runs: state.runs })) return { state: next, effects }
   const step = publish(next, [])
   return { state: step.state, effects: [...effects, ...step.effects] }
 }
@@ -241,7 +245,7 @@ function number(state: ControlState, answer: { first: number; count: number }, n
 }
 
 function publish(state: ControlState, moves: readonly NumberedMove[], before: Plan = state.plan): ControlStep {
-  const plan = { version: Math.max(state.plan.version, state.newest) + 1, slots: state.plan.slots, runs: state.runs }
+  const plan = { ...state.plan, version: Math.max(state.plan.version, state.newest) + 1, runs: state.runs }
   return {
     state: { ...state, plan, phase: { type: 'publishing', before } },
     effects: [{ type: 'publish', plan, moves }],

@@ -102,6 +102,9 @@ function examine(state: LaneState, own: SlotState, found: Found, effects: LaneEf
     seek(own, stored.cursor)
     if (!own.needsClaim) effects.push({ type: 'read', slot: own.slot, cursor: own.cursor, read: own.reads })
   }
+  // Under a run that was replaced, a claim of that time proves nothing to the next owner: this one needs a newer one.
+  const replacedAt = state.plan?.replaced?.[state.run ?? ''] ?? -1
+  if (found.changed && own.epoch <= replacedAt) own.needsClaim = true
   if (!own.needsClaim) return missing
   return waitForClaim(own, slotPrefix(stored), effects)
 }

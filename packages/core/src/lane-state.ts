@@ -199,6 +199,7 @@ export function claimAssigned(state: LaneState, effects: LaneEffect[]): void {
       epoch: assigned.epoch,
       owner: state.owner,
       confirmed,
+      ...(state.plan?.replaced === undefined ? {} : { replaced: state.plan.replaced }),
       ...(own?.holdsAfter === undefined ? {} : { holdsAfter: { prefix: own.holdsAfter, inc: own.inc } }),
       boots: [...state.alive],
     }

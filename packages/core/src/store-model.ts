@@ -109,7 +109,8 @@ export class StoreModel {
     }
     const before = stored === undefined ? undefined : slotPrefix(stored)
     const holds = claim.holdsAfter?.prefix === before ? claim.holdsAfter : undefined
-    const proven = stored !== undefined && stored.run === this.run && stored.epoch >= claim.confirmed
+    const least = Math.max(claim.confirmed, (claim.replaced?.[this.run] ?? -1) + 1)
+    const proven = stored !== undefined && stored.run === this.run && stored.epoch >= least
     const keeps = stored !== undefined && (proven || holds !== undefined)
     const value = formatSlotValue({
       epoch: claim.epoch,
