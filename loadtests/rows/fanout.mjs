@@ -2,7 +2,8 @@
 import { Crowd } from '../harness/crowd.mjs'
 import { deliver } from '../harness/delivery.mjs'
 import { withFleet } from '../harness/fleet.mjs'
-import { atBestMoment, highest } from '../harness/search.mjs'
+import { figure } from '../report/table.mjs'
+import { cost, highest, median, repeated } from '../harness/search.mjs'
 
 /** Rooms, connections per edge, and the rates: `quiet` and the first that is tried are events per second. */
 export const loads = {
@@ -34,7 +35,9 @@ export async function fanout(load, { settings, progress }) {
   return withCrowd(load, {}, async (parts) => {
     const measure = async (rate, seconds) => {
       const row = await deliver(parts, { rate, seconds })
-      progress(`${rate} events/s: ${Math.round(row.deliveriesPerSecond)} deliveries/s, p99 ${row.p99Ms?.toFixed(0)} ms`)
+      progress(
+        `${rate} events/s: ${Math.round(row.deliveriesPerSecond)} deliveries/s, p99 ${row.p99Ms?.toFixed(0)} ms, ${figure(cost(row))} µs`,
+      )
       return row
     }
     /** At a rate that must be possible: refusals would make the figures look better than they are. */
@@ -44,13 +47,15 @@ export async function fanout(load, { settings, progress }) {
         throw new Error(`${row.refused + row.unknown} events refused at ${rate} events/s`)
       return row
     }
-    // Code that has run only a few times is slow: that is not what is measured. So the fixed rate comes last.
+    // Code that has run only a few times is slow: that is not what is measured.
     await measure(load.quiet, settings.warmSeconds)
     const { halvings, repeats, retries, stepSeconds } = settings
-    const quiet = () => atBestMoment(repeats, () => required(load.quiet, settings.seconds))
-    if (load.from === undefined) return { quiet: await quiet() }
+    // Apart from each other, so that the machine is not as slow or as fast in all of them.
+    const quietly = (times) => repeated(times, () => required(load.quiet, settings.seconds))
+    const before = await quietly(repeats - 1)
+    if (load.from === undefined) return { quiet: median([...before, ...(await quietly(repeats))], cost) }
     const best = await highest({ from: load.from, to: most, halvings, retries }, (rate) => measure(rate, stepSeconds))
     const half = best === null ? null : await required(Math.round(best.rate / 2), settings.seconds)
-    return { quiet: await quiet(), highest: best, half }
+    return { quiet: median([...before, ...(await quietly(repeats))], cost), highest: best, half }
   })
 }
