@@ -24,7 +24,7 @@ const { values: args } = parseArgs({
 })
 const settings = args.quick
   ? { warmSeconds: 2, seconds: 2.5, stepSeconds: 1, halvings: 1, retries: 0, repeats: 1, idleUsers: ['own'] }
-  : { warmSeconds: 4, seconds: 10, stepSeconds: 3, halvings: 3, retries: 2, repeats: 3, idleUsers: ['own', 'one'] }
+  : { warmSeconds: 4, seconds: 10, stepSeconds: 3, halvings: 3, retries: 2, repeats: 5, idleUsers: ['own', 'one'] }
 
 /** The commit alone, as the prototype's was measured: in a process of its own, on both cores. */
 function commit() {

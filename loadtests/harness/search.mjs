@@ -12,18 +12,18 @@ export async function leastDisturbed(run) {
   return best
 }
 
-/**
- * Of several runs the one in which the machine was fastest, by the yardstick: what its neighbours do to it has nothing to do
- * with what is measured.
- */
-export const bestMoment = (rows) =>
-  rows.reduce((best, row) => ((row.yardstick ?? Infinity) < (best.yardstick ?? Infinity) ? row : best))
+/** Of an odd number of runs the one with the median of `value`: a machine that is slower or faster for a moment moves it least. */
+export const median = (rows, value) => rows.toSorted((a, b) => value(a) - value(b))[Math.floor(rows.length / 2)]
 
-/** The best moment of so many runs, one after the other. */
-export async function atBestMoment(runs, run) {
+/** What all server processes cost per delivery or message. */
+export const cost = ({ microsecondsPerDelivery, microsecondsPerMessage }) =>
+  (microsecondsPerDelivery ?? microsecondsPerMessage).servers
+
+/** So many runs, one after the other. */
+export async function repeated(times, run) {
   const rows = []
-  for (let i = 0; i < runs; i += 1) rows.push(await run())
-  return bestMoment(rows)
+  for (let i = 0; i < times; i += 1) rows.push(await run())
+  return rows
 }
 
 /**
