@@ -64,16 +64,32 @@ export function newestPlan(members: ReadonlyMap<string, Sighting>): number {
   return newest
 }
 
-/** The runs that anybody knows to be replaced, and those in whose place another is seen now. */
-export function replacedRuns(
-  known: { readonly plans: readonly (Plan | null)[]; readonly members: ReadonlyMap<string, Sighting> },
+/** The runs that anybody says were replaced. */
+export function knownReplaced(
+  plans: readonly (Plan | null)[],
+  members: ReadonlyMap<string, Sighting>,
+): Replaced | undefined {
+  const heard = Array.from(members.values(), ({ member }) => member?.knows?.replaced)
+  return mergeReplaced(...plans.map((plan) => plan?.replaced), ...heard)
+}
+
+/**
+ * With those in whose place another is seen now. One that comes back is replaced until now: epochs that were issued meanwhile may
+ * have been used on either side.
+ */
+export function addReplaced(
+  known: Replaced | undefined,
   change: { readonly before: readonly string[]; readonly now: readonly string[]; readonly highest: number },
 ): Replaced | undefined {
   const { before, now, highest } = change
-  const gone = before.filter((run, primary) => run !== '' && (now[primary] ?? '') !== '' && now[primary] !== run)
-  const heard = Array.from(known.members.values(), ({ member }) => member?.knows?.replaced)
-  const planned = known.plans.map((plan) => plan?.replaced)
-  return mergeReplaced(...planned, ...heard, Object.fromEntries(gone.map((run) => [run, highest])))
+  const changed = now.flatMap((run, primary) => {
+    const was = before[primary] ?? ''
+    return run === '' || was === '' || run === was ? [] : [{ was, run }]
+  })
+  // In a Cluster other lanes may live on the server that one lane has left.
+  const gone = changed.filter(({ was }) => !now.includes(was)).map(({ was }) => was)
+  const back = changed.filter(({ run }) => known?.[run] !== undefined).map(({ run }) => run)
+  return mergeReplaced(known, Object.fromEntries([...gone, ...back].map((run) => [run, highest])))
 }
 
 /** A slot in flight: its assigned epoch is not reported as owned by its worker. */

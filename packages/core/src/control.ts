@@ -3,13 +3,14 @@ import { decideMoves } from './control-moves.ts'
 import type { MoveContext } from './control-moves.ts'
 import {
   acceptReports,
+  addReplaced,
   adoptPlan,
   applyMoves,
   awaitMoved,
   awaitReports,
   highestEpoch,
+  knownReplaced,
   newestPlan,
-  replacedRuns,
   samePlan,
 } from './control-plan.ts'
 import type { Move, NumberedMove } from './control-plan.ts'
@@ -167,11 +168,12 @@ function ledBy(state: ControlState, leading: boolean): Pick<ControlState, 'lead'
 
 function observe(state: ControlState, read: Extract<ControlInput, { type: 'observed' }>, nowMs: number): ControlStep {
   // Of a server that does not say which run it is, the last one known is taken.
-  const runs = read.runs.map((run, primary) => (run === '' ? (state.runs[primary] ?? '') : run))
+  const lastRun = (primary: number): string => state.runs[primary] || (read.plan?.runs[primary] ?? '')
+  const runs = read.runs.map((run, primary) => (run === '' ? lastRun(primary) : run))
   const elapsedMs = countedSilence(state, runs, nowMs)
   const seen = { ...state, phase: idle, observedAtMs: nowMs, outage: false, runs }
   if (read.plan !== null && read.plan.slots.length !== state.slots) {
-    return { state: { ...seen, mismatch: true }, effects: [] }
+    return { state: { ...seen, runs: state.runs, mismatch: true }, effects: [] }
   }
   const adopted = adoptPlan(state.plan.version === 0 ? null : state.plan, read.plan, state.slots)
   const assigned = new Set<string>()
@@ -179,9 +181,10 @@ function observe(state: ControlState, read: Extract<ControlInput, { type: 'obser
   const sightings = sight(state.sightings, { members: read.members, assigned, elapsedMs, nowMs })
   const workers = livingWorkers(sightings)
   const slots = acceptReports(adopted.slots, workers)
-  const highest = Math.max(state.highest, highestEpoch(slots, sightings))
-  const change = { before: state.runs.length > 0 ? state.runs : adopted.runs, now: runs, highest }
-  const replaced = replacedRuns({ plans: [state.plan, read.plan], members: sightings }, change)
+  const known = knownReplaced([state.plan, read.plan], sightings)
+  const highest = Math.max(state.highest, highestEpoch(slots, sightings), ...Object.values(known ?? {}))
+  const before = runs.map((_, primary) => state.runs[primary] || (adopted.runs[primary] ?? ''))
+  const replaced = addReplaced(known, { before, now: runs, highest })
   const next: ControlState = {
     ...seen,
     mismatch: false,

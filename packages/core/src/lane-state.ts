@@ -208,6 +208,11 @@ export function claimAssigned(state: LaneState, effects: LaneEffect[]): void {
   })
 }
 
+/** Whether the slot's claim is from before the server's run was replaced by another (plan.ts). */
+export function isReplaced(state: LaneState, own: SlotState): boolean {
+  return own.epoch <= (state.plan?.replaced?.[state.run ?? ''] ?? -1)
+}
+
 function inLane(state: LaneState, slot: number): boolean {
   return slot % state.lanes === state.lane
 }

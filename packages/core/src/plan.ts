@@ -55,6 +55,7 @@ export function learn(known: Knowledge, plan: Plan): Knowledge {
   let { epoch } = known
   for (const assignment of plan.slots) epoch = Math.max(epoch, assignment?.epoch ?? 0, assignment?.confirmed ?? 0)
   const replaced = mergeReplaced(known.replaced, plan.replaced)
+  for (const issued of Object.values(replaced ?? {})) epoch = Math.max(epoch, issued)
   return { plan: Math.max(known.plan, plan.version), epoch, ...(replaced === undefined ? {} : { replaced }) }
 }
 

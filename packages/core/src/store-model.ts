@@ -109,7 +109,8 @@ export class StoreModel {
     }
     const before = stored === undefined ? undefined : slotPrefix(stored)
     const holds = claim.holdsAfter?.prefix === before ? claim.holdsAfter : undefined
-    const least = Math.max(claim.confirmed, (claim.replaced?.[this.run] ?? -1) + 1)
+    const replacedAt = claim.replaced?.[this.run] ?? -1
+    const least = Math.max(claim.confirmed, replacedAt + 1)
     const proven = stored !== undefined && stored.run === this.run && stored.epoch >= least
     const keeps = stored !== undefined && (proven || holds !== undefined)
     const value = formatSlotValue({
@@ -118,7 +119,8 @@ export class StoreModel {
       n: (stored?.n ?? 0) + 1,
       token,
       inc: keeps ? (holds?.inc ?? stored.inc) : claim.epoch,
-      run: keeps && holds !== undefined ? stored.run : this.run,
+      // Not even the run of what is stored then: it is the server's, and what is held is not written yet.
+      run: keeps && holds !== undefined ? (stored.epoch <= replacedAt ? '' : stored.run) : this.run,
       cursor: stored?.cursor ?? '0-0',
       marks: stored?.marks ?? new Map(),
     })
