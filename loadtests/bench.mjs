@@ -3,11 +3,12 @@
  * --quick: shorter runs. --only path,hot,small,edges,idle,resume,ways,http,commit: some of the loads.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { cpus, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { canPin, onCore, stayWithLoad } from './harness/cores.mjs'
 import { startFlags } from './harness/processes.mjs'
+import { agreementTable } from './report/agreement.mjs'
 import { compare, comparisonTable } from './report/comparison.mjs'
 import { tables } from './report/rows.mjs'
 import { figure } from './report/table.mjs'
@@ -22,8 +23,8 @@ const { values: args } = parseArgs({
   options: { quick: { type: 'boolean', default: false }, only: { type: 'string' } },
 })
 const settings = args.quick
-  ? { warmSeconds: 2, seconds: 2.5, stepSeconds: 1, halvings: 1, retries: 0, idleUsers: ['own'] }
-  : { warmSeconds: 4, seconds: 10, stepSeconds: 3, halvings: 3, retries: 2, idleUsers: ['own', 'one'] }
+  ? { warmSeconds: 2, seconds: 2.5, stepSeconds: 1, halvings: 1, retries: 0, repeats: 1, idleUsers: ['own'] }
+  : { warmSeconds: 4, seconds: 10, stepSeconds: 3, halvings: 3, retries: 2, repeats: 5, idleUsers: ['own', 'one'] }
 
 /** The commit alone, as the prototype's was measured: in a process of its own, on both cores. */
 function commit() {
@@ -51,6 +52,17 @@ const chosen =
 for (const name of chosen)
   if (!(name in rows)) throw new Error(`no load is called ${name}: ${Object.keys(rows).join(', ')}`)
 
+const file = 'out/bench.json'
+/** What the run before this one wrote, when it ran as long at each row. */
+function lastRun() {
+  try {
+    const report = JSON.parse(readFileSync(file, 'utf8'))
+    return report.quick === args.quick ? report : {}
+  } catch {
+    return {}
+  }
+}
+
 stayWithLoad()
 const startedAt = Date.now()
 const before = loadavg()[0]
@@ -76,14 +88,14 @@ const report = {
   ...results,
 }
 mkdirSync('out', { recursive: true })
-writeFileSync('out/bench.json', `${JSON.stringify(report, null, 2)}\n`)
+const earlier = lastRun()
+writeFileSync(file, `${JSON.stringify(report, null, 2)}\n`)
 const place = canPin
   ? 'servers and Redis on one core, load on the other'
   : 'not pinned: figures are of all cores together'
 const head =
   `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}; ${place}.\n` +
   `Load average ${figure(load.before)} before, ${figure(load.after)} after; ${seconds} s. Nothing was lost, doubled or out of order.`
-process.stdout.write(
-  `\n${[head, ...tables(results), comparisonTable(comparison)].join('\n\n')}\n\nAlso in out/bench.json.\n`,
-)
+const texts = [head, ...tables(results), comparisonTable(comparison), agreementTable(earlier, report)]
+process.stdout.write(`\n${texts.filter(Boolean).join('\n\n')}\n\nAlso in ${file}.\n`)
 process.exit(0)

@@ -5,10 +5,11 @@ function byKind({ redis, worker, control, ingest, producer, edge, reader, server
   return { redis, worker, control, in: ingest ?? producer, out: edge ?? reader, servers }
 }
 
-const shared = ({ p50Ms, p99Ms, cores, calls }, units) => ({
+const shared = ({ p50Ms, p99Ms, cores, yardstick, calls }, units) => ({
   p50Ms,
   p99Ms,
   cores,
+  yardstick,
   calls: Object.fromEntries(Object.entries(calls).map(([command, count]) => [command, count / units])),
 })
 

@@ -81,7 +81,7 @@ export async function deliver(parts, { rate, seconds }) {
   // What is not known to be committed may have been delivered or not: then only the numbers are checked, by the sample.
   if (run.unknown === 0) for (const each of seen) check(each, run, prefix)
   const latency = latencies(seen.flatMap(({ samples }) => samples))
-  const { microseconds, cores } = costPer(before, after, events)
+  const { microseconds, cores, yardstick } = costPer(before, after, events)
   return {
     ok: run.refused === 0 && run.unknown === 0 && latency.p99Ms !== null && latency.p99Ms <= maxP99Ms,
     rate,
@@ -94,5 +94,6 @@ export async function deliver(parts, { rate, seconds }) {
     writesPerDelivery: writes / events,
     microsecondsPerDelivery: microseconds,
     cores,
+    yardstick,
   }
 }

@@ -2,7 +2,7 @@
 import { mkdirSync } from 'node:fs'
 import { startRedis } from '@flotilla/node/testing/redis-server'
 import { onCore } from './cores.mjs'
-import { cpuOf, machineCpu, sleep, startFlags, startLoad, startService, until } from './processes.mjs'
+import { cpuOf, machineCpu, sleep, startFlags, startLoad, startService, startYardstick, until } from './processes.mjs'
 
 export const secret = 'bench-secret-bench-secret-bench-secret-01'
 export const ingestKey = 'bench-ingest-key-0123456789'
@@ -22,7 +22,8 @@ async function startFleet(options = {}) {
   for (let i = 0; i < primaries; i += 1) {
     redises.push(await startRedis({ prefix: onCore(place), appendonly: fsync }))
   }
-  const fleet = new Fleet(redises, { place, loadPlace: pinned ? 'load' : 'free', profiles })
+  const yardstick = await startYardstick(place)
+  const fleet = new Fleet(redises, yardstick, { place, loadPlace: pinned ? 'load' : 'free', profiles })
   try {
     // Before control: it spreads the slots over the workers that it finds, and one that comes later gets its share slowly.
     for (let i = 1; i <= workers; i += 1) await fleet.serve('shard', `shard-${i}`)
@@ -44,10 +45,12 @@ class Fleet {
   ingest = undefined
   #services = []
   #loads = []
+  #yardstick
   #places
 
-  constructor(primaries, places) {
+  constructor(primaries, yardstick, places) {
     this.primaries = primaries
+    this.#yardstick = yardstick
     this.env = { FLOTILLA_REDIS_URL: primaries.map(({ url }) => url).join(',') }
     this.#places = places
   }
@@ -105,14 +108,14 @@ class Fleet {
     return [...this.#services, ...this.#loads.filter(({ role }) => role !== 'load')].map((each) => each.process)
   }
 
-  /** What was spent so far: seconds of CPU by role. `load` are the processes that only make load. */
+  /** What was spent so far: seconds of CPU by role. `load` are the processes that only make load, or measure. */
   cpu() {
     const redis = this.primaries.reduce((sum, { pid }) => sum + cpuOf(pid), 0)
-    const spent = { redis, load: cpuOf(process.pid) }
+    const spent = { redis, load: cpuOf(process.pid) + cpuOf(this.#yardstick.pid) }
     for (const { role, process: each } of [...this.#services, ...this.#loads]) {
       spent[role] = (spent[role] ?? 0) + cpuOf(each.pid)
     }
-    return { atMs: performance.now(), machine: machineCpu(), spent }
+    return { atMs: performance.now(), machine: machineCpu(), spent, yardstick: this.#yardstick.sofar }
   }
 
   /** Resolves when the servers do next to nothing: what came before is over. At the latest after 10 s. */
@@ -129,11 +132,14 @@ class Fleet {
     await Promise.all(this.#loads.map((each) => each.process.stop()))
     // Edges and ingest sign off at the store, and control hands the worker's slots to nobody.
     await Promise.all(this.#services.map((each) => each.process.stop()))
-    await Promise.all(this.primaries.map((each) => each.close()))
+    await Promise.all([this.#yardstick.stop(), ...this.primaries.map((each) => each.close())])
   }
 }
 
-/** What was spent between two counts of `cpu()`: microseconds per unit by role, and how many cores that kept busy. */
+/**
+ * What was spent between two counts of `cpu()`: microseconds per unit by role, how many cores that kept busy, and what a round of
+ * the yardstick cost meanwhile, microseconds (null when it had none).
+ */
 export function costPer(before, after, units) {
   const seconds = (after.atMs - before.atMs) / 1_000
   const used = Object.fromEntries(
@@ -141,12 +147,14 @@ export function costPer(before, after, units) {
   )
   const { load } = used
   const servers = Object.values(used).reduce((sum, each) => sum + each, 0) - load
+  const rounds = after.yardstick.rounds - before.yardstick.rounds
   const others = Math.max(0, after.machine - before.machine - servers - load)
   return {
     microseconds: Object.fromEntries(
       Object.entries({ ...used, servers }).map(([role, spent]) => [role, (spent / units) * 1e6]),
     ),
     cores: { servers: servers / seconds, load: load / seconds, others: others / seconds },
+    yardstick: rounds === 0 ? null : (after.yardstick.microseconds - before.yardstick.microseconds) / rounds,
   }
 }
 

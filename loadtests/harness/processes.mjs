@@ -150,6 +150,26 @@ export function startLoad(file, { id = file, env = {}, place = 'load', nodeArgs 
   }
 }
 
+/** Starts the yardstick; resolves when it has worked for the first time. `sofar`: rounds and microseconds of CPU. */
+export async function startYardstick(place) {
+  const child = start({
+    place,
+    args: ['loadtests/yardstick.mjs'],
+    env: {},
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+  const yardstick = {
+    pid: child.pid,
+    sofar: { rounds: 0, microseconds: 0 },
+    stop: () => end(child, () => child.disconnect()),
+  }
+  child.on('message', (sofar) => {
+    yardstick.sofar = sofar
+  })
+  await once(child, 'message')
+  return yardstick
+}
+
 /** The other end of `ask`: answers each message with what the call of that name returns. */
 export function answerCalls(calls) {
   // One after the other, so that the answers are in the order of the questions.

@@ -12,6 +12,20 @@ export async function leastDisturbed(run) {
   return best
 }
 
+/** Of an odd number of runs the one with the median of `value`: a machine that is slower or faster for a moment moves it least. */
+export const median = (rows, value) => rows.toSorted((a, b) => value(a) - value(b))[Math.floor(rows.length / 2)]
+
+/** What all server processes cost per delivery or message. */
+export const cost = ({ microsecondsPerDelivery, microsecondsPerMessage }) =>
+  (microsecondsPerDelivery ?? microsecondsPerMessage).servers
+
+/** So many runs, one after the other. */
+export async function repeated(times, run) {
+  const rows = []
+  for (let i = 0; i < times; i += 1) rows.push(await run())
+  return rows
+}
+
 /**
  * The highest rate at which `run(rate)` says `{ ok: true }`: doubled from `from` while it does, then halved in so many
  * steps. What is noise for a moment must not end it, so a rate that fails is tried again up to `retries` times.

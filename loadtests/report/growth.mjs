@@ -16,6 +16,7 @@ export function growthTable(curves) {
     ...Object.fromEntries(kinds.map((kind) => [kind, (row) => row.microseconds[kind]])),
     'p99 ms': (row) => row.p99Ms,
     'other cores': (row) => row.cores.others,
+    'yardstick µs': (row) => row.yardstick,
     'calls: read · add · script': ({ calls = {} }) => Object.values(calls).map(figure).join(' · '),
     besides: (row) => row.besides,
   }

@@ -5,6 +5,7 @@ const cores = {
   'server cores': (row) => row.cores.servers,
   'load cores': (row) => row.cores.load,
   'other cores': (row) => row.cores.others,
+  'yardstick µs': (row) => row.yardstick,
 }
 const latency = { 'p50 ms': (row) => row.p50Ms, 'p99 ms': (row) => row.p99Ms }
 const cost = (from, roles) => Object.fromEntries(roles.map((role) => [`${role} µs`, (row) => row[from][role]]))
@@ -20,6 +21,7 @@ function pathTable(rows) {
     ...cost('microsecondsPerMessage', ['redis', 'worker', 'producer', 'readerEach', 'servers']),
     'server cores': (row) => row.cores.servers,
     'other cores': (row) => row.cores.others,
+    'yardstick µs': (row) => row.yardstick,
   }
   return `Path: 2 producers → worker → commit with history → 3 endpoints, 1,024 rooms over all 128 slots; µs of CPU per message.\n${grid(columns, rows)}`
 }
@@ -85,6 +87,7 @@ function waysTable(rows) {
     'messages/s': (row) => row.messagesPerSecond,
     ...latency,
     ...cost('microsecondsPerMessage', ['edge', 'ingest', 'worker', 'redis', 'servers', 'load']),
+    'yardstick µs': (row) => row.yardstick,
   }
   return `Ways to publish; µs of CPU per message.\n${grid(columns, rows)}`
 }

@@ -52,13 +52,14 @@ async function hold(fleet, { users, restSeconds }) {
   const rest = costPer(restBefore, fleet.cpu(), size * restSeconds)
   const { closed, faults } = await crowd.report()
   if (closed > 0 || faults.length > 0) throw new Error(`${closed} idle connections were closed: ${faults.join('; ')}`)
-  const { microseconds, cores } = costPer(before, after, size)
+  const { microseconds, cores, yardstick } = costPer(before, after, size)
   return {
     connections: size,
     users,
     connectsPerSecond: (size / (after.atMs - before.atMs)) * 1_000,
     microsecondsPerConnect: microseconds,
     cores,
+    yardstick,
     kilobytesPerConnection: (rssAfter - rssBefore) / size,
     edgeMegabytes: { before: rssBefore / 1_024, after: rssAfter / 1_024 },
     /** Of a second in which nothing happens, per connection. */

@@ -2,6 +2,7 @@
 import { costPer, withFleet } from '../harness/fleet.mjs'
 import { until } from '../harness/processes.mjs'
 import { latencies } from '../harness/samples.mjs'
+import { cost, median, repeated } from '../harness/search.mjs'
 
 /** Over all 128 slots. */
 const manyRooms = 1_024
@@ -47,7 +48,7 @@ export async function drive({ fleet, sources, sinks, rooms, prefix }, { rate, se
   const commits = (await commitsOf(fleet)) - commitsBefore
   verify(messages, [...runs, ...reports], reports)
   const samples = (await Promise.all(sinks.map((each) => each.ask('samples')))).flatMap((each) => each.samples)
-  const { microseconds, cores } = costPer(before, after, messages)
+  const { microseconds, cores, yardstick } = costPer(before, after, messages)
   return {
     offered: rate,
     messagesPerSecond: messages / Math.max(...runs.map((each) => each.seconds)),
@@ -57,6 +58,7 @@ export async function drive({ fleet, sources, sinks, rooms, prefix }, { rate, se
     ...latencies(samples),
     microsecondsPerMessage: { ...microseconds, readerEach: microseconds.reader / sinks.length },
     cores,
+    yardstick,
   }
 }
 
@@ -100,7 +102,7 @@ export async function path({ settings, progress }) {
         return row
       }
       await measure(null, settings.warmSeconds)
-      const most = await measure(null, settings.seconds)
+      const most = median(await repeated(Math.ceil(settings.repeats / 2), () => measure(null, settings.seconds)), cost)
       rows.push(most)
       if (half) rows.push(await measure(Math.round(most.messagesPerSecond / 2), settings.seconds))
     })

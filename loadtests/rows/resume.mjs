@@ -47,7 +47,7 @@ export async function resume({ progress }) {
     if (faults.length > 0) throw new Error(faults.join('; '))
     if (events !== missed) throw new Error(`${missed} events were missed, ${events} came`)
     progress(`${clients} clients resumed in ${seconds.toFixed(2)} s`)
-    const { microseconds, cores } = costPer(before, after, clients)
+    const { microseconds, cores, yardstick } = costPer(before, after, clients)
     const historyReads = reads.history - readsBefore.history
     return {
       clients,
@@ -61,6 +61,7 @@ export async function resume({ progress }) {
       readsPerPosition: historyReads / distinct,
       microsecondsPerClient: microseconds,
       cores,
+      yardstick,
     }
   })
 }

@@ -1,0 +1,43 @@
+import { execFileSync } from 'node:child_process'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { test } from 'vitest'
+
+const root = new URL('..', import.meta.url)
+const folder = new URL('out/examples/', root)
+/** What an application brings along. */
+const application = `
+import type { Position } from '@flotilla/client'
+declare global {
+  const token: string
+  function fetchToken(): Promise<string>
+  function loadPosition(): Position | undefined
+  function reloadConversation(): Promise<void>
+  function show(event: string, data: unknown): void
+  function banner(text: string): void
+}
+`
+const settings = {
+  extends: '../../tsconfig.base.json',
+  compilerOptions: {
+    ...{ composite: false, declaration: false, noEmit: true, lib: ['es2024', 'dom'], types: [] },
+    ...{ customConditions: ['source'], allowImportingTsExtensions: true, rewriteRelativeImportExtensions: false },
+  },
+  include: ['*.ts'],
+}
+
+test('[TD11] the examples of README.md and of the client library are TypeScript that compiles', () => {
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  const examples = ['README.md', 'packages/client/README.md'].flatMap((path) =>
+    Array.from(readFileSync(new URL(path, root), 'utf8').matchAll(/```ts\n([^]*?)```/g), ([, code = '']) => code),
+  )
+  if (examples.length === 0) throw new Error('no example was found')
+  examples.forEach((code, i) => writeFileSync(new URL(`example-${i}.ts`, folder), code))
+  writeFileSync(new URL('application.ts', folder), application)
+  writeFileSync(new URL('tsconfig.json', folder), JSON.stringify(settings))
+  try {
+    execFileSync('npx', ['tsc', '-p', 'out/examples'], { cwd: root, encoding: 'utf8', stdio: 'pipe' })
+  } catch (error) {
+    throw new Error((error as { stdout: string }).stdout, { cause: error })
+  }
+}, 60_000)
