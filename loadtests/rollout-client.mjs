@@ -45,9 +45,7 @@ answerCalls({
     const url = `ws://127.0.0.1:${port}/ws`
     for (let i = 0; i < count; i += atOnce) {
       const some = Array.from({ length: Math.min(atOnce, count - i) }, (_, j) => first + i + j)
-      await Promise.all(
-        some.map((n) => join({ url, secret, name: `user-${n}`, room: `public:demo-${n % rooms}` })),
-      )
+      await Promise.all(some.map((n) => join({ url, secret, name: `user-${n}`, room: `public:demo-${n % rooms}` })))
     }
   },
   report: async () => ({ views, seen, delivered: views.reduce((sum, { delivered }) => sum + delivered, 0) }),

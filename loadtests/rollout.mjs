@@ -29,7 +29,8 @@ const key = 'demo-ingest-key-0123456789'
 const bars = { p99Ms: 500, maxMs: 2_000 }
 
 const startedAt = Date.now()
-const say = (text) => process.stderr.write(`${String(Math.round((Date.now() - startedAt) / 1_000)).padStart(4)} s  ${text}\n`)
+const say = (text) =>
+  process.stderr.write(`${String(Math.round((Date.now() - startedAt) / 1_000)).padStart(4)} s  ${text}\n`)
 
 const redis = await startRedis()
 const env = {
@@ -92,8 +93,7 @@ await Promise.all(
 say(`${clientCount} clients in ${rooms} rooms over ${tiers.edge} edges`)
 const publisher = startPublisher({ port: ingests.port, key, rate, rooms })
 const calmAt = performance.timeOrigin + performance.now()
-for (const tier of ['edge', 'shard', 'control', 'ingest'])
-  for (let i = 0; i < tiers[tier]; i += 1) await replace(tier)
+for (const tier of ['edge', 'shard', 'control', 'ingest']) for (let i = 0; i < tiers[tier]; i += 1) await replace(tier)
 await publisher.stop()
 const expected = Array.from(publisher.heads.values()).reduce((sum, head) => sum + head * roomSize, 0)
 let reports = []

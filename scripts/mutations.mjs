@@ -48,8 +48,12 @@ for (const { rule, file, find, replace, tests } of mutations) {
   const key = JSON.stringify(tests)
   if (!whole.has(key)) whole.set(key, run(tests))
   const { passed, failed } = whole.get(key)
-  if (passed === 0 || failed > 0) throw new Error(`${rule}: with the rule ${passed} of ${tests.name} pass, ${failed} fail`)
-  writeFileSync(path, text.replace(find, () => replace))
+  if (passed === 0 || failed > 0)
+    throw new Error(`${rule}: with the rule ${passed} of ${tests.name} pass, ${failed} fail`)
+  writeFileSync(
+    path,
+    text.replace(find, () => replace),
+  )
   const without = run(tests)
   writeFileSync(path, text)
   if (without.failed === 0) survived += 1

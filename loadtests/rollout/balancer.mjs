@@ -14,7 +14,9 @@ export async function startBalancer(backends) {
   async function check() {
     const states = await Promise.all(
       backends().map(async (backend) => {
-        const ok = await fetch(`http://127.0.0.1:${backend.adminPort}/readyz`, { signal: AbortSignal.timeout(1_000) }).then(
+        const ok = await fetch(`http://127.0.0.1:${backend.adminPort}/readyz`, {
+          signal: AbortSignal.timeout(1_000),
+        }).then(
           async (response) => (await response.arrayBuffer(), response.ok),
           () => false,
         )

@@ -9,8 +9,20 @@ const maxBatch = 100
 
 function post(port, key, agent, body) {
   return new Promise((resolve, reject) => {
-    const headers = { authorization: `Bearer ${key}`, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }
-    const options = { port, host: '127.0.0.1', method: 'POST', path: '/v1/events/batch', headers, agent, timeout: 15_000 }
+    const headers = {
+      authorization: `Bearer ${key}`,
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+    }
+    const options = {
+      port,
+      host: '127.0.0.1',
+      method: 'POST',
+      path: '/v1/events/batch',
+      headers,
+      agent,
+      timeout: 15_000,
+    }
     const asked = request(options, (response) => {
       const chunks = []
       response.on('data', (chunk) => chunks.push(chunk))
@@ -37,7 +49,7 @@ export function startPublisher({ port, key, rate, rooms, lanes = 4 }) {
   let stopped = false
 
   async function produce() {
-    for (let n = 0; !stopped; ) {
+    for (let n = 0; !stopped;) {
       const due = Math.floor(((clock() - startedAt) / 1_000) * rate)
       for (; n < due; n += 1) {
         const [room, t] = [n % rooms, startedAt + (n / rate) * 1_000]

@@ -155,7 +155,10 @@ export class Connector {
     const phase = this.#phase
     if (phase.type !== 'up' || phase.successor !== undefined) return
     const { asks } = this.#listener
-    phase.successor = new Successor(this.#settings, withinMs, { asks, takeOver: (taken) => this.#takeOver(phase, taken) })
+    phase.successor = new Successor(this.#settings, withinMs, {
+      asks,
+      takeOver: (taken) => this.#takeOver(phase, taken),
+    })
   }
 
   #takeOver(phase: Extract<Phase, { type: 'up' }>, taken: TakeOver): void {

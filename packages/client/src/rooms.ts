@@ -124,7 +124,8 @@ export class Rooms {
     if (since !== undefined && since.epoch === epoch && since.seq === seq) {
       // Nothing came meanwhile: an answer like any other. A room without a log has another epoch every hour.
       answered(record.cursor, { position, recovered, missed })
-    } else if (since === undefined || since.seq > seq || !joined(record.cursor, { position, recovered, missed })) return false
+    } else if (since === undefined || since.seq > seq || !joined(record.cursor, { position, recovered, missed }))
+      return false
     record.refusals = 0
     // Nothing was interrupted, so there is nothing to tell, unless something was lost.
     record.last = continuityOf(answer, position)

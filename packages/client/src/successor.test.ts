@@ -37,7 +37,13 @@ describe('a server that drains', () => {
     expect(resume.rooms).toEqual([{ room, since: at(8) }])
     old.send(event(room, 9), event(room, 10))
     await until(() => heard.length === 3, 'events of the old connection')
-    next.ok(resume, { rooms: [{ room, position: at(10), recovered: true, missed: 2 }] }, event(room, 9), event(room, 10), event(room, 11))
+    next.ok(
+      resume,
+      { rooms: [{ room, position: at(10), recovered: true, missed: 2 }] },
+      event(room, 9),
+      event(room, 10),
+      event(room, 11),
+    )
     expect(await old.closed).toBe(1000)
     await until(() => heard.length === 4, 'an event of the new connection')
     next.send(event(room, 12))
@@ -96,7 +102,9 @@ describe('a server that drains', () => {
     const next = await h.server.accept()
     expect(await silent.closed).toBe(1000)
     await next.welcome(['user:alice'])
-    next.ok(await next.expect('resume'), { rooms: [{ room: 'user:alice', position: at(1), recovered: true, missed: 0 }] })
+    next.ok(await next.expect('resume'), {
+      rooms: [{ room: 'user:alice', position: at(1), recovered: true, missed: 0 }],
+    })
     expect(await old.closed).toBe(1000)
   })
 

@@ -82,7 +82,8 @@ export class Successor {
       failed: (hintMs) => {
         if (this.#ended) return
         this.#stopTimer()
-        const waitMs = hintMs === undefined ? fullJitterMs(this.#attempts, backOff, random()) : hintedMs(hintMs, random())
+        const waitMs =
+          hintMs === undefined ? fullJitterMs(this.#attempts, backOff, random()) : hintedMs(hintMs, random())
         this.#attempts += 1
         this.#stopTimer = after(waitMs, () => this.#try())
       },
@@ -188,12 +189,15 @@ class Attempt {
     const { error } = answer
     const known = Object.entries(errorCodes).find(([name]) => name === error?.code)?.[1]
     if (error !== undefined && (known?.retry ?? error.retryAfterMs !== undefined)) {
-      const stop = after(hintedMs(error.retryAfterMs ?? this.#settings.reconnect.minMs, this.#settings.random()), () => {
-        this.#retries.delete(stop)
-        this.#waiting.delete(record.room)
-        this.#ask(new Set([record.room]))
-        this.#finish()
-      })
+      const stop = after(
+        hintedMs(error.retryAfterMs ?? this.#settings.reconnect.minMs, this.#settings.random()),
+        () => {
+          this.#retries.delete(stop)
+          this.#waiting.delete(record.room)
+          this.#ask(new Set([record.room]))
+          this.#finish()
+        },
+      )
       this.#retries.add(stop)
       return
     }
@@ -217,7 +221,12 @@ class Attempt {
     const [link, connected] = [this.#link, this.#connected]
     if (this.#over || this.#waiting.size > 0 || link === undefined || connected === undefined) return
     this.#over = true
-    this.#outcome.ready({ link, connected, rooms: [...this.#rooms.values()], frames: this.#frames.filter(this.#isNews) })
+    this.#outcome.ready({
+      link,
+      connected,
+      rooms: [...this.#rooms.values()],
+      frames: this.#frames.filter(this.#isNews),
+    })
     this.#frames = []
   }
 

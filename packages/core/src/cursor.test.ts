@@ -120,7 +120,11 @@ describe('two connections, one after the other', () => {
       fc.property(places, ([more, ahead, further]) => {
         const [asked, answer, here] = [7, 7 + more, 7 + ahead]
         const cursor = at(here)
-        const fits = joined(cursor, { position: { epoch: '5.12', seq: answer }, recovered: true, missed: answer - asked })
+        const fits = joined(cursor, {
+          position: { epoch: '5.12', seq: answer },
+          recovered: true,
+          missed: answer - asked,
+        })
         expect(fits).toBe(true)
         const end = Math.max(answer, here) + further
         const delivered = []

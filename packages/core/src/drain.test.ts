@@ -7,7 +7,12 @@ const start = (more: Partial<DrainLimits> = {}): DrainState => startDrain({ ...l
 const busy = { open: 1_000, untold: 10_000, alone: false, granted: 250 }
 
 /** What is told from one time to another, asked every 50 ms. */
-function told(state: DrainState, fromMs: number, toMs: number, view: Partial<typeof busy> | { granted: null } = {}): number {
+function told(
+  state: DrainState,
+  fromMs: number,
+  toMs: number,
+  view: Partial<typeof busy> | { granted: null } = {},
+): number {
   let sum = 0
   for (let now = fromMs; now < toMs; now += 50) sum += stepDrain(state, { ...busy, ...view }, now).tell
   return sum

@@ -170,7 +170,8 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     await emptyEdge(options.drain, {
       connections,
       signal: scope.signal,
-      alone: () => !members.some(({ role, state, boot }) => role === 'edge' && state === 'live' && boot !== started.boot),
+      alone: () =>
+        !members.some(({ role, state, boot }) => role === 'edge' && state === 'live' && boot !== started.boot),
       granted: () => started.plan?.drains?.[started.boot] ?? null,
       admit: (taken) => {
         admits = taken
