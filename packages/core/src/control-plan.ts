@@ -1,3 +1,4 @@
+import { sameDrains } from './control-drains.ts'
 import type { Sighting } from './control-members.ts'
 import { workerHeartbeatMs } from './limits.ts'
 import type { Assignment, Plan } from './plan.ts'
@@ -136,10 +137,13 @@ export function awaitMoved(waits: Waits, moves: readonly NumberedMove[]): Waits 
   return after
 }
 
-export function samePlan(a: Pick<Plan, 'slots' | 'runs'>, b: Pick<Plan, 'slots' | 'runs'>): boolean {
+type Compared = Pick<Plan, 'slots' | 'runs' | 'drains'>
+
+export function samePlan(a: Compared, b: Compared): boolean {
   const sameRuns = a.runs.length === b.runs.length && a.runs.every((run, i) => run === b.runs[i])
   return (
     sameRuns &&
+    sameDrains(a.drains, b.drains) &&
     a.slots.length === b.slots.length &&
     a.slots.every((x, slot) => sameAssignment(x, b.slots[slot] ?? null))
   )

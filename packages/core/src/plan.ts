@@ -14,7 +14,12 @@ export interface Plan {
   readonly slots: readonly (Assignment | null)[]
   /** The runs (per primary) that control had seen when it wrote the plan: an owner whose server changed waits for its own. */
   readonly runs: readonly string[]
+  /** Absent while no edge drains. */
+  readonly drains?: Drains
 }
+
+/** Boot of an edge that drains → clients that it may tell to move per second. */
+export type Drains = Readonly<Record<string, number>>
 
 /** The newest plan and the highest epoch that a member has heard of. */
 export interface Knowledge {
