@@ -1,6 +1,6 @@
 # Everything works from a fresh clone: each target installs what it needs first.
 .DEFAULT_GOAL := help
-.PHONY: help install build check format test run bench bench-quick growth soak profile faults faults-quick docs clean
+.PHONY: help install build check format test run bench bench-quick growth soak profile faults faults-quick mutations rollout-demo docs clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -31,6 +31,14 @@ test: build ## every test; gets itself a Redis
 faults: build ## the fault campaign, every fault with three seeds, into docs/faults.md: 1 hour; FAULTS=… SEEDS=… for a part
 	sh scripts/ensure-redis.sh
 	FAULTS_MODE=full npx vitest run --project faults
+
+mutations: install ## leaves out each rule that the promises rest on, and requires that a test notices: 1 minute
+	sh scripts/ensure-redis.sh
+	node scripts/mutations.mjs
+
+rollout-demo: build ## replaces every process of a fleet under load, and says what its clients saw; into out/rollout.json: 3 minutes
+	sh scripts/ensure-redis.sh
+	node loadtests/rollout.mjs
 
 faults-quick: build ## a selection of it, one seed each: under 5 minutes, part of `make test`
 	sh scripts/ensure-redis.sh

@@ -72,7 +72,7 @@ async function main() {
       memberId: 'edge-1',
       version,
       limits: { maxSubscriptions, maxPublishesInFlight, framesPerSecond },
-      drainTimeoutMs: 1_000,
+      drain: { timeoutMs: 1_000, settleMs: 0, graceMs: 1_000, perSecond: 1_000 },
     },
     { ...deps('edge'), verifier },
   )

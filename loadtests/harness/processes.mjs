@@ -65,17 +65,17 @@ function start({ place, args, env, stdio }) {
   return child
 }
 
-async function end(child, ask) {
+async function end(child, ask, withinMs = stopDeadlineMs) {
   if (child.exitCode !== null || child.signalCode !== null) return
   const ended = once(child, 'exit')
   ask()
-  const timer = setTimeout(() => child.kill('SIGKILL'), stopDeadlineMs)
+  const timer = setTimeout(() => child.kill('SIGKILL'), withinMs)
   await ended
   clearTimeout(timer)
 }
 
 /** Starts a service of the fleet and waits until it says that it is ready. */
-export async function startService(service, { id, env, place, nodeArgs = [] }) {
+export async function startService(service, { id, env, place, nodeArgs = [], stopWithinMs }) {
   const [port, adminPort] = [await freePort(), await freePort()]
   const prefix = `FLOTILLA_${service.toUpperCase()}`
   const own = {
@@ -99,6 +99,7 @@ export async function startService(service, { id, env, place, nodeArgs = [] }) {
     id,
     pid: child.pid,
     port,
+    adminPort,
     /** The sum of a metric over its labels. */
     metric: async (name) => sumOf(await (await fetch(`${admin}/metrics`)).text(), name),
     /** Several of them from one look, by name. */
@@ -107,7 +108,11 @@ export async function startService(service, { id, env, place, nodeArgs = [] }) {
       return Object.fromEntries(names.map((name) => [name, sumOf(text, name)]))
     },
     signal: (name) => child.kill(name),
-    stop: () => end(child, () => child.kill('SIGTERM')),
+    /** Resolves with its exit code. */
+    stop: async () => {
+      await end(child, () => child.kill('SIGTERM'), stopWithinMs)
+      return child.exitCode
+    },
   }
 }
 

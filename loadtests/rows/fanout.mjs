@@ -48,7 +48,9 @@ export async function fanout(load, { settings, progress }) {
       return row
     }
     // Code that has run only a few times is slow, and at a quiet rate stays so for a minute: that is not what is measured.
-    await measure(load.warm, settings.warmSeconds)
+    // The search of a highest rate warms the rest of it.
+    const warmSteps = load.from === undefined ? 4 : 1
+    await repeated(warmSteps, () => measure(load.warm, settings.warmSeconds))
     const { halvings, repeats, retries, stepSeconds } = settings
     const quietly = async () => median(await repeated(repeats, () => required(load.quiet, settings.seconds)), cost)
     if (load.from === undefined) return { quiet: await quietly() }

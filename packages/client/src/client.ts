@@ -200,6 +200,12 @@ class FleetClient implements Client {
         if (this.#paused) this.#inbox.push(frame)
         else this.#receive(frame)
       },
+      asks: (rooms) => this.#rooms.asks(rooms),
+      tookOver: ({ connected, rooms }) => {
+        this.#session = connected
+        this.#rooms.takeOver(rooms, connected.rooms)
+        this.#queue.flush()
+      },
       down: () => {
         this.#drain(true)
         this.#wire.forget()

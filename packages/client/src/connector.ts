@@ -4,6 +4,8 @@ import { after, nextStep } from './backoff.ts'
 import { ClosedError, ConnectError } from './errors.ts'
 import type { FlotillaError } from './errors.ts'
 import type { Settings } from './options.ts'
+import { Successor } from './successor.ts'
+import type { SuccessorPort, TakeOver } from './successor.ts'
 import { brokenCode, Link } from './socket.ts'
 import type { ConnectedFrame, Down } from './socket.ts'
 
@@ -13,6 +15,10 @@ export type ClientState = 'connecting' | 'connected' | 'reconnecting' | 'closed'
 export interface ConnectorListener {
   up(frame: ConnectedFrame): void
   frame(frame: ServerFrame): void
+  /** What another connection has to resume before it takes over from one whose server drains. */
+  readonly asks: SuccessorPort['asks']
+  /** After `down`: another connection is up already, and has resumed; its frames follow. */
+  tookOver(taken: TakeOver): void
   /** The connection that was `up` is gone; another will be tried unless `closed` follows. */
   down(): void
   closed(error: FlotillaError): void
@@ -36,7 +42,7 @@ function errorOf(down: Down): ConnectError {
 type Phase =
   | { readonly type: 'idle' }
   | { readonly type: 'opening'; readonly stopDeadline: () => void; link?: Link }
-  | { readonly type: 'up'; readonly stopStable: () => void; readonly link: Link }
+  | { readonly type: 'up'; readonly stopStable: () => void; readonly link: Link; successor?: Successor }
   | { readonly type: 'waiting'; readonly stopWaiting: () => void }
   | { readonly type: 'closed' }
 
@@ -127,15 +133,50 @@ export class Connector {
       phase.stopDeadline()
       this.#refreshed = false
       this.#wasUp = true
-      const stopStable = after(stableMs, () => {
-        this.#attempt = 0
-      })
-      this.#phase = { type: 'up', link: phase.link, stopStable }
+      this.#phase = { type: 'up', link: phase.link, stopStable: this.#watchStable() }
       this.#listener.up(frame)
       this.#listener.state('connected')
     },
-    frame: (frame: ServerFrame): void => this.#listener.frame(frame),
+    frame: (frame: ServerFrame): void => {
+      if (frame.type === 'drain') this.#succeed(frame.afterMs)
+      else this.#listener.frame(frame)
+    },
     down: (why: Down): void => this.#down(why),
+  }
+
+  #watchStable(): () => void {
+    return after(stableMs, () => {
+      this.#attempt = 0
+    })
+  }
+
+  /** The server drains: another connection is made beside this one, and this one is left when that has resumed. */
+  #succeed(withinMs: number): void {
+    const phase = this.#phase
+    if (phase.type !== 'up' || phase.successor !== undefined) return
+    const { asks } = this.#listener
+    phase.successor = new Successor(this.#settings, withinMs, {
+      asks,
+      takeOver: (taken) => this.#takeOver(phase, taken),
+    })
+  }
+
+  #takeOver(phase: Extract<Phase, { type: 'up' }>, taken: TakeOver): void {
+    phase.stopStable()
+    phase.link.close(closeCodes.normal.code, closeCodes.normal.reason)
+    // Nothing is sent while the last frames of the old one are handed on: what it has not answered goes before anything new.
+    this.#phase = { type: 'idle' }
+    this.#listener.down()
+    // A listener of theirs may have closed the client.
+    if (this.state === 'closed') return taken.link.close(closeCodes.normal.code, closeCodes.normal.reason)
+    taken.link.handTo(this.#linkListener)
+    const next: Phase = { type: 'up', link: taken.link, stopStable: this.#watchStable() }
+    this.#phase = next
+    this.#listener.tookOver(taken)
+    for (const frame of taken.frames) {
+      if (this.#phase !== next) return
+      this.#linkListener.frame(frame)
+    }
   }
 
   #down(why: Down): void {
@@ -161,7 +202,10 @@ export class Connector {
   #leave(): void {
     const phase = this.#phase
     if (phase.type === 'opening') phase.stopDeadline()
-    if (phase.type === 'up') phase.stopStable()
+    if (phase.type === 'up') {
+      phase.stopStable()
+      phase.successor?.stop()
+    }
     if (phase.type === 'waiting') phase.stopWaiting()
   }
 

@@ -1,19 +1,18 @@
 import { errorCodes } from '@flotilla/core/codes'
-import { accept, answered, createCursor, moveTo, positionOf } from '@flotilla/core/cursor'
+import { accept, answered, createCursor, joined, moveTo, positionOf } from '@flotilla/core/cursor'
 import type { EventFrame, ServerFrame } from '@flotilla/core/frames'
 import { after, fullJitterMs, hintedMs } from './backoff.ts'
 import type { RoomEvent } from './emitter.ts'
 import { FlotillaError, TimeoutError } from './errors.ts'
 import { maxRooms } from './options.ts'
 import type { Settings } from './options.ts'
+import type { Resumed, ResumeAsk } from './successor.ts'
 import { Handle } from './subscription.ts'
 import type { Continuity, Filter, RoomRecord, SubscribeOptions, Subscription } from './subscription.ts'
-import { fieldsOf } from './wire.ts'
-import type { ErrorFrame, OkFrame, Wire } from './wire.ts'
+import { fieldsOf, noAnswer } from './wire.ts'
+import type { ErrorFrame, OkFrame, Refusal, RoomAnswer, Wire } from './wire.ts'
 
 export type PositionFrame = Extract<ServerFrame, { type: 'position' }>
-type RoomAnswer = Pick<OkFrame, 'position' | 'recovered' | 'missed' | 'reason'> & { error?: Refusal | undefined }
-type Refusal = Pick<ErrorFrame, 'code' | 'message' | 'retryAfterMs'>
 
 export interface RoomsPort {
   /** Every event that is delivered, in order. */
@@ -27,7 +26,6 @@ export interface RoomsPort {
 /** Rooms and bytes of one `resume` frame; the server takes 1,000 rooms and 1 MiB. */
 const maxResumeRooms = 1_000
 const maxResumeBytes = 524_288
-const noAnswer: Refusal = { code: 'INTERNAL_ERROR', message: 'the server gave no answer for this room' }
 
 const askOf = (record: RoomRecord): Record<string, unknown> => ({
   room: record.room,
@@ -81,19 +79,59 @@ export class Rooms {
       if (!record.joined && record.handles.size === 0) this.#records.delete(record.room)
     }
     for (const room of now) if (!this.#records.has(room)) this.#adopt(room)
-    let batch: RoomRecord[] = []
-    let bytes = 0
+    for (const batch of batches(this.#records.values())) this.#resume(batch)
+  }
+
+  /** What a second connection has to ask for to go on here: of every room, or of these. */
+  asks(rooms?: ReadonlySet<string>): ResumeAsk[] {
+    const records = Array.from(this.#records.values()).filter(({ room }) => rooms?.has(room) ?? true)
+    return batches(records).map((batch) => ({
+      fields: fieldsOf({ rooms: batch.map(askOf) }),
+      asked: batch.map((record) => ({ record, since: positionOf(record.cursor) })),
+    }))
+  }
+
+  /** A second connection goes on in place of this one, which has delivered what it had until now. */
+  takeOver(resumed: readonly Resumed[], joinedNow: readonly string[]): void {
+    const now = new Set(joinedNow)
     for (const record of this.#records.values()) {
-      const size = JSON.stringify(askOf(record)).length
-      if (batch.length >= maxResumeRooms || (batch.length > 0 && bytes + size > maxResumeBytes)) {
-        this.#resume(batch)
-        batch = []
-        bytes = 0
-      }
-      batch.push(record)
-      bytes += size
+      record.joined = now.has(record.room)
+      if (!record.joined && record.handles.size === 0) this.#records.delete(record.room)
     }
-    if (batch.length > 0) this.#resume(batch)
+    const known = new Map(resumed.map((each) => [each.record, each]))
+    // Unsubscribed meanwhile, perhaps with a successor under another filter.
+    for (const { record, answer } of resumed)
+      if (this.#records.get(record.room) !== record && answer.error === undefined) this.#leave(record.room)
+    for (const room of now) if (!this.#records.has(room)) this.#adopt(room)
+    const again = Array.from(this.#records.values()).filter((record) => {
+      const found = known.get(record)
+      return found === undefined || !this.#goOn(record, found)
+    })
+    // A room that was refused may have made the application close the client.
+    if (!this.#wire.up) return
+    for (const batch of batches(again)) this.#resume(batch)
+  }
+
+  /** False: what was answered does not fit where the room stands by now. */
+  #goOn(record: RoomRecord, { since, answer }: Resumed): boolean {
+    const { position, recovered = true, missed = 0 } = answer
+    const isFirst = record.cursor.epoch === null
+    if (isFirst || position === undefined) {
+      this.#answered(record, answer)
+      return true
+    }
+    const { epoch, seq } = record.cursor
+    if (since !== undefined && since.epoch === epoch && since.seq === seq) {
+      // Nothing came meanwhile: an answer like any other. A room without a log has another epoch every hour.
+      answered(record.cursor, { position, recovered, missed })
+    } else if (since === undefined || since.seq > seq || !joined(record.cursor, { position, recovered, missed }))
+      return false
+    record.refusals = 0
+    // Nothing was interrupted, so there is nothing to tell, unless something was lost.
+    record.last = continuityOf(answer, position)
+    if (!recovered) this.#tell(record, record.last)
+    for (const handle of record.handles) if (handle.resolve()) this.#port.pause()
+    return true
   }
 
   /** The connection is gone, and with it every request. */
@@ -171,7 +209,10 @@ export class Rooms {
     if (!record.handles.delete(handle) || record.handles.size > 0) return
     if (record.joined || this.#records.get(room) !== record) return
     this.#forget(record)
-    if (!this.#wire.up) return
+    if (this.#wire.up) this.#leave(room)
+  }
+
+  #leave(room: string): void {
     this.#leaving.set(room, (this.#leaving.get(room) ?? 0) + 1)
     this.#wire.request('unsubscribe', fieldsOf({ room }), () => {
       const left = (this.#leaving.get(room) ?? 1) - 1
@@ -274,6 +315,24 @@ export class Rooms {
     for (const handle of Array.from(record.handles)) handle.event(delivered)
     this.#port.deliver(delivered)
   }
+}
+
+/** As many rooms as one `resume` frame may have. */
+function batches(records: Iterable<RoomRecord>): RoomRecord[][] {
+  const all: RoomRecord[][] = []
+  let batch: RoomRecord[] = []
+  let bytes = 0
+  for (const record of records) {
+    const size = JSON.stringify(askOf(record)).length
+    if (batch.length >= maxResumeRooms || (batch.length > 0 && bytes + size > maxResumeBytes)) {
+      all.push(batch)
+      batch = []
+      bytes = 0
+    }
+    batch.push(record)
+    bytes += size
+  }
+  return batch.length > 0 ? [...all, batch] : all
 }
 
 /** It is being asked for, or will be: its subscription of now is not the one that counts. */

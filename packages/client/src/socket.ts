@@ -68,7 +68,7 @@ function isServerFrame(value: unknown): value is ServerFrame {
 /** One connection, from the handshake to its end: carries the token, keeps the connection alive, parses frames. */
 export class Link {
   readonly #socket: SocketLike
-  readonly #listener: LinkListener
+  #listener: LinkListener
   readonly #options: LinkOptions
   #error: Down['error']
   #hintMs: number | undefined
@@ -97,6 +97,11 @@ export class Link {
 
   send(text: string): void {
     if (this.#socket.readyState === open) this.#socket.send(text)
+  }
+
+  /** From now on somebody else is told. */
+  handTo(listener: LinkListener): void {
+    this.#listener = listener
   }
 
   /** Tells the server that this side is done. Nothing is reported to the listener after it. */

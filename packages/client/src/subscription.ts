@@ -20,7 +20,7 @@ export interface Continuity {
 
 export interface SubscribeOptions {
   /** Go on from here: what came after it is delivered first. */
-  readonly since?: Position
+  readonly since?: Position | undefined
   /** Only events that match; kept over reconnects. */
   readonly filter?: Filter
   /** Every event of the room. Set here it hears the very first one too. */

@@ -2,6 +2,10 @@ import type { ServerFrame } from '@flotilla/core/frames'
 
 export type OkFrame = Extract<ServerFrame, { type: 'ok' }>
 export type ErrorFrame = Extract<ServerFrame, { type: 'error' }>
+export type Refusal = Pick<ErrorFrame, 'code' | 'message' | 'retryAfterMs'>
+/** What became of one room of a `subscribe` or a `resume`. */
+export type RoomAnswer = Pick<OkFrame, 'position' | 'recovered' | 'missed' | 'reason'> & { error?: Refusal | undefined }
+export const noAnswer: Refusal = { code: 'INTERNAL_ERROR', message: 'the server gave no answer for this room' }
 export type Reply = (reply: OkFrame | ErrorFrame) => void
 
 /** How requests leave and answers come back; what is not answered when the connection goes is forgotten. */

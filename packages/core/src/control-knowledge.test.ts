@@ -84,7 +84,11 @@ test('[CT20] a run in whose place another is seen is replaced, with the highest 
 test('[CT20] a control process without memory learns of it from members; they never forget it', () => {
   const knows = learn({ plan: 0, epoch: 0 }, { version: 7, slots: both, runs: ['r2'], replaced: { r1: 9 } })
   expect(knows).toEqual({ plan: 7, epoch: 9, replaced: { r1: 9 } })
-  const [publish] = newLeader().observe([worker({ 0: 1, 1: 2 }, knows)], { version: 4, slots: both, runs: ['r1'] }, 'r1')
+  const [publish] = newLeader().observe(
+    [worker({ 0: 1, 1: 2 }, knows)],
+    { version: 4, slots: both, runs: ['r1'] },
+    'r1',
+  )
   if (publish?.type !== 'publish') throw new Error('nothing published')
   expect(publish.plan.replaced).toEqual({ r1: 9 })
   expect(learn(knows, { version: 8, slots: both, runs: ['r2'] })).toMatchObject({ replaced: { r1: 9 } })

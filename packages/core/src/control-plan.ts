@@ -1,3 +1,4 @@
+import { sameDrains } from './control-drains.ts'
 import type { Sighting } from './control-members.ts'
 import { workerHeartbeatMs } from './limits.ts'
 import { mergeReplaced, sameReplaced } from './plan.ts'
@@ -165,13 +166,14 @@ export function awaitMoved(waits: Waits, moves: readonly NumberedMove[]): Waits 
   return after
 }
 
-type Compared = Pick<Plan, 'slots' | 'runs' | 'replaced'>
+type Compared = Pick<Plan, 'slots' | 'runs' | 'replaced' | 'drains'>
 
 export function samePlan(a: Compared, b: Compared): boolean {
   const sameRuns = a.runs.length === b.runs.length && a.runs.every((run, i) => run === b.runs[i])
   return (
     sameRuns &&
     sameReplaced(a.replaced, b.replaced) &&
+    sameDrains(a.drains, b.drains) &&
     a.slots.length === b.slots.length &&
     a.slots.every((x, slot) => sameAssignment(x, b.slots[slot] ?? null))
   )

@@ -235,7 +235,9 @@ test('[CT7] a changed run alone is published under a higher version', () => {
   const desk = new Desk().lead()
   expect(desk.observe([worker], plan)).toEqual([])
   const effects = desk.observe([worker], plan, ['r2'])
-  expect(effects).toEqual([{ type: 'publish', plan: { ...plan, version: 8, runs: ['r2'], replaced: { r: slotCount } }, moves: [] }])
+  expect(effects).toEqual([
+    { type: 'publish', plan: { ...plan, version: 8, runs: ['r2'], replaced: { r: slotCount } }, moves: [] },
+  ])
 })
 
 test('[CT11] a stored plan for another number of slots is left alone', () => {
@@ -349,4 +351,18 @@ test('[CT7] a server that does not say its run keeps the last one known', () => 
   desk.observe([worker], plan, ['r', 's'])
   expect(desk.observe([worker], plan, ['r', ''])).toEqual([])
   expect(desk.state.runs).toEqual(['r', 's'])
+})
+
+test('[CT18] a draining edge is granted its reconnects in one plan, which goes when the edge has gone', () => {
+  const plan = planOf(1, () => null)
+  const desk = new Desk().lead()
+  const draining = (beat: number) => member('e-1#a', beat, { role: 'edge', state: 'draining' })
+  const [granted, ...more] = desk.observe([draining(1), member('e-2#a', 1, { role: 'edge' })], plan)
+  expect(granted).toMatchObject({ type: 'publish', plan: { version: 2, drains: { 'e-1#a': 1_000 } } })
+  expect(more).toEqual([])
+  desk.feed({ type: 'published', ok: true })
+  expect(desk.observe([draining(2), member('e-2#a', 2, { role: 'edge' })], desk.state.plan)).toEqual([])
+  const [, over] = desk.observe([member('e-2#a', 3, { role: 'edge' })], desk.state.plan)
+  if (over?.type !== 'publish') throw new Error('nothing published')
+  expect('drains' in over.plan).toBe(false)
 })

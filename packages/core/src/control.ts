@@ -1,3 +1,5 @@
+import { fullPace, grantDrains, paceDrains, reconnectsPerSecond } from './control-drains.ts'
+import type { DrainPace } from './control-drains.ts'
 import { livingWorkers, sight } from './control-members.ts'
 import { decideMoves } from './control-moves.ts'
 import type { MoveContext } from './control-moves.ts'
@@ -59,6 +61,9 @@ export interface ControlState extends MoveContext {
   /** The stored plan has another number of slots: nothing is decided. */
   readonly mismatch: boolean
   readonly removals: ReadonlyMap<string, number>
+  /** Clients that all edges which drain may tell to move, per second, when the others keep up. */
+  readonly reconnectsPerSecond: number
+  readonly drainPace: DrainPace
 }
 
 export type ControlInput =
@@ -92,7 +97,10 @@ export interface ControlStep {
 
 const idle = { type: 'idle' } as const
 
-export function startControl(slots: number): ControlState {
+export function startControl(
+  slots: number,
+  options: Partial<Pick<ControlState, 'reconnectsPerSecond'>> = {},
+): ControlState {
   return {
     slots,
     phase: idle,
@@ -111,6 +119,9 @@ export function startControl(slots: number): ControlState {
     successors: new Map(),
     movedAtMs: null,
     removals: new Map(),
+    reconnectsPerSecond,
+    drainPace: fullPace,
+    ...options,
   }
 }
 
@@ -209,14 +220,15 @@ function countedSilence(state: ControlState, runs: readonly string[], nowMs: num
 function decide(state: ControlState, stored: Plan | null, nowMs: number): ControlStep {
   const { removals, effects } = remove(state, nowMs)
   const { moves, successors } = decideMoves(state, nowMs)
-  const next = { ...state, removals, successors }
+  const drainPace = paceDrains(state.drainPace, state.sightings, nowMs)
+  const next = { ...state, removals, successors, drainPace }
   if (moves.length > 0) {
     const phase = { type: 'numbering', moves } as const
     effects.push({ type: 'issueEpochs', above: state.highest, count: moves.length })
     return { state: { ...next, phase }, effects }
   }
   const written = stored !== null && stored.version === state.plan.version && stored.version >= state.newest
-  if (written && samePlan(stored, { ...state.plan, runs: state.runs })) return { state: next, effects }
+  if (written && samePlan(stored, contentOf(next))) return { state: next, effects }
   const step = publish(next, [])
   return { state: step.state, effects: [...effects, ...step.effects] }
 }
@@ -248,11 +260,19 @@ function number(state: ControlState, answer: { first: number; count: number }, n
 }
 
 function publish(state: ControlState, moves: readonly NumberedMove[], before: Plan = state.plan): ControlStep {
-  const plan = { ...state.plan, version: Math.max(state.plan.version, state.newest) + 1, runs: state.runs }
+  const plan = { version: Math.max(state.plan.version, state.newest) + 1, ...contentOf(state) }
   return {
     state: { ...state, plan, phase: { type: 'publishing', before } },
     effects: [{ type: 'publish', plan, moves }],
   }
+}
+
+/** What a plan has to say now. */
+function contentOf(state: ControlState): Omit<Plan, 'version'> {
+  const { plan, runs, sightings, reconnectsPerSecond: perSecond, drainPace } = state
+  const drains = grantDrains(sightings, perSecond, drainPace)
+  const { slots, replaced } = plan
+  return { slots, runs, ...(replaced && { replaced }), ...(drains && { drains }) }
 }
 
 /** A refused plan is forgotten: another leader's is stored, and the next read brings it. */

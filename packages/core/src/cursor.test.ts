@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { accept, answered, createCursor, moveTo, positionOf } from './cursor.ts'
+import { accept, answered, createCursor, joined, moveTo, positionOf } from './cursor.ts'
 import type { Cursor } from './cursor.ts'
 
 const at = (seq: number, options: { filtered?: boolean; epoch?: string } = {}): Cursor =>
@@ -110,5 +110,44 @@ describe('cursor', () => {
     expect(accept(cursor, 44)).toBe('deliver')
     moveTo(cursor, { epoch: '5.12', seq: 44 }, true)
     expect(accept(cursor, 46)).toBe('gap')
+  })
+})
+
+describe('two connections, one after the other', () => {
+  test('[CU9] whatever the first has delivered when the second takes over, everything comes once and in order', () => {
+    const places = fc.tuple(fc.nat(20), fc.nat(20), fc.nat(20))
+    fc.assert(
+      fc.property(places, ([more, ahead, further]) => {
+        const [asked, answer, here] = [7, 7 + more, 7 + ahead]
+        const cursor = at(here)
+        const fits = joined(cursor, {
+          position: { epoch: '5.12', seq: answer },
+          recovered: true,
+          missed: answer - asked,
+        })
+        expect(fits).toBe(true)
+        const end = Math.max(answer, here) + further
+        const delivered = []
+        for (let seq = asked + 1; seq <= end; seq += 1) if (accept(cursor, seq) === 'deliver') delivered.push(seq)
+        expect(delivered).toEqual(Array.from({ length: end - here }, (_, i) => here + 1 + i))
+      }),
+    )
+  })
+
+  test('[CU9] an answer of another epoch, or of lost continuity, changes nothing and does not fit', () => {
+    for (const answer of [
+      { position: { epoch: '9.1', seq: 9 }, recovered: true, missed: 2 },
+      { position: { epoch: '5.12', seq: 9 }, recovered: false, missed: 0 },
+    ]) {
+      const cursor = at(8)
+      expect(joined(cursor, answer)).toBe(false)
+      expect(cursor).toEqual(at(8))
+    }
+  })
+
+  test('[CU9] under a filter the answer moves the cursor along', () => {
+    const cursor = at(8, { filtered: true })
+    expect(joined(cursor, { position: { epoch: '5.12', seq: 30 }, recovered: true, missed: 0 })).toBe(true)
+    expect(positionOf(cursor)).toEqual({ epoch: '5.12', seq: 30 })
   })
 })

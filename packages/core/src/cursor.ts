@@ -65,6 +65,18 @@ export interface Answer {
 }
 
 /**
+ * The answer of a second connection that was asked with an earlier position of this cursor, while the first one went on: the
+ * cursor never moves back, and what the second sends up to where it stands is a duplicate. False: the answer does not
+ * fit where the cursor is by now (another epoch, or continuity from the earlier position was lost), and has to be asked for again.
+ */
+export function joined(cursor: Cursor, { position, recovered, missed }: Answer): boolean {
+  if (!recovered || cursor.epoch !== position.epoch) return false
+  if (missed === 0) cursor.seq = Math.max(cursor.seq, position.seq)
+  cursor.vouched = Math.max(cursor.vouched, position.seq)
+  return true
+}
+
+/**
  * The answer to a subscription. When it continues the cursor's position, the `missed` events up to the answer's
  * position follow, so the cursor stays where it is and only learns the epoch; else it begins at the answer's position.
  */

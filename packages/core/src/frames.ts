@@ -3,7 +3,8 @@ import { z } from 'zod'
 /**
  * The native protocol: JSON text frames over WebSocket. docs/protocol.md describes it for people.
  * History, one line per version:
- * - 1: auth, subscribe, unsubscribe, publish, resume, ping; connected, ok, error, position, event, pong.
+ * - 1: auth, subscribe, unsubscribe, publish, resume, ping; connected, ok, error, position, event, pong. Later, for clients
+ *   that know it (others ignore the frame, as any that they do not know): drain.
  */
 export const PROTOCOL_VERSION = 1
 
@@ -111,6 +112,11 @@ export const serverFrame = z.discriminatedUnion('type', [
     meta,
   }),
   z.object({ type: z.literal('pong'), id: requestId.optional(), timestamp: z.string() }),
+  /**
+   * The edge is going away and still serves: the client opens another connection at some moment within `afterMs`, resumes
+   * its rooms there, and only then closes this one. Who does not is closed with 1012 later.
+   */
+  z.object({ type: z.literal('drain'), afterMs: z.number().int().nonnegative() }),
 ])
 export type ServerFrame = z.infer<typeof serverFrame>
 export type EventFrame = Extract<ServerFrame, { type: 'event' }>

@@ -117,7 +117,8 @@ function takePlan(state: LaneState, plan: Plan, effects: LaneEffect[]): void {
 /** Slots under a claim that proves nothing to the next owner get another: what is under way is answered first. */
 function renewReplaced(state: LaneState): void {
   if (state.mode.type !== 'serving') return
-  for (const own of state.slots.values()) if (!own.needsClaim && isReplaced(state, own)) state.mode = { type: 'settling' }
+  for (const own of state.slots.values())
+    if (!own.needsClaim && isReplaced(state, own)) state.mode = { type: 'settling' }
 }
 
 /** In every other mode the store is being read, and tells its run itself. */

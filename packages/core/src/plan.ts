@@ -16,7 +16,12 @@ export interface Plan {
   readonly runs: readonly string[]
   /** Absent while there is none. */
   readonly replaced?: Replaced
+  /** Absent while no edge drains. */
+  readonly drains?: Drains
 }
+
+/** Boot of an edge that drains → clients that it may tell to move per second. */
+export type Drains = Readonly<Record<string, number>>
 
 /**
  * Runs in whose place control has seen another, each with the highest epoch issued until then. A server that nobody made a replica
@@ -24,7 +29,7 @@ export interface Plan {
  * (docs/adr/0010-replaced-runs.md).
  */
 export type Replaced = Readonly<Record<string, number>>
-/** Those that were replaced last are kept. */
+/** Those with the highest epochs are kept. */
 const maxReplaced = 32
 
 /** Of each run the highest epoch; undefined when there is none. */

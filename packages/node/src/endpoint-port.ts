@@ -28,6 +28,8 @@ export interface Endpoint {
   history(room: string, after: number, limit: number): Promise<readonly LogEntry[]>
   /** Newest log entries below `before`, newest first. */
   tail(room: string, before: number, limit: number): Promise<readonly LogEntry[]>
+  /** Goes on as before, and says in its member record that it is about to leave. */
+  drain(): void
   close(): Promise<void>
 }
 

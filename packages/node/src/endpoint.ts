@@ -72,6 +72,7 @@ class StoreEndpoint implements Endpoint {
   #knows: Knowledge = { plan: 0, epoch: 0 }
   #state: 'live' | 'rebooting' | 'closing' = 'live'
   #closed: Promise<void> | undefined
+  #draining = false
   #beat = 0
   #beatAtMs = performance.now()
 
@@ -126,6 +127,11 @@ class StoreEndpoint implements Endpoint {
   tail(room: string, before: number, limit: number): Promise<readonly LogEntry[]> {
     return this.#options.store.rooms.tail(room, before, limit)
   }
+  drain(): void {
+    this.#draining = true
+    // Control is to hear of it now.
+    void this.#heartbeat()
+  }
   close(): Promise<void> {
     return (this.#closed ??= this.#close())
   }
@@ -136,7 +142,7 @@ class StoreEndpoint implements Endpoint {
     return {
       boot,
       role,
-      state: this.#closed === undefined ? 'live' : 'draining',
+      state: this.#closed === undefined && !this.#draining ? 'live' : 'draining',
       beat: this.#beat,
       knows: this.#knows,
       startedAtMs: this.#startedAtMs,

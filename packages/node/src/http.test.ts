@@ -102,6 +102,17 @@ describe('admin server', () => {
     expect(await get(`${base}/health`, { method: 'HEAD' }).catch(() => 'no body')).toBe('no body')
   })
 
+  test('[HT3] what may be posted is: not by GET, and not from a web page', async () => {
+    const posts = { '/drain': () => ({ status: 202, json: { state: 'draining' } }) }
+    const { base } = await admin({ posts })
+    expect(await get(`${base}/drain`, { method: 'POST' })).toMatchObject({ status: 202, body: { state: 'draining' } })
+    const got = await get(`${base}/drain`)
+    expect(got).toMatchObject({ status: 405 })
+    expect(got.headers.get('allow')).toBe('POST')
+    const headers = { origin: 'http://evil.example' }
+    expect(await get(`${base}/drain`, { method: 'POST', headers })).toMatchObject({ status: 403 })
+  })
+
   test('[HT4] port 0 gives a port, a port in use rejects, close ends open connections', async () => {
     const { server } = await admin()
     expect(server.port).toBeGreaterThan(0)

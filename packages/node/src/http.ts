@@ -21,6 +21,8 @@ export interface AdminReply {
   readonly json: unknown
 }
 
+type Pages = Readonly<Record<string, () => AdminReply | Promise<AdminReply>>>
+
 export interface AdminOptions {
   /** 0 takes a free one. */
   readonly port: number
@@ -32,7 +34,9 @@ export interface AdminOptions {
   /** Failing: send it no new work. */
   readonly ready: Checks
   /** Further GET pages by path, as `/health`. */
-  readonly pages?: Readonly<Record<string, () => AdminReply | Promise<AdminReply>>>
+  readonly pages?: Pages
+  /** What may be asked for by POST, by path, as `/drain`. */
+  readonly posts?: Pages
 }
 
 export interface AdminServer {
@@ -87,20 +91,33 @@ function closeServer(server: Server): Promise<void> {
 }
 
 async function answer(req: IncomingMessage, res: ServerResponse, options: AdminOptions): Promise<void> {
+  const path = (req.url ?? '/').split('?', 1)[0] ?? '/'
+  const post = pageAt(options.posts, path)
+  if (post !== undefined) {
+    // A page in somebody's browser can send a POST anywhere it reaches, but not without saying where it came from.
+    if (req.headers.origin !== undefined)
+      return problem(res, { status: 403, code: 'FORBIDDEN', detail: 'Not from a web page.' })
+    if (req.method === 'POST') return sendJson(res, await post())
+    res.setHeader('Allow', 'POST')
+    return problem(res, { status: 405, code: 'VALIDATION_ERROR', detail: 'Only POST is answered here.' })
+  }
   if (req.method !== 'GET' && req.method !== 'HEAD') {
     res.setHeader('Allow', 'GET, HEAD')
     return problem(res, { status: 405, code: 'VALIDATION_ERROR', detail: 'Only GET and HEAD are answered here.' })
   }
-  const path = (req.url ?? '/').split('?', 1)[0] ?? '/'
   if (path === '/livez') return sendJson(res, await runChecks(options.live))
   if (path === '/readyz') return sendJson(res, await runChecks(options.ready))
   if (path === '/metrics') {
     const { contentType, body } = await options.metrics.render()
     return send(res, { status: 200, contentType, body })
   }
-  const page = options.pages !== undefined && Object.hasOwn(options.pages, path) ? options.pages[path] : undefined
+  const page = pageAt(options.pages, path)
   if (page !== undefined) return sendJson(res, await page())
   problem(res, { status: 404, code: 'NOT_FOUND', detail: 'No such page.' })
+}
+
+function pageAt(pages: Pages | undefined, path: string): Pages[string] | undefined {
+  return pages !== undefined && Object.hasOwn(pages, path) ? pages[path] : undefined
 }
 
 async function runChecks(checks: Checks): Promise<AdminReply> {

@@ -25,6 +25,8 @@ export interface ControlOptions {
   readonly host: string
   readonly port: number
   readonly admin?: string
+  /** That all draining edges together may cause; a default of the core's otherwise. */
+  readonly reconnectsPerSecond?: number
 }
 
 export interface Control {
@@ -45,7 +47,8 @@ export async function startControl(options: ControlOptions, deps: ControlDeps): 
   const { store, scope } = deps
   const boot = `${options.memberId}#${BigInt(`0x${randomBytes(6).toString('hex')}`).toString(36)}`
   const log = deps.log.child({ boot })
-  const loop = runLoop(boot, { ...deps, log })
+  const { reconnectsPerSecond } = options
+  const loop = runLoop(boot, { ...deps, log }, reconnectsPerSecond === undefined ? {} : { reconnectsPerSecond })
   const self = { boot, version: options.version }
   const view = (): FleetView => fleetView(loop.state(), self, performance.now())
   const leading = (): boolean => isLeading(loop.state(), performance.now())

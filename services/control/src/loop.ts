@@ -14,6 +14,9 @@ export interface ControlDeps {
   readonly metrics: Metrics
 }
 
+/** Reconnects that the fleet takes per second while edges drain. */
+export type LoopOptions = Partial<Pick<ControlState, 'reconnectsPerSecond'>>
+
 export interface ControlLoop {
   state(): ControlState
   /** Empties a worker as if it said itself that it drains. Remembered by this process only. */
@@ -23,9 +26,9 @@ export interface ControlLoop {
 }
 
 /** Runs the reducer: executes its effects and feeds it their answers. */
-export function runLoop(boot: string, deps: ControlDeps): ControlLoop {
+export function runLoop(boot: string, deps: ControlDeps, options: LoopOptions = {}): ControlLoop {
   const { store, scope, log } = deps
-  let state = startControl(store.shape.slots)
+  let state = startControl(store.shape.slots, options)
   let stopped = false
   const underWay = new Set<Promise<void>>()
   const call = createCalls(boot, { store, log, metrics: controlMetrics(deps.metrics, () => state) })

@@ -30,9 +30,10 @@ async function run(config: ConfigOf<typeof controlConfig>, log: Log, scope: Scop
   scope.defer(() => admin.close())
   onShutdown(scope, log, async () => control?.stop(), { deadlineMs: shutdownMs })
   const store = await openStore(config, { log, scope })
-  const { host, port } = config
+  const { host, port, reconnectsPerSecond } = config
   const memberId = config.memberId ?? hostMemberId()
-  control = await startControl({ memberId, version: packageVersion(), host, port }, { store, log, scope, metrics })
+  const options = { memberId, version: packageVersion(), host, port, reconnectsPerSecond }
+  control = await startControl(options, { store, log, scope, metrics })
   log.info('control listens', { host, port: control.port, adminPort: admin.port })
 }
 

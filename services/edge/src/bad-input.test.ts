@@ -30,7 +30,7 @@ beforeAll(async () => {
     acceptsPerSecond: 1_000,
   }
   edge = await startEdge(
-    { ...server, memberId: 'e', version: '0', limits, drainTimeoutMs: 0 },
+    { ...server, memberId: 'e', version: '0', limits, drain: { timeoutMs: 0, settleMs: 0, graceMs: 0, perSecond: 1 } },
     { ...deps('edge'), verifier },
   )
 })

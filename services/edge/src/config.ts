@@ -22,7 +22,7 @@ export const edgeConfig = defineConfig({
     min: 0,
     max: 65_535,
     unit: 'port',
-    description: 'Port of /livez, /readyz and /metrics',
+    description: 'Port of /livez, /readyz, /metrics and POST /drain',
   }),
   origins: list('FLOTILLA_ORIGINS', {
     default: [],
@@ -63,8 +63,29 @@ export const edgeConfig = defineConfig({
   drainTimeoutMs: durationMs('FLOTILLA_EDGE_DRAIN_TIMEOUT', {
     default: 20_000,
     min: 0,
+    max: 3_600_000,
+    unit: 'ms',
+    description: 'Time after SIGTERM, or POST /drain, from which on whoever has not moved is closed',
+  }),
+  drainSettleMs: durationMs('FLOTILLA_EDGE_DRAIN_SETTLE', {
+    default: 1_000,
+    min: 0,
     max: 600_000,
     unit: 'ms',
-    description: 'Time to close the connections after SIGTERM',
+    description:
+      'Of that, time in which new connections are still taken while balancers hear that /readyz fails; below 1 s the first of two edges that drain may for a moment use the share of both',
+  }),
+  drainGraceMs: durationMs('FLOTILLA_EDGE_DRAIN_GRACE', {
+    default: 5_000,
+    min: 0,
+    max: 600_000,
+    unit: 'ms',
+    description: 'Time that a client has to move once it was told to; then it is closed with 1012',
+  }),
+  drainPerSecond: integer('FLOTILLA_EDGE_DRAIN_PER_SECOND', {
+    default: 500,
+    min: 1,
+    max: 100_000,
+    description: 'Clients per second that an edge which drains tells to move where control is away and grants nothing',
   }),
 })

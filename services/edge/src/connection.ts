@@ -306,6 +306,11 @@ export class Connection {
     }
   }
 
+  /** The edge drains: the client is to go on elsewhere, and begins to at some moment within this time. */
+  tellToMove(withinMs: number): void {
+    this.send({ type: 'drain', afterMs: withinMs })
+  }
+
   close(name: CloseName, reason?: string): void {
     if (this.#closed) return
     this.flush()

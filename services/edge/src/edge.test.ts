@@ -128,13 +128,37 @@ describe('connecting', () => {
     expect((await handshake(small.port, '/ws')).status).toBe(101)
   })
 
-  test('[EG24] a drain closes every connection with 1012 and takes no new one', async () => {
-    const leaving = await fleet.edge()
+  test('[EG24] a drain tells every client to move, serves those that stay until the grace is over, and takes no new one', async () => {
+    const leaving = await fleet.edge({ drain: { timeoutMs: 20_000, settleMs: 0, graceMs: 2_000, perSecond: 1 } })
+    const [room, moves, stays] = [freshRoom(), await Client.open(leaving.port), await Client.open(leaving.port, 'bob')]
+    await stays.ask({ type: 'subscribe', room })
+    const drained = leaving.drain()
+    expect(leaving.ready).toBe(false)
+    await until('both were told', () => [moves, stays].every((client) => client.of('drain').length === 1))
+    expect((await handshake(leaving.port, '/ws')).status).toBe(503)
+    await post(room, 1)
+    await until('what is published meanwhile arrives', () => stays.events(room).length === 1)
+    await moves.end()
+    expect(await stays.closedWith()).toBe(1012)
+    await drained
+    await expect(handshake(leaving.port, '/ws')).rejects.toThrow(/ECONNREFUSED/)
+  })
+
+  test('[DR1][DR6] while it settles, who comes is taken, and told in its turn; a second drain waits for the same end', async () => {
+    const leaving = await fleet.edge({ drain: { timeoutMs: 10_000, settleMs: 2_000, graceMs: 0, perSecond: 1_000 } })
+    const drained = leaving.drain()
+    const late = await Client.open(leaving.port)
+    expect(leaving.drain()).toBe(drained)
+    expect(await late.closedWith()).toBe(1012)
+    expect(late.of('drain')).toHaveLength(1)
+    await drained
+  })
+
+  test('[DR4] a drain whose time is over closes everybody', async () => {
+    const leaving = await fleet.edge({ drain: { timeoutMs: 0, settleMs: 5_000, graceMs: 5_000, perSecond: 1 } })
     const clients = [await Client.open(leaving.port), await Client.open(leaving.port, 'bob')]
     await leaving.drain()
     for (const client of clients) expect(await client.closedWith()).toBe(1012)
-    expect(leaving.ready).toBe(false)
-    await expect(handshake(leaving.port, '/ws')).rejects.toThrow(/ECONNREFUSED/)
   })
 })
 

@@ -1,6 +1,7 @@
 import type { SessionIdentity, SessionLimits } from '@flotilla/core/session-state'
 import { defaultSessionLimits } from '@flotilla/core/session'
 import type { Member } from '@flotilla/core/plan'
+import type { DrainLimits } from '@flotilla/core/drain'
 import { wait } from '@flotilla/node/backoff'
 import { createEndpoint } from '@flotilla/node/endpoint'
 import type { Endpoint } from '@flotilla/node/endpoint-port'
@@ -11,25 +12,26 @@ import type { Scope } from '@flotilla/node/scope'
 import type { Store } from '@flotilla/node/store/port'
 import { Connection } from './connection.ts'
 import type { ConnectionDeps } from './connection.ts'
+import { emptyEdge } from './drain.ts'
 import { createHub } from './hub.ts'
 import type { Hub } from './hub.ts'
+import { createLag } from './lag.ts'
 import { edgeMetrics } from './metrics.ts'
 import { pageHtml, pagePolicy } from './page.ts'
 import { listen } from './server.ts'
 import type { ServerOptions } from './server.ts'
 
-/** Connections closed at once when the edge drains, and the pause between such batches, ms. */
-const drainBatch = 100
-const drainPauseMs = 50
-/** How often the list of members for the page is read, ms. */
+/** How often the list of members is read, for the page and for a drain, ms. */
 const membersEveryMs = 2_000
 const maxUsersShown = 100
+/** A drain waits so long for that list at the most, ms. */
+const membersWithinMs = 1_000
 
 export interface EdgeOptions extends ServerOptions {
   readonly memberId: string
   readonly version: string
   readonly limits: Pick<SessionLimits, 'maxSubscriptions' | 'maxPublishesInFlight' | 'framesPerSecond'>
-  readonly drainTimeoutMs: number
+  readonly drain: DrainLimits
   readonly admin?: string
 }
 export interface EdgeDeps {
@@ -47,7 +49,7 @@ export interface Edge {
   readonly connections: number
   /** Rooms with subscribers here, or whose interest lingers. */
   readonly rooms: number
-  /** Takes nothing new, sends everybody elsewhere in batches, signs off. */
+  /** Sends everybody elsewhere, signs off. A second call waits for the same end. */
   drain(): Promise<void>
 }
 
@@ -57,7 +59,8 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
   const connections = new Set<Connection>()
   let endpoint: Endpoint | undefined
   let members: readonly Member[] = []
-  let draining = false
+  let drained: Promise<void> | undefined
+  let admits = true
   let counter = 0
 
   const metrics = edgeMetrics(deps.metrics, { connections: () => connections.size, rooms: () => hub.rooms })
@@ -72,6 +75,7 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
       return endpoint
     },
   })
+  const lagMs = createLag(scope)
   endpoint = await createEndpoint({
     role: 'edge',
     memberId: options.memberId,
@@ -80,7 +84,7 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     log,
     scope,
     metrics: deps.metrics,
-    figures: () => ({ connections: connections.size, rooms: hub.rooms }),
+    figures: () => ({ connections: connections.size, rooms: hub.rooms, lagMs: lagMs() }),
     onRecords: (_lane, records) => hub.onRecords(records),
     onResync: (lane, reason) => {
       metrics.resyncs.inc({ reason })
@@ -108,7 +112,7 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
   const server = await listen(options, {
     log,
     metrics,
-    admits: () => !draining,
+    admits: () => admits,
     connections: () => connections.size,
     onConnection: (socket, raw, token) => {
       const id = `${started.boot.replace('#', '.')}.${(counter += 1).toString(36)}`
@@ -160,15 +164,19 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
   await readMembers()
 
   async function drain(): Promise<void> {
-    draining = true
-    server.stop()
-    const deadline = performance.now() + options.drainTimeoutMs
-    let closed = 0
-    for (const connection of connections) {
-      connection.close('goingAway')
-      closed += 1
-      if (closed % drainBatch === 0 && performance.now() < deadline) await wait(drainPauseMs, scope.signal)
-    }
+    started.drain()
+    // The one that is to take over may have started a moment ago.
+    await Promise.race([readMembers(), wait(membersWithinMs, scope.signal)])
+    await emptyEdge(options.drain, {
+      connections,
+      signal: scope.signal,
+      alone: () =>
+        !members.some(({ role, state, boot }) => role === 'edge' && state === 'live' && boot !== started.boot),
+      granted: () => started.plan?.drains?.[started.boot] ?? null,
+      admit: (taken) => {
+        admits = taken
+      },
+    })
     await started.close()
     await server.close()
   }
@@ -179,7 +187,7 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
       return started.boot
     },
     get ready() {
-      return started.healthy && started.plan !== null && !draining
+      return started.healthy && started.plan !== null && drained === undefined
     },
     get connections() {
       return connections.size
@@ -187,6 +195,6 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     get rooms() {
       return hub.rooms
     },
-    drain,
+    drain: () => (drained ??= drain()),
   }
 }

@@ -28,6 +28,13 @@ async function run(config: ConfigOf<typeof edgeConfig>, log: Log, scope: Scope):
     metrics,
     log,
     live: {},
+    posts: {
+      '/drain': () => {
+        if (edge === undefined) return { status: 409, json: { state: 'starting' } }
+        void edge.drain()
+        return { status: 202, json: { state: 'draining', connections: edge.connections } }
+      },
+    },
     ready: {
       edge: () => ({ ok: edge?.ready === true, detail: 'the store answers, a plan is there, and it does not drain' }),
     },
@@ -36,12 +43,19 @@ async function run(config: ConfigOf<typeof edgeConfig>, log: Log, scope: Scope):
   onShutdown(scope, log, async () => edge?.drain(), { deadlineMs: config.drainTimeoutMs + shutdownSlackMs })
   const store = await openStore(config, { log, scope })
   const { maxSubscriptions, maxPublishesInFlight, framesPerSecond } = config
+  const { drainTimeoutMs, drainSettleMs, drainGraceMs, drainPerSecond } = config
   edge = await startEdge(
     {
       ...config,
       memberId: config.memberId ?? hostMemberId(),
       version: packageVersion(),
       limits: { maxSubscriptions, maxPublishesInFlight, framesPerSecond },
+      drain: {
+        timeoutMs: drainTimeoutMs,
+        settleMs: drainSettleMs,
+        graceMs: drainGraceMs,
+        perSecond: drainPerSecond,
+      },
     },
     { store, log, scope, metrics, verifier },
   )

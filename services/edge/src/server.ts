@@ -50,8 +50,6 @@ function destroy(this: Duplex): void {
 
 export interface EdgeServer {
   readonly port: number
-  /** Accepts nothing new. */
-  stop(): void
   close(): Promise<void>
 }
 
@@ -93,9 +91,6 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
   const port = await bind(http, options)
   return {
     port,
-    stop: () => {
-      http.close()
-    },
     close: () =>
       new Promise((resolve) => {
         http.close(() => resolve())

@@ -62,7 +62,7 @@ async function startFleet(): Promise<Fleet> {
         maxConnections: 1_000,
         acceptsPerSecond: 1_000,
         version: '0',
-        drainTimeoutMs: 500,
+        drain: { timeoutMs: 5_000, settleMs: 0, graceMs: 500, perSecond: 1_000, ...options.drain },
       }
       const verifier = createVerifier({ keys: { type: 'secret', secrets: [DEVELOPMENT_SECRET] }, log })
       const edge = await startEdge(

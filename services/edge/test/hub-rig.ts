@@ -73,6 +73,7 @@ export function startHub(): {
   }
   const endpoint: Endpoint = {
     ...{ boot: 'edge#1', healthy: true, plan: null, publish: unheard, ephemeral: unheard, tail: unheard },
+    drain: () => undefined,
     close: () => Promise.resolve(),
     interest: (room, on, nonce) => {
       if (on) declared.push({ room, nonce })

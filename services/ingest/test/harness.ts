@@ -58,6 +58,7 @@ function listEndpoint() {
         .filter((entry) => entry.first < before)
         .toReversed()
         .slice(0, limit),
+    drain: () => {},
     close: async () => {},
   }
   return { endpoint, rooms, ephemeral, outcomes, fault }

@@ -129,6 +129,7 @@ export class RawClient {
       }
       case 'error':
       case 'pong':
+      case 'drain':
     }
   }
 

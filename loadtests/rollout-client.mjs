@@ -1,0 +1,56 @@
+// Clients of the library that hear rooms through a rollout, and keep account. Started by the rollout demo, asked over IPC.
+import { connect } from '@flotilla/client'
+import { signToken } from '@flotilla/node/jwt'
+import WebSocket from 'ws'
+import { answerCalls } from './harness/processes.mjs'
+import { clock } from './harness/samples.mjs'
+
+/** Connections made at a time. */
+const atOnce = 50
+const clients = []
+const views = []
+/** Delays from when an event was due to its delivery: how many of each whole ms, the last for all beyond. */
+const delays = new Uint32Array(60_001)
+const seen = { disconnected: 0, told: 0 }
+
+async function join({ url, secret, room, name }) {
+  const token = signToken({ secret, sub: name, tenant: 'demo', ttlSeconds: 3_600 })
+  const client = await connect({ url, token, WebSocket, timeoutMs: 60_000, log: () => {} })
+  client.onState((state) => {
+    if (state === 'reconnecting') seen.disconnected += 1
+  })
+  const view = { room, from: 0, last: 0, delivered: 0, duplicated: 0, disordered: 0, worstMs: 0 }
+  const subscription = await client.subscribe(room, {
+    onEvent: ({ position, data }) => {
+      if (position === undefined) return
+      if (position.seq <= view.last) view.duplicated += 1
+      else if (position.seq !== view.last + 1) view.disordered += 1
+      view.last = Math.max(view.last, position.seq)
+      view.delivered += 1
+      const ms = Math.max(0, clock() - data.t)
+      view.worstMs = Math.max(view.worstMs, ms)
+      delays[Math.min(delays.length - 1, Math.round(ms))] += 1
+    },
+    onPosition: ({ recovered }) => {
+      if (!recovered) seen.told += 1
+    },
+  })
+  view.from = view.last = subscription.position.seq
+  views.push(view)
+  clients.push(client)
+}
+
+answerCalls({
+  open: async ({ port, secret, count, first, rooms }) => {
+    const url = `ws://127.0.0.1:${port}/ws`
+    for (let i = 0; i < count; i += atOnce) {
+      const some = Array.from({ length: Math.min(atOnce, count - i) }, (_, j) => first + i + j)
+      await Promise.all(some.map((n) => join({ url, secret, name: `user-${n}`, room: `public:demo-${n % rooms}` })))
+    }
+  },
+  report: async () => ({ views, seen, delivered: views.reduce((sum, { delivered }) => sum + delivered, 0) }),
+  delays: async () => ({ delays: Array.from(delays) }),
+  close: async () => {
+    for (const client of clients) client.close()
+  },
+})

@@ -1,0 +1,106 @@
+// Posts events to ingest at a pace, each under an id, and again under the same one until it is acknowledged.
+import { Agent, request } from 'node:http'
+import { sleep } from '../harness/processes.mjs'
+import { clock } from '../harness/samples.mjs'
+
+const tickMs = 10
+const retryMs = 50
+const maxBatch = 100
+
+function post(port, key, agent, body) {
+  return new Promise((resolve, reject) => {
+    const headers = {
+      authorization: `Bearer ${key}`,
+      'content-type': 'application/json',
+      'content-length': Buffer.byteLength(body),
+    }
+    const options = {
+      port,
+      host: '127.0.0.1',
+      method: 'POST',
+      path: '/v1/events/batch',
+      headers,
+      agent,
+      timeout: 15_000,
+    }
+    const asked = request(options, (response) => {
+      const chunks = []
+      response.on('data', (chunk) => chunks.push(chunk))
+      response.on('error', reject)
+      response.on('end', () => {
+        if (response.statusCode === 200) resolve(JSON.parse(Buffer.concat(chunks).toString()).results)
+        else reject(new Error(`answered ${response.statusCode}`))
+      })
+    })
+    asked.on('timeout', () => asked.destroy(new Error('no answer')))
+    asked.on('error', reject)
+    asked.end(body)
+  })
+}
+
+/** `rate` events per second over `rooms` rooms until stopped. Every room's events go through one lane, one batch at a time. */
+export function startPublisher({ port, key, rate, rooms, lanes = 4 }) {
+  const agent = new Agent({ keepAlive: true })
+  /** Room → the last position acknowledged. */
+  const heads = new Map()
+  const sum = { events: 0, retries: 0 }
+  const queues = Array.from({ length: lanes }, () => [])
+  const startedAt = clock()
+  let stopped = false
+
+  async function produce() {
+    for (let n = 0; !stopped;) {
+      const due = Math.floor(((clock() - startedAt) / 1_000) * rate)
+      for (; n < due; n += 1) {
+        const [room, t] = [n % rooms, startedAt + (n / rate) * 1_000]
+        queues[room % lanes].push({ id: `e${n}`, room: `public:demo-${room}`, event: 'demo', data: { t } })
+      }
+      await sleep(tickMs)
+    }
+  }
+
+  /** What is refused or not known goes again before anything of its lane that was not sent yet. */
+  async function send(queue) {
+    while (!stopped || queue.length > 0) {
+      const batch = queue.splice(0, maxBatch)
+      if (batch.length === 0) {
+        await sleep(tickMs)
+        continue
+      }
+      const again = await attempt(batch)
+      queue.unshift(...again)
+      if (again.length > 0) await sleep(retryMs)
+    }
+  }
+
+  async function attempt(batch) {
+    let results
+    try {
+      results = await post(port, key, agent, JSON.stringify({ events: batch }))
+    } catch {
+      sum.retries += 1
+      return batch
+    }
+    return batch.filter((event, i) => {
+      const { status, results: rooms } = results[i]
+      if (status !== 202) {
+        sum.retries += 1
+        return true
+      }
+      sum.events += 1
+      heads.set(event.room, Math.max(heads.get(event.room) ?? 0, rooms[0].position.seq))
+      return false
+    })
+  }
+
+  const done = Promise.all([produce(), ...queues.map(send)])
+  return {
+    heads,
+    sum,
+    stop: async () => {
+      stopped = true
+      await done
+      agent.destroy()
+    },
+  }
+}

@@ -1,0 +1,35 @@
+// What a rollout did to the clients, from what each of them saw.
+
+/** The most of `atMs` within any one second that begins at `fromMs` or later. */
+export function mostPerSecond(atMs, fromMs = -Infinity) {
+  const times = atMs.filter((at) => at >= fromMs).toSorted((a, b) => a - b)
+  let most = 0
+  let first = 0
+  times.forEach((at, i) => {
+    while (times[first] <= at - 1_000) first += 1
+    most = Math.max(most, i - first + 1)
+  })
+  return most
+}
+
+/**
+ * Of every client and room `{ room, from, last, delivered, duplicated, disordered }`: positions after which it began and that it
+ * reached, and how many events it was given. `heads`: room → the last position that was acknowledged.
+ */
+export function judge(views, heads) {
+  const sum = { lost: 0, duplicated: 0, disordered: 0, deliveries: 0 }
+  for (const { room, from, delivered, duplicated, disordered } of views) {
+    sum.lost += Math.max(0, (heads.get(room) ?? from) - from - (delivered - duplicated))
+    sum.duplicated += duplicated
+    sum.disordered += disordered
+    sum.deliveries += delivered
+  }
+  return sum
+}
+
+/** p50, p99 and the largest, ms. */
+export function spread(values) {
+  const sorted = Float64Array.from(values).sort()
+  const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? null
+  return { p50: at(0.5), p99: at(0.99), max: sorted.at(-1) ?? null }
+}

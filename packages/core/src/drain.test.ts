@@ -1,0 +1,63 @@
+import { describe, expect, it } from 'vitest'
+import { startDrain, stepDrain } from './drain.ts'
+import type { DrainLimits, DrainState } from './drain.ts'
+
+const limits: DrainLimits = { timeoutMs: 20_000, settleMs: 1_000, graceMs: 5_000, perSecond: 50 }
+const start = (more: Partial<DrainLimits> = {}): DrainState => startDrain({ ...limits, ...more }, 0)
+const busy = { open: 1_000, untold: 10_000, alone: false, granted: 250 }
+
+/** What is told from one time to another, asked every 50 ms. */
+function told(
+  state: DrainState,
+  fromMs: number,
+  toMs: number,
+  view: Partial<typeof busy> | { granted: null } = {},
+): number {
+  let sum = 0
+  for (let now = fromMs; now < toMs; now += 50) sum += stepDrain(state, { ...busy, ...view }, now).tell
+  return sum
+}
+
+describe('an edge that drains', () => {
+  it('[DR1] takes connections and tells nobody until it has settled, then takes none', () => {
+    const state = start()
+    expect(stepDrain(state, busy, 999)).toMatchObject({ admits: true, tell: 0, close: 0 })
+    expect(stepDrain(state, busy, 1_000)).toMatchObject({ admits: false, close: 0 })
+  })
+
+  it('[DR2] tells its clients to move at the pace that control grants, and never more in a second than that and a tenth', () => {
+    const state = start()
+    expect(told(state, 1_000, 6_000)).toBeLessThanOrEqual(200 * 5 + 20)
+    expect(told(state, 6_000, 7_000)).toBe(200)
+    // In any second.
+    expect(told(state, 7_000, 8_000)).toBeLessThanOrEqual(250)
+    expect(stepDrain(start(), { ...busy, untold: 3 }, 1_000).tell).toBe(3)
+  })
+
+  it('[DR2] a pace below one per step still goes on', () => {
+    expect(told(start(), 1_000, 11_000, { granted: 2.5 })).toBeGreaterThanOrEqual(19)
+  })
+
+  it('[DR2] without a grant waits for one, and goes on at a pace of its own when control is away', () => {
+    const state = start()
+    expect(told(state, 1_000, 4_000, { granted: null })).toBe(0)
+    expect(told(state, 4_000, 5_000, { granted: null })).toBeLessThanOrEqual(50 + 5)
+    expect(told(state, 5_000, 6_000, { granted: null })).toBe(50)
+    expect(told(state, 6_000, 7_000)).toBeGreaterThanOrEqual(199)
+  })
+
+  it('[DR3] closes whoever is still there after the grace, and nobody before', () => {
+    expect(stepDrain(start(), busy, 7_000).closeToldBeforeMs).toBe(2_000)
+    expect(stepDrain(start(), busy, 7_000).close).toBe(0)
+  })
+
+  it('[DR4] at the deadline, however short, everybody is closed, in batches', () => {
+    expect(stepDrain(start(), busy, 20_000)).toMatchObject({ admits: false, tell: 0, close: 100 })
+    expect(stepDrain(start(), { ...busy, open: 20_000 }, 20_000).close).toBe(1_000)
+    expect(stepDrain(start({ timeoutMs: 0 }), busy, 0)).toMatchObject({ admits: false, close: 100 })
+  })
+
+  it('[DR5] the last edge tells nobody to go where there is nothing: it closes them at once', () => {
+    expect(stepDrain(start(), { ...busy, alone: true }, 0)).toMatchObject({ admits: false, tell: 0, close: 100 })
+  })
+})
