@@ -39,6 +39,13 @@ export const mutations = [
     tests: { project: 'redis', file: 'packages/node/src/store/redis/redis.redis.test.ts', name: '[CL5]' },
   },
   {
+    rule: 'the list of replaced runs, in Redis',
+    file: 'packages/node/src/store/redis/lua/claim.ts',
+    find: 'if replaced == now and se <= tonumber(till) then',
+    replace: 'if false then',
+    tests: { project: 'redis', file: 'packages/node/src/store/redis/redis.redis.test.ts', name: '[CL12]' },
+  },
+  {
     rule: 'vouching, by the owner: a run is written only with all of the chain',
     file: 'packages/core/src/lane-recovery.ts',
     find: 'if (!own.needsClaim && own.run !== state.run) prefixes.set(own.slot, ownPrefix(own))',

@@ -1,4 +1,5 @@
 import { RS } from './entry.ts'
+import type { Replaced } from './plan.ts'
 
 /**
  * The commit: the one atomic write in which a worker turns a batch of inputs into outputs (docs/spec.md CO, the design
@@ -148,6 +149,8 @@ export interface Claim {
   readonly owner: string
   /** The newest epoch that control saw confirmed for the slot: a stored epoch below it means that a claim was lost. */
   readonly confirmed: number
+  /** Where one of these runs is the server's, a stored epoch up to the one given proves nothing either. */
+  readonly replaced?: Replaced
   /**
    * The prefix of the stored value, when the claimer holds every commit after it and will re-apply them. Then `inc`
    * becomes that of its commits whatever `run` says, and `run` is left as it is: the claimer vouches when they are

@@ -2,8 +2,8 @@ import { expect, test } from 'vitest'
 import { newestPlan } from './control-plan.ts'
 import { controlPollMs, startControl, stepControl } from './control.ts'
 import type { ControlEffect, ControlInput } from './control.ts'
-import { learn, versionHeld } from './plan.ts'
-import type { Member, Plan } from './plan.ts'
+import { learn, mergeReplaced, versionHeld } from './plan.ts'
+import type { Knowledge, Member, Plan } from './plan.ts'
 
 /** A control process that has just become the leader and knows nothing; it reads what the test says. */
 function newLeader() {
@@ -18,15 +18,15 @@ function newLeader() {
   feed({ type: 'led', leading: true })
   return {
     feed,
-    observe: (members: readonly Member[], plan: Plan | null): readonly ControlEffect[] => {
+    observe: (members: readonly Member[], plan: Plan | null, run = 'r2'): readonly ControlEffect[] => {
       nowMs += controlPollMs
       feed({ type: 'tick' })
-      return feed({ type: 'observed', members, plan, runs: ['r2'] })
+      return feed({ type: 'observed', members, plan, runs: [run] })
     },
   }
 }
 
-const worker = (owned: Record<number, number>, knows: { plan: number; epoch: number }): Member => {
+const worker = (owned: Record<number, number>, knows: Knowledge): Member => {
   return { boot: 'w#1', role: 'shard', state: 'live', beat: 1, owned, knows, startedAtMs: 0, version: '1' }
 }
 const assigned = (epoch: number) => ({ worker: 'w#1', epoch, confirmed: epoch })
@@ -64,4 +64,40 @@ test('[CT17] a worker whose server changed asks for the plan whatever its versio
   expect(versionHeld(plan, ['r3'])).toBe(0)
   expect(versionHeld(plan, [])).toBe(5)
   expect(versionHeld(null, ['r2'])).toBe(0)
+})
+
+const both = [assigned(1), assigned(2)]
+
+test('[CT20] a run in whose place another is seen is replaced, with the highest epoch issued until then', () => {
+  const control = newLeader()
+  const before: Plan = { version: 6, slots: both, runs: ['r1'] }
+  const [publish] = control.observe([worker({ 0: 1, 1: 2 }, { plan: 6, epoch: 9 })], before)
+  if (publish?.type !== 'publish') throw new Error('nothing published')
+  expect(publish.plan).toEqual({ version: 7, slots: both, runs: ['r2'], replaced: { r1: 9 } })
+  control.feed({ type: 'published', ok: true })
+  // It comes back, with the plan of that time.
+  const [again] = control.observe([worker({ 0: 1, 1: 2 }, { plan: 7, epoch: 9 })], before, 'r1')
+  if (again?.type !== 'publish') throw new Error('nothing published')
+  expect(again.plan).toEqual({ version: 8, slots: both, runs: ['r1'], replaced: { r1: 9, r2: 9 } })
+})
+
+test('[CT20] a control process without memory learns of it from members; they never forget it', () => {
+  const knows = learn({ plan: 0, epoch: 0 }, { version: 7, slots: both, runs: ['r2'], replaced: { r1: 9 } })
+  expect(knows).toEqual({ plan: 7, epoch: 9, replaced: { r1: 9 } })
+  const [publish] = newLeader().observe(
+    [worker({ 0: 1, 1: 2 }, knows)],
+    { version: 4, slots: both, runs: ['r1'] },
+    'r1',
+  )
+  if (publish?.type !== 'publish') throw new Error('nothing published')
+  expect(publish.plan.replaced).toEqual({ r1: 9 })
+  expect(learn(knows, { version: 8, slots: both, runs: ['r2'] })).toMatchObject({ replaced: { r1: 9 } })
+})
+
+test('[CT20] of many the last are kept, of one the highest epoch', () => {
+  const many = Object.fromEntries(Array.from({ length: 40 }, (_, i) => [`r${i}`, i]))
+  const merged = mergeReplaced(many, { r39: 50, r38: 2 })
+  expect(Object.keys(merged ?? {})).toHaveLength(32)
+  expect(merged).toMatchObject({ r39: 50, r38: 38, r8: 8 })
+  expect(mergeReplaced(undefined, {})).toBeUndefined()
 })

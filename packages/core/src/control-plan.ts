@@ -1,7 +1,8 @@
 import { sameDrains } from './control-drains.ts'
 import type { Sighting } from './control-members.ts'
 import { workerHeartbeatMs } from './limits.ts'
-import type { Assignment, Plan } from './plan.ts'
+import { mergeReplaced, sameReplaced } from './plan.ts'
+import type { Assignment, Plan, Replaced } from './plan.ts'
 
 export type Slots = readonly (Assignment | null)[]
 
@@ -62,6 +63,34 @@ export function newestPlan(members: ReadonlyMap<string, Sighting>): number {
   let newest = 0
   for (const { member } of members.values()) newest = Math.max(newest, member?.knows?.plan ?? 0)
   return newest
+}
+
+/** The runs that anybody says were replaced. */
+export function knownReplaced(
+  plans: readonly (Plan | null)[],
+  members: ReadonlyMap<string, Sighting>,
+): Replaced | undefined {
+  const heard = Array.from(members.values(), ({ member }) => member?.knows?.replaced)
+  return mergeReplaced(...plans.map((plan) => plan?.replaced), ...heard)
+}
+
+/**
+ * With those in whose place another is seen now. One that comes back is replaced until now: epochs that were issued meanwhile may
+ * have been used on either side.
+ */
+export function addReplaced(
+  known: Replaced | undefined,
+  change: { readonly before: readonly string[]; readonly now: readonly string[]; readonly highest: number },
+): Replaced | undefined {
+  const { before, now, highest } = change
+  const changed = now.flatMap((run, primary) => {
+    const was = before[primary] ?? ''
+    return run === '' || was === '' || run === was ? [] : [{ was, run }]
+  })
+  // In a Cluster other lanes may live on the server that one lane has left.
+  const gone = changed.filter(({ was }) => !now.includes(was)).map(({ was }) => was)
+  const back = changed.filter(({ run }) => known?.[run] !== undefined).map(({ run }) => run)
+  return mergeReplaced(known, Object.fromEntries([...gone, ...back].map((run) => [run, highest])))
 }
 
 /** A slot in flight: its assigned epoch is not reported as owned by its worker. */
@@ -137,12 +166,13 @@ export function awaitMoved(waits: Waits, moves: readonly NumberedMove[]): Waits 
   return after
 }
 
-type Compared = Pick<Plan, 'slots' | 'runs' | 'drains'>
+type Compared = Pick<Plan, 'slots' | 'runs' | 'replaced' | 'drains'>
 
 export function samePlan(a: Compared, b: Compared): boolean {
   const sameRuns = a.runs.length === b.runs.length && a.runs.every((run, i) => run === b.runs[i])
   return (
     sameRuns &&
+    sameReplaced(a.replaced, b.replaced) &&
     sameDrains(a.drains, b.drains) &&
     a.slots.length === b.slots.length &&
     a.slots.every((x, slot) => sameAssignment(x, b.slots[slot] ?? null))

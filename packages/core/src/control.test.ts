@@ -235,7 +235,9 @@ test('[CT7] a changed run alone is published under a higher version', () => {
   const desk = new Desk().lead()
   expect(desk.observe([worker], plan)).toEqual([])
   const effects = desk.observe([worker], plan, ['r2'])
-  expect(effects).toEqual([{ type: 'publish', plan: { ...plan, version: 8, runs: ['r2'] }, moves: [] }])
+  expect(effects).toEqual([
+    { type: 'publish', plan: { ...plan, version: 8, runs: ['r2'], replaced: { r: slotCount } }, moves: [] },
+  ])
 })
 
 test('[CT11] a stored plan for another number of slots is left alone', () => {

@@ -5,11 +5,13 @@ import { decideMoves } from './control-moves.ts'
 import type { MoveContext } from './control-moves.ts'
 import {
   acceptReports,
+  addReplaced,
   adoptPlan,
   applyMoves,
   awaitMoved,
   awaitReports,
   highestEpoch,
+  knownReplaced,
   newestPlan,
   samePlan,
 } from './control-plan.ts'
@@ -177,11 +179,12 @@ function ledBy(state: ControlState, leading: boolean): Pick<ControlState, 'lead'
 
 function observe(state: ControlState, read: Extract<ControlInput, { type: 'observed' }>, nowMs: number): ControlStep {
   // Of a server that does not say which run it is, the last one known is taken.
-  const runs = read.runs.map((run, primary) => (run === '' ? (state.runs[primary] ?? '') : run))
+  const lastRun = (primary: number): string => state.runs[primary] || (read.plan?.runs[primary] ?? '')
+  const runs = read.runs.map((run, primary) => (run === '' ? lastRun(primary) : run))
   const elapsedMs = countedSilence(state, runs, nowMs)
   const seen = { ...state, phase: idle, observedAtMs: nowMs, outage: false, runs }
   if (read.plan !== null && read.plan.slots.length !== state.slots) {
-    return { state: { ...seen, mismatch: true }, effects: [] }
+    return { state: { ...seen, runs: state.runs, mismatch: true }, effects: [] }
   }
   const adopted = adoptPlan(state.plan.version === 0 ? null : state.plan, read.plan, state.slots)
   const assigned = new Set<string>()
@@ -189,13 +192,17 @@ function observe(state: ControlState, read: Extract<ControlInput, { type: 'obser
   const sightings = sight(state.sightings, { members: read.members, assigned, elapsedMs, nowMs })
   const workers = livingWorkers(sightings)
   const slots = acceptReports(adopted.slots, workers)
+  const known = knownReplaced([state.plan, read.plan], sightings)
+  const highest = Math.max(state.highest, highestEpoch(slots, sightings), ...Object.values(known ?? {}))
+  const before = runs.map((_, primary) => state.runs[primary] || (adopted.runs[primary] ?? ''))
+  const replaced = addReplaced(known, { before, now: runs, highest })
   const next: ControlState = {
     ...seen,
     mismatch: false,
-    plan: { ...adopted, slots },
+    plan: { ...adopted, slots, ...(replaced === undefined ? {} : { replaced }) },
     sightings,
     waits: awaitReports(state.waits, slots, workers, elapsedMs),
-    highest: Math.max(state.highest, highestEpoch(slots, sightings)),
+    highest,
     newest: Math.max(state.newest, newestPlan(sightings)),
     drains: new Set([...state.drains].filter((boot) => sightings.has(boot))),
   }
@@ -264,7 +271,8 @@ function publish(state: ControlState, moves: readonly NumberedMove[], before: Pl
 function contentOf(state: ControlState): Omit<Plan, 'version'> {
   const { plan, runs, sightings, reconnectsPerSecond: perSecond, drainPace } = state
   const drains = grantDrains(sightings, perSecond, drainPace)
-  return { slots: plan.slots, runs, ...(drains === undefined ? {} : { drains }) }
+  const { slots, replaced } = plan
+  return { slots, runs, ...(replaced && { replaced }), ...(drains && { drains }) }
 }
 
 /** A refused plan is forgotten: another leader's is stored, and the next read brings it. */

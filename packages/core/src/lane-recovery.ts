@@ -1,6 +1,6 @@
 import type { SlotValues } from './commit.ts'
 import { parseSlotValue, slotPrefix } from './commit.ts'
-import { claimAssigned, ownPrefix, releaseSlot } from './lane-state.ts'
+import { claimAssigned, isReplaced, ownPrefix, releaseSlot } from './lane-state.ts'
 import type { Flight, LaneEffect, LaneState } from './lane-state.ts'
 import { fetchRetained, retain } from './lane-retained.ts'
 import type { Retained } from './retained.ts'
@@ -37,6 +37,7 @@ export function verify(state: LaneState, found: SlotValues, effects: LaneEffect[
     return
   }
   state.run = found.run
+  if (changed) for (const own of state.slots.values()) own.returnedTo = found.run
   if ([...state.slots.values()].some((own) => isBehind(own, found.values.get(own.slot)))) fetchRetained(state)
   const next = new Map<number, number>()
   for (const own of [...state.slots.values()]) {
@@ -97,13 +98,17 @@ function examine(state: LaneState, own: SlotState, found: Found, effects: LaneEf
     if (stored.n >= own.base.n) return drop(state, own, effects)
     return waitForClaim(own, undefined, effects)
   }
+  // Under a run that was replaced, a claim of that time proves nothing to the next owner: this one needs a newer one.
+  const isOld = isReplaced(state, own)
+  if (isOld) own.needsClaim = true
   if (found.changed) {
     for (const commit of own.chain.slice(missing)) commit.cursor = stored.cursor
     seek(own, stored.cursor)
     if (!own.needsClaim) effects.push({ type: 'read', slot: own.slot, cursor: own.cursor, read: own.reads })
   }
   if (!own.needsClaim) return missing
-  return waitForClaim(own, slotPrefix(stored), effects)
+  // Who was here all the time has nothing of what was written in between.
+  return waitForClaim(own, isOld && own.returnedTo !== state.run ? undefined : slotPrefix(stored), effects)
 }
 
 /** What the claim replaced, when every commit since that claim is there to be written again. */

@@ -199,12 +199,18 @@ export function claimAssigned(state: LaneState, effects: LaneEffect[]): void {
       epoch: assigned.epoch,
       owner: state.owner,
       confirmed,
+      ...(state.plan?.replaced === undefined ? {} : { replaced: state.plan.replaced }),
       ...(own?.holdsAfter === undefined ? {} : { holdsAfter: { prefix: own.holdsAfter, inc: own.inc } }),
       boots: [...state.alive],
     }
     state.claiming.set(slot, claim)
     effects.push({ type: 'claim', claim })
   })
+}
+
+/** Whether the slot's claim is from before the server's run was replaced by another (plan.ts). */
+export function isReplaced(state: LaneState, own: SlotState): boolean {
+  return own.epoch <= (state.plan?.replaced?.[state.run ?? ''] ?? -1)
 }
 
 function inLane(state: LaneState, slot: number): boolean {

@@ -6,9 +6,10 @@ import { KeyWindow } from './key-window.ts'
 import { maintainLane } from './lane-maintenance.ts'
 import { applied, settle, verify, vouched } from './lane-recovery.ts'
 import { retain } from './lane-retained.ts'
-import { claimAssigned, releaseSlot } from './lane-state.ts'
+import { claimAssigned, isReplaced, releaseSlot } from './lane-state.ts'
 import type { Clock, Flight, LaneEffect, LaneInput, LaneState, RoomRead, SlotRead } from './lane-state.ts'
 import { maxCommitsInFlight } from './limits.ts'
+import { mergeReplaced } from './plan.ts'
 import type { Plan } from './plan.ts'
 import type { Retained } from './retained.ts'
 import { loadRoom } from './room-state.ts'
@@ -94,7 +95,8 @@ function advanceKeys(state: LaneState, now: number): void {
 
 function takePlan(state: LaneState, plan: Plan, effects: LaneEffect[]): void {
   if (state.plan !== null && plan.version < state.plan.version) return
-  state.plan = plan
+  const replaced = mergeReplaced(state.plan?.replaced, plan.replaced)
+  state.plan = replaced === undefined ? plan : { ...plan, replaced }
   for (const slot of state.refused.keys()) if (plan.slots[slot]?.worker !== state.owner) state.refused.delete(slot)
   for (const own of [...state.slots.values()]) {
     const assigned = plan.slots[own.slot]
@@ -107,8 +109,16 @@ function takePlan(state: LaneState, plan: Plan, effects: LaneEffect[]): void {
       releaseSlot(state, own, 'moved', effects)
     }
   }
+  renewReplaced(state)
   claimAssigned(state, effects)
   if (state.mode.type === 'unconfirmed' && plan.runs.includes(state.mode.run)) state.mode = { type: 'settling' }
+}
+
+/** Slots under a claim that proves nothing to the next owner get another: what is under way is answered first. */
+function renewReplaced(state: LaneState): void {
+  if (state.mode.type !== 'serving') return
+  for (const own of state.slots.values())
+    if (!own.needsClaim && isReplaced(state, own)) state.mode = { type: 'settling' }
 }
 
 /** In every other mode the store is being read, and tells its run itself. */
@@ -169,10 +179,12 @@ function takeClaim(state: LaneState, input: Extract<LaneInput, { type: 'claimed'
   if (own !== undefined) releaseSlot(state, own, 'reclaimed', effects)
   const fresh = ownSlot(claim.slot, reply.value, input.interest, new KeyWindow(state.seed, state.keyBudget))
   fresh.before = reply.before
+  fresh.returnedTo = reply.run
   state.slots.set(claim.slot, fresh)
   fresh.listsAtClaim = state.membersVersion
   if (input.interest.some(({ boot }) => !state.alive.has(boot))) effects.push({ type: 'members' })
   effects.push({ type: 'read', slot: fresh.slot, cursor: fresh.cursor, read: fresh.reads }, { type: 'report' })
+  renewReplaced(state)
 }
 
 /**

@@ -14,6 +14,8 @@ export interface Plan {
   readonly slots: readonly (Assignment | null)[]
   /** The runs (per primary) that control had seen when it wrote the plan: an owner whose server changed waits for its own. */
   readonly runs: readonly string[]
+  /** Absent while there is none. */
+  readonly replaced?: Replaced
   /** Absent while no edge drains. */
   readonly drains?: Drains
 }
@@ -21,16 +23,45 @@ export interface Plan {
 /** Boot of an edge that drains → clients that it may tell to move per second. */
 export type Drains = Readonly<Record<string, number>>
 
-/** The newest plan and the highest epoch that a member has heard of. */
+/**
+ * Runs in whose place control has seen another, each with the highest epoch issued until then. A server that nobody made a replica
+ * when it was replaced can come back under such a run: what was claimed under it by then may be continued elsewhere
+ * (docs/adr/0010-replaced-runs.md).
+ */
+export type Replaced = Readonly<Record<string, number>>
+/** Those with the highest epochs are kept. */
+const maxReplaced = 32
+
+/** Of each run the highest epoch; undefined when there is none. */
+export function mergeReplaced(...known: readonly (Replaced | undefined)[]): Replaced | undefined {
+  const merged = new Map<string, number>()
+  for (const [run, epoch] of known.flatMap((each) => Object.entries(each ?? {}))) {
+    merged.set(run, Math.max(epoch, merged.get(run) ?? 0))
+  }
+  if (merged.size === 0) return undefined
+  // By name where epochs are equal, so that everybody drops the same ones.
+  const order = [...merged].toSorted(([a, x], [b, y]) => y - x || (a < b ? -1 : 1))
+  return Object.fromEntries(order.slice(0, maxReplaced))
+}
+
+export function sameReplaced(a: Replaced | undefined, b: Replaced | undefined): boolean {
+  const [one, other] = [Object.entries(a ?? {}), b ?? {}]
+  return one.length === Object.keys(other).length && one.every(([run, epoch]) => other[run] === epoch)
+}
+
+/** The newest plan, the highest epoch and the replaced runs that a member has heard of. */
 export interface Knowledge {
   readonly plan: number
   readonly epoch: number
+  readonly replaced?: Replaced
 }
 
 export function learn(known: Knowledge, plan: Plan): Knowledge {
   let { epoch } = known
   for (const assignment of plan.slots) epoch = Math.max(epoch, assignment?.epoch ?? 0, assignment?.confirmed ?? 0)
-  return { plan: Math.max(known.plan, plan.version), epoch }
+  const replaced = mergeReplaced(known.replaced, plan.replaced)
+  for (const issued of Object.values(replaced ?? {})) epoch = Math.max(epoch, issued)
+  return { plan: Math.max(known.plan, plan.version), epoch, ...(replaced === undefined ? {} : { replaced }) }
 }
 
 /**

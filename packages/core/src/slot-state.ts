@@ -54,6 +54,8 @@ export interface SlotState {
   /** The claim under which it is owned, and the prefix that the claim replaced. */
   claimed: { readonly n: number; readonly token: string }
   before: string | undefined
+  /** The run to which the server changed under this owner, or under which it claimed: it knows of all that was written elsewhere. */
+  returnedTo: string | undefined
 }
 
 export function ownSlot(
@@ -90,6 +92,7 @@ export function ownSlot(
     holdsAfter: undefined,
     claimed: { n: value.n, token: value.token },
     before: undefined,
+    returnedTo: undefined,
   }
   for (const { room, boot } of interest) interested(state, room).add(boot)
   return state

@@ -1,4 +1,4 @@
-import type { Claim, ClaimReply, CommitReply, SlotCommit, SlotStatus, SlotValues } from './commit.ts'
+import type { Claim, ClaimReply, CommitReply, SlotCommit, SlotStatus, SlotValue, SlotValues } from './commit.ts'
 import { formatSlotValue, parseSlotValue, slotPrefix } from './commit.ts'
 import { decodeLog, decodeWholeLog, encodeOut } from './entry.ts'
 import type { LogEntry } from './entry.ts'
@@ -102,14 +102,12 @@ export class StoreModel {
     const stored = text === undefined ? undefined : parseSlotValue(text)
     const token = `c${claim.epoch}`
     if (stored !== undefined && stored.epoch >= claim.epoch) {
-      const mine = stored.epoch === claim.epoch && stored.owner === claim.owner && stored.token === token
-      return mine && text !== undefined
-        ? { ok: true, run: this.run, value: text }
-        : { ok: false, run: this.run, value: text ?? null }
+      return repeatedClaim(claim, { stored, text, run: this.run })
     }
     const before = stored === undefined ? undefined : slotPrefix(stored)
     const holds = claim.holdsAfter?.prefix === before ? claim.holdsAfter : undefined
-    const proven = stored !== undefined && stored.run === this.run && stored.epoch >= claim.confirmed
+    const isOld = stored !== undefined && stored.epoch <= replacedAt(claim, this.run)
+    const proven = stored !== undefined && stored.run === this.run && stored.epoch >= claim.confirmed && !isOld
     const keeps = stored !== undefined && (proven || holds !== undefined)
     const value = formatSlotValue({
       epoch: claim.epoch,
@@ -117,7 +115,7 @@ export class StoreModel {
       n: (stored?.n ?? 0) + 1,
       token,
       inc: keeps ? (holds?.inc ?? stored.inc) : claim.epoch,
-      run: keeps && holds !== undefined ? stored.run : this.run,
+      run: keeps && holds !== undefined ? heldRun(stored.run, isOld) : this.run,
       cursor: stored?.cursor ?? '0-0',
       marks: stored?.marks ?? new Map(),
     })
@@ -354,3 +352,18 @@ function structuredCopy(snapshot: Snapshot): Snapshot {
 function copyStream(stream: Stream): Stream {
   return { entries: [...stream.entries], lastId: stream.lastId }
 }
+
+/** The very claim that is stored is taken again, any other is refused. */
+function repeatedClaim(
+  { epoch, owner }: Claim,
+  { stored, text, run }: { readonly stored: SlotValue; readonly text: string | undefined; readonly run: string },
+): ClaimReply {
+  const mine = stored.epoch === epoch && stored.owner === owner && stored.token === `c${epoch}`
+  return mine && text !== undefined ? { ok: true, run, value: text } : { ok: false, run, value: text ?? null }
+}
+
+/** The epoch up to which a claim under this run proves nothing. */
+const replacedAt = (claim: Claim, run: string): number => claim.replaced?.[run] ?? -1
+
+/** What is held is not written yet: a run that was replaced may be the server's, and would prove what is not there. */
+const heldRun = (run: string, isOld: boolean): string => (isOld ? '' : run)

@@ -127,6 +127,27 @@ function claimRules(subject: () => ContractSubject): void {
     expect(await claimed(store, slotA, 9, { owner: 'w2#b', confirmed: 4 })).toMatchObject({ inc: 9, epoch: 9 })
   })
 
+  it('[CL12] inc becomes the epoch where the run was replaced and the stored claim is of before then', async () => {
+    const { store } = subject()
+    const { run } = await claimed(store, slotA, 3)
+    const other = `${run}0`
+    const next = { owner: 'w2#b', replaced: { [other]: 99, [run]: 3 } }
+    expect(await claimed(store, slotA, 4, next)).toMatchObject({ inc: 4 })
+    expect(await claimed(store, slotA, 5, next)).toMatchObject({ inc: 4 })
+    expect(await claimed(store, slotB, 6)).toMatchObject({ inc: 6 })
+    expect(await claimed(store, slotB, 7, { replaced: { [other]: 99 } })).toMatchObject({ inc: 6 })
+  })
+
+  it('[CL12] what a claimer holds under such a run is not vouched for by its claim, though the run is the server’s', async () => {
+    const { store } = subject()
+    const one = following(slotA, await claimed(store, slotA, 3))
+    await commitOk(store, lane, one.commit)
+    const holdsAfter = { prefix: slotPrefix(one.value), inc: one.value.inc }
+    const reply = await claim(store, slotA, 4, { holdsAfter, replaced: { [one.value.run]: 3 } })
+    expect(parseSlotValue(reply.value ?? '')).toMatchObject({ inc: 3, epoch: 4, run: '' })
+    expect(await claimed(store, slotA, 5, { owner: 'w2#b' })).toMatchObject({ inc: 5 })
+  })
+
   it('[CL7] a claimer that holds every commit after the stored one keeps inc and leaves the run unvouched', async () => {
     const { store } = subject()
     const one = following(slotA, await claimed(store, slotA, 1))

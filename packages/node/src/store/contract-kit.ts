@@ -116,7 +116,7 @@ export async function claimed(
   store: Store,
   slot: number,
   epoch: number,
-  more: { owner?: string; confirmed?: number } = {},
+  more: Pick<ClaimOptions, 'owner' | 'confirmed' | 'replaced'> = {},
 ): Promise<SlotValue> {
   const reply = await claim(store, slot, epoch, more)
   if (!reply.ok) throw new Error(`slot ${slot} is not claimed: ${reply.value}`)
@@ -126,18 +126,20 @@ export async function claimed(
 export interface ClaimOptions {
   readonly owner?: string
   readonly confirmed?: number
+  readonly replaced?: Readonly<Record<string, number>>
   readonly holdsAfter?: { readonly prefix: string; readonly inc: number }
   readonly boots?: readonly string[]
 }
 
 export function claim(store: Store, slot: number, epoch: number, options: ClaimOptions = {}): Promise<ClaimReply> {
-  const { owner = 'w1#a', confirmed = 0, holdsAfter, boots = [] } = options
+  const { owner = 'w1#a', confirmed = 0, replaced, holdsAfter, boots = [] } = options
   return store.slots.claim({
     slot,
     epoch,
     owner,
     confirmed,
     boots,
+    ...(replaced === undefined ? {} : { replaced }),
     ...(holdsAfter === undefined ? {} : { holdsAfter }),
   })
 }

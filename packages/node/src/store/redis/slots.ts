@@ -145,11 +145,12 @@ function beginsLife(body: string): boolean {
 }
 
 async function writeClaim(topology: Topology, keys: Keys, wanted: Claim): Promise<ClaimReply> {
-  const { slot, epoch, owner, confirmed, holdsAfter, boots } = wanted
+  const { slot, epoch, owner, confirmed, replaced = {}, holdsAfter, boots } = wanted
   const lane = laneOf(slot, keys.lanes)
   const names = [keys.slots(lane), ...boots.map((boot) => keys.outbox(lane, boot))]
   const reset = encodeOut({ type: 'reset', slot, inc: epoch })
-  const args = [slot, epoch, owner, confirmed, holdsAfter?.prefix ?? '', reset, holdsAfter?.inc ?? 0]
+  const runs = Object.entries(replaced).map(([run, until]) => `${run}=${until}`)
+  const args = [slot, epoch, owner, confirmed, holdsAfter?.prefix ?? '', reset, holdsAfter?.inc ?? 0, runs.join(',')]
   const { run, rest } = await topology.lane(lane).script(claim, names, args)
   const [taken, text, before] = rest
   const value = typeof text === 'string' && text !== '' ? text : null

@@ -4,13 +4,15 @@ import { judgeFunction, runFunction, script } from './script.ts'
  * claim
  *
  * KEYS: the slots hash; then the outboxes of live boots.
- * ARGV: slot, epoch, owner, confirmed, holdsAfter (`''` for none), reset record, inc of holdsAfter.
+ * ARGV: slot, epoch, owner, confirmed, holdsAfter (`''` for none), reset record, inc of holdsAfter, replaced runs
+ * (`run=epoch,…`).
  * Returns: run; 1 taken or 0 refused; the value now stored (`''` for none); the prefix before (`''` when there was none,
  * or when this claim was taken before).
  *
  * Taken only with a higher epoch than the stored one. When the claimer holds every commit after the stored one `inc` is
- * that of its commits, and the run stays as it is until the claimer vouches. Else `inc` is kept when the stored run is
- * the server's and the stored epoch not below the confirmed one; else it is the new epoch, and the reset record goes to
+ * that of its commits, and the run stays as it is until the claimer vouches (empty, where
+ * the stored claim is from before the server's own run was replaced). Else `inc` is kept when the stored run is
+ * the server's and the stored epoch not below the confirmed one, and above that of the run if it was replaced; else it is the new epoch, and the reset record goes to
  * every outbox that exists.
  */
 export const claim = script(
@@ -32,9 +34,12 @@ if stored then
   sinc, srun, cursor, marks = string.match(stored, '^%d+|[^|]*|%d+|[^|]*|(%d+)|([^|]*)|([^|]*)|(.*)$')
   before = string.match(stored, '^%d+|[^|]*|%d+|[^|]*|')
   n = sn
-  local proven = now ~= '' and srun == now and se >= confirmed
+  local proven, old = now ~= '' and srun == now and se >= confirmed, false
+  for replaced, till in string.gmatch(ARGV[8], '([^=,]+)=(%d+)') do
+    if replaced == now and se <= tonumber(till) then proven, old = false, true end
+  end
   if holds ~= '' and holds == before then
-    inc, vouched = ARGV[7], srun
+    inc, vouched = ARGV[7], old and '' or srun
   elseif proven then
     inc = sinc
   end
