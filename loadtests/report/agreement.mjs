@@ -1,10 +1,10 @@
-// Two runs of the benchmark beside each other: how far their costs at a fixed rate are apart.
+// Two runs of the benchmark beside each other: how far their costs are apart.
 import { figure, grid } from './table.mjs'
 
 /** The share by which two runs may differ and still agree. */
 const tolerance = 0.15
 
-/** What is measured at the same rate in every run: name → CPU µs per unit of all servers, and of the yardstick. */
+/** What every run measures in the same way, at a fixed rate or as fast as it goes: name → CPU µs per unit of all servers, and of the yardstick. */
 function costs({ path = [], hot, small, edges, ways = [] }) {
   const delivery = (name, part) => (part?.quiet ? [[name, part.quiet, part.quiet.microsecondsPerDelivery]] : [])
   const message = (name, row) => [[name, row, row.microsecondsPerMessage]]
