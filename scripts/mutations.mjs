@@ -1,11 +1,12 @@
 // make mutations: leaves out one rule after the other (test/mutations/list.mjs), in a copy of the repository, and requires
 // that the test which holds the rule fails then, and does not fail with it.
-import { execFileSync, spawnSync } from 'node:child_process'
+import { execFileSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { mutations } from '../test/mutations/list.mjs'
+import { runVitest } from './vitest.mjs'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const copy = mkdtempSync(join(tmpdir(), 'flotilla-mutations-'))
@@ -20,22 +21,21 @@ for (const file of files.split('\n').filter(Boolean)) {
 // The packages of the copy are to be those of the copy: links of the workspace are relative, so they are copied as links.
 cpSync(join(root, 'node_modules'), join(copy, 'node_modules'), { recursive: true, verbatimSymlinks: true })
 
-/** How many of the tests of that name failed, and how many there were. */
-function run({ project, file, name }) {
+/** Seconds that the tests of one rule may take. */
+const limit = 300
+
+/** How many of the tests of that name failed, and how many passed. */
+async function run({ project, file, name }) {
   const report = join(copy, 'report.json')
   rmSync(report, { force: true })
   const pattern = name.replace(/[[\]]/g, '\\$&')
-  const args = ['run', '--project', project, file, '-t', pattern, '--reporter=json', `--outputFile.json=${report}`]
-  const { stderr } = spawnSync(process.execPath, ['node_modules/vitest/vitest.mjs', ...args], {
-    cwd: copy,
-    encoding: 'utf8',
-    timeout: 300_000,
-  })
+  const args = ['--project', project, file, '-t', pattern, '--reporter=json', `--outputFile.json=${report}`]
+  await runVitest(args, { seconds: limit, cwd: copy, output: 'ignore' })
   try {
     const { numPassedTests: passed, numFailedTests: failed } = JSON.parse(readFileSync(report, 'utf8'))
     return { passed, failed }
-  } catch {
-    throw new Error(`${file} ended without a report:\n${stderr.slice(-2_000)}`)
+  } catch (error) {
+    throw new Error(`${name} of ${file} ended without a report`, { cause: error })
   }
 }
 
@@ -46,7 +46,7 @@ for (const { rule, file, find, replace, tests } of mutations) {
   const text = readFileSync(path, 'utf8')
   if (text.split(find).length !== 2) throw new Error(`${rule}: not once in ${file}: ${find}`)
   const key = JSON.stringify(tests)
-  if (!whole.has(key)) whole.set(key, run(tests))
+  if (!whole.has(key)) whole.set(key, await run(tests))
   const { passed, failed } = whole.get(key)
   if (passed === 0 || failed > 0)
     throw new Error(`${rule}: with the rule ${passed} of ${tests.name} pass, ${failed} fail`)
@@ -54,7 +54,7 @@ for (const { rule, file, find, replace, tests } of mutations) {
     path,
     text.replace(find, () => replace),
   )
-  const without = run(tests)
+  const without = await run(tests)
   writeFileSync(path, text)
   if (without.failed === 0) survived += 1
   process.stdout.write(`${without.failed > 0 ? 'found   ' : 'SURVIVED'}  ${rule}: ${tests.name} of ${tests.file}\n`)

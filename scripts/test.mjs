@@ -1,9 +1,8 @@
 // Runs the test projects one after the other (together they would starve each other of processor time) and sums their
 // reports into out/tests.json: { passed, failed }. A project that ends without a report, or badly without a failed
 // test, is one failure. `node scripts/test.mjs unit redis` runs only these.
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { runVitest } from './vitest.mjs'
 
 /** Seconds after which a project is ended; together below the 25 minutes that all of `.ci/run` may take. */
 const limits = { unit: 180, redis: 240, sim: 360, e2e: 360, faults: 330 }
@@ -12,38 +11,10 @@ async function runProject(name) {
   const report = `out/tests-${name}.json`
   rmSync(report, { force: true })
   console.log(`\n== tests: ${name}`)
-  const code = await runVitest(name, ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`])
+  const reporters = ['--reporter=default', '--reporter=json', `--outputFile.json=${report}`]
+  const code = await runVitest(['--project', name, ...reporters], { seconds: limits[name] })
   const { passed, failed } = count(report)
   return { passed, failed: code !== 0 && failed === 0 ? 1 : failed }
-}
-
-/** In a process group of its own, so that a time limit also ends the servers that its tests have started. */
-async function runVitest(name, reporters) {
-  const args = ['node_modules/vitest/vitest.mjs', 'run', '--project', name, ...reporters]
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'inherit', 'inherit'], detached: true })
-  const end = () => {
-    try {
-      if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
-    } catch {
-      // Already gone.
-    }
-  }
-  const interrupt = () => {
-    end()
-    process.exit(130)
-  }
-  process.once('SIGINT', interrupt)
-  process.once('SIGTERM', interrupt)
-  const timer = setTimeout(() => {
-    console.log(`== ${name} is ended after ${limits[name]} s`)
-    end()
-  }, limits[name] * 1_000)
-  const [code] = await once(child, 'exit')
-  clearTimeout(timer)
-  process.off('SIGINT', interrupt)
-  process.off('SIGTERM', interrupt)
-  end()
-  return code
 }
 
 function count(report) {
