@@ -1,10 +1,9 @@
-import { errorCodes } from '@flotilla/core/codes'
 import type { Position } from '@flotilla/core/position'
 import { after, fullJitterMs, hintedMs } from './backoff.ts'
 import { FlotillaError, PublishRefusedError, PublishUnknownError, QueueFullError, TimeoutError } from './errors.ts'
 import { checkPublishTimeout } from './options.ts'
 import type { Settings } from './options.ts'
-import { fieldsOf } from './wire.ts'
+import { fieldsOf, isRetryable } from './wire.ts'
 import type { ErrorFrame, OkFrame, Wire } from './wire.ts'
 
 export interface PublishOptions {
@@ -193,8 +192,7 @@ export class PublishQueue {
 
   #refused(lane: Lane, item: Item, reply: ErrorFrame): void {
     const { code, message, retryAfterMs } = reply
-    const known = Object.entries(errorCodes).find(([name]) => name === code)?.[1]
-    if (!(known?.retry ?? retryAfterMs !== undefined)) {
+    if (!isRetryable(reply)) {
       return this.#fail(item, new PublishRefusedError(code, message, item.key))
     }
     // These two say that nothing was appended; any other retryable answer leaves it open.

@@ -1,4 +1,3 @@
-import { errorCodes } from '@flotilla/core/codes'
 import { accept, answered, createCursor, joined, moveTo, positionOf } from '@flotilla/core/cursor'
 import type { EventFrame, ServerFrame } from '@flotilla/core/frames'
 import { after, fullJitterMs, hintedMs } from './backoff.ts'
@@ -9,7 +8,7 @@ import type { Settings } from './options.ts'
 import type { Resumed, ResumeAsk } from './successor.ts'
 import { Handle } from './subscription.ts'
 import type { Continuity, Filter, RoomRecord, SubscribeOptions, Subscription } from './subscription.ts'
-import { fieldsOf, noAnswer } from './wire.ts'
+import { fieldsOf, isRetryable, noAnswer } from './wire.ts'
 import type { ErrorFrame, OkFrame, Refusal, RoomAnswer, Wire } from './wire.ts'
 
 export type PositionFrame = Extract<ServerFrame, { type: 'position' }>
@@ -73,13 +72,18 @@ export class Rooms {
 
   /** A new connection: asks for every room in one frame. `joined` are those the server put it into by itself. */
   up(joined: readonly string[]): void {
-    const now = new Set(joined)
+    this.#join(joined)
+    for (const batch of batches(this.#records.values())) this.#resume(batch)
+  }
+
+  /** The rooms that the server put this connection into by itself. */
+  #join(rooms: readonly string[]): void {
+    const now = new Set(rooms)
     for (const record of this.#records.values()) {
       record.joined = now.has(record.room)
       if (!record.joined && record.handles.size === 0) this.#records.delete(record.room)
     }
     for (const room of now) if (!this.#records.has(room)) this.#adopt(room)
-    for (const batch of batches(this.#records.values())) this.#resume(batch)
   }
 
   /** What a second connection has to ask for to go on here: of every room, or of these. */
@@ -93,16 +97,11 @@ export class Rooms {
 
   /** A second connection goes on in place of this one, which has delivered what it had until now. */
   takeOver(resumed: readonly Resumed[], joinedNow: readonly string[]): void {
-    const now = new Set(joinedNow)
-    for (const record of this.#records.values()) {
-      record.joined = now.has(record.room)
-      if (!record.joined && record.handles.size === 0) this.#records.delete(record.room)
-    }
+    this.#join(joinedNow)
     const known = new Map(resumed.map((each) => [each.record, each]))
     // Unsubscribed meanwhile, perhaps with a successor under another filter.
     for (const { record, answer } of resumed)
       if (this.#records.get(record.room) !== record && answer.error === undefined) this.#leave(record.room)
-    for (const room of now) if (!this.#records.has(room)) this.#adopt(room)
     const again = Array.from(this.#records.values()).filter((record) => {
       const found = known.get(record)
       return found === undefined || !this.#goOn(record, found)
@@ -283,8 +282,7 @@ export class Rooms {
 
   #refused(record: RoomRecord, refusal: Refusal): void {
     const { code, message, retryAfterMs } = refusal
-    const known = Object.entries(errorCodes).find(([name]) => name === code)?.[1]
-    if (known?.retry ?? retryAfterMs !== undefined) {
+    if (isRetryable(refusal)) {
       const random = this.#settings.random()
       const backOff = fullJitterMs(record.refusals, { minMs: 500, maxMs: 10_000 }, random)
       record.refusals += 1

@@ -1,4 +1,4 @@
-import { closeCodes, errorCodes } from '@flotilla/core/codes'
+import { closeCodes } from '@flotilla/core/codes'
 import type { ServerFrame } from '@flotilla/core/frames'
 import type { Position } from '@flotilla/core/position'
 import { after, fullJitterMs, hintedMs } from './backoff.ts'
@@ -6,7 +6,7 @@ import type { Settings } from './options.ts'
 import { Link } from './socket.ts'
 import type { ConnectedFrame, Down } from './socket.ts'
 import type { RoomRecord } from './subscription.ts'
-import { noAnswer, Wire } from './wire.ts'
+import { isRetryable, noAnswer, Wire } from './wire.ts'
 import type { RoomAnswer } from './wire.ts'
 
 /** What one room was asked for, and what the new connection answered. */
@@ -187,8 +187,7 @@ class Attempt {
   #answered(resumed: Resumed): void {
     const { record, answer } = resumed
     const { error } = answer
-    const known = Object.entries(errorCodes).find(([name]) => name === error?.code)?.[1]
-    if (error !== undefined && (known?.retry ?? error.retryAfterMs !== undefined)) {
+    if (error !== undefined && isRetryable(error)) {
       const stop = after(
         hintedMs(error.retryAfterMs ?? this.#settings.reconnect.minMs, this.#settings.random()),
         () => {

@@ -1,3 +1,4 @@
+import { errorCodes } from '@flotilla/core/codes'
 import type { ServerFrame } from '@flotilla/core/frames'
 
 export type OkFrame = Extract<ServerFrame, { type: 'ok' }>
@@ -5,6 +6,12 @@ export type ErrorFrame = Extract<ServerFrame, { type: 'error' }>
 export type Refusal = Pick<ErrorFrame, 'code' | 'message' | 'retryAfterMs'>
 /** What became of one room of a `subscribe` or a `resume`. */
 export type RoomAnswer = Pick<OkFrame, 'position' | 'recovered' | 'missed' | 'reason'> & { error?: Refusal | undefined }
+/** Whether the same may be asked again: by its code, or, of a code of a newer server, because it says when. */
+export function isRetryable({ code, retryAfterMs }: Pick<Refusal, 'code' | 'retryAfterMs'>): boolean {
+  const known = Object.entries(errorCodes).find(([name]) => name === code)?.[1]
+  return known?.retry ?? retryAfterMs !== undefined
+}
+
 export const noAnswer: Refusal = { code: 'INTERNAL_ERROR', message: 'the server gave no answer for this room' }
 export type Reply = (reply: OkFrame | ErrorFrame) => void
 
