@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { fullPace, grantDrains, paceDrains, sameDrains } from './control-drains.ts'
+import { fullPace, grantDrains, paceDrains } from './control-drains.ts'
 import type { Sighting } from './control-members.ts'
+import { sameNumbers } from './plan.ts'
 
 function edge(boot: string, state: 'live' | 'draining', lagMs = 0): [string, Sighting] {
   const base = { boot, role: 'edge', startedAtMs: 0, beat: 1, version: '0' } as const
@@ -39,9 +40,9 @@ describe('the reconnect budget', () => {
   })
 
   it('[CT18] two grants are the same when each edge has the same', () => {
-    expect(sameDrains({ a: 1, b: 2 }, { b: 2, a: 1 })).toBe(true)
-    expect(sameDrains({ a: 1 }, { a: 1, b: 2 })).toBe(false)
-    expect(sameDrains(undefined, { a: 1 })).toBe(false)
-    expect(sameDrains(undefined, undefined)).toBe(true)
+    expect(sameNumbers({ a: 1, b: 2 }, { b: 2, a: 1 })).toBe(true)
+    expect(sameNumbers({ a: 1 }, { a: 1, b: 2 })).toBe(false)
+    expect(sameNumbers(undefined, { a: 1 })).toBe(false)
+    expect(sameNumbers(undefined, undefined)).toBe(true)
   })
 })

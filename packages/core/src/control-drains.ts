@@ -43,8 +43,3 @@ export function grantDrains(sightings: Sightings, perSecond: number, { share }: 
   const each = Math.max(1, Math.floor((perSecond * share) / leaving.length))
   return Object.fromEntries(leaving.map(({ boot }) => [boot, each]))
 }
-
-export function sameDrains(a: Drains | undefined, b: Drains | undefined): boolean {
-  const [one, other] = [Object.entries(a ?? {}), b ?? {}]
-  return one.length === Object.keys(other).length && one.every(([boot, perSecond]) => other[boot] === perSecond)
-}

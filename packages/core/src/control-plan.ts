@@ -1,7 +1,6 @@
-import { sameDrains } from './control-drains.ts'
 import type { Sighting } from './control-members.ts'
 import { workerHeartbeatMs } from './limits.ts'
-import { mergeReplaced, sameReplaced } from './plan.ts'
+import { mergeReplaced, sameNumbers } from './plan.ts'
 import type { Assignment, Plan, Replaced } from './plan.ts'
 
 export type Slots = readonly (Assignment | null)[]
@@ -172,8 +171,8 @@ export function samePlan(a: Compared, b: Compared): boolean {
   const sameRuns = a.runs.length === b.runs.length && a.runs.every((run, i) => run === b.runs[i])
   return (
     sameRuns &&
-    sameReplaced(a.replaced, b.replaced) &&
-    sameDrains(a.drains, b.drains) &&
+    sameNumbers(a.replaced, b.replaced) &&
+    sameNumbers(a.drains, b.drains) &&
     a.slots.length === b.slots.length &&
     a.slots.every((x, slot) => sameAssignment(x, b.slots[slot] ?? null))
   )

@@ -29,6 +29,10 @@ describe('an edge that drains', () => {
     const state = start()
     expect(told(state, 1_000, 6_000)).toBeLessThanOrEqual(260 * 5 + 26)
     expect(told(state, 6_000, 7_000)).toBe(260)
+    // Nor in any second of a settled edge's first ones, with what was saved up.
+    const fresh = start()
+    for (let now = 0; now < 1_000; now += 50) stepDrain(fresh, busy, now)
+    expect(told(fresh, 1_000, 2_000)).toBeLessThan(400)
     expect(stepDrain(start(), { ...busy, untold: 3 }, 1_000).tell).toBe(3)
   })
 

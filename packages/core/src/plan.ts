@@ -44,9 +44,13 @@ export function mergeReplaced(...known: readonly (Replaced | undefined)[]): Repl
   return Object.fromEntries(order.slice(0, maxReplaced))
 }
 
-export function sameReplaced(a: Replaced | undefined, b: Replaced | undefined): boolean {
+/** Of `replaced` and of `drains`: whether both say the same of the same names. An absent one is an empty one. */
+export function sameNumbers(
+  a: Readonly<Record<string, number>> | undefined,
+  b: Readonly<Record<string, number>> | undefined,
+): boolean {
   const [one, other] = [Object.entries(a ?? {}), b ?? {}]
-  return one.length === Object.keys(other).length && one.every(([run, epoch]) => other[run] === epoch)
+  return one.length === Object.keys(other).length && one.every(([name, value]) => other[name] === value)
 }
 
 /** The newest plan, the highest epoch and the replaced runs that a member has heard of. */
