@@ -6,6 +6,8 @@ import { clock } from '../harness/samples.mjs'
 const tickMs = 10
 const retryMs = 50
 const maxBatch = 100
+/** Once it is to stop, what is not acknowledged yet is tried for so long, ms; then the run has failed. */
+const stopWithinMs = 60_000
 
 function post(port, key, agent, body) {
   return new Promise((resolve, reject) => {
@@ -47,6 +49,7 @@ export function startPublisher({ port, key, rate, rooms, lanes = 4 }) {
   const queues = Array.from({ length: lanes }, () => [])
   const startedAt = clock()
   let stopped = false
+  let giveUpAt = Infinity
 
   async function produce() {
     for (let n = 0; !stopped;) {
@@ -62,6 +65,7 @@ export function startPublisher({ port, key, rate, rooms, lanes = 4 }) {
   /** What is refused or not known goes again before anything of its lane that was not sent yet. */
   async function send(queue) {
     while (!stopped || queue.length > 0) {
+      if (clock() > giveUpAt) throw new Error(`${queue.length} events were not acknowledged within ${stopWithinMs} ms`)
       const batch = queue.splice(0, maxBatch)
       if (batch.length === 0) {
         await sleep(tickMs)
@@ -99,6 +103,7 @@ export function startPublisher({ port, key, rate, rooms, lanes = 4 }) {
     sum,
     stop: async () => {
       stopped = true
+      giveUpAt = clock() + stopWithinMs
       await done
       agent.destroy()
     },

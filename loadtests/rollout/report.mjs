@@ -26,10 +26,3 @@ export function judge(views, heads) {
   }
   return sum
 }
-
-/** p50, p99 and the largest, ms. */
-export function spread(values) {
-  const sorted = Float64Array.from(values).sort()
-  const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? null
-  return { p50: at(0.5), p99: at(0.99), max: sorted.at(-1) ?? null }
-}

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { judge, mostPerSecond, spread } from './report.mjs'
+import { judge, mostPerSecond } from './report.mjs'
 
 test('the most of any second, wherever it begins', () => {
   expect(mostPerSecond([0, 10, 900, 1_000, 1_005, 1_009, 5_000])).toBe(5)
@@ -19,9 +19,4 @@ test('what a room has beyond what a client was given is lost', () => {
 
 test('a room without an event has lost none', () => {
   expect(judge([{ room: 'b', from: 0, delivered: 0, duplicated: 0, disordered: 0 }], new Map()).lost).toBe(0)
-})
-
-test('the spread of values', () => {
-  expect(spread(Array.from({ length: 100 }, (_, i) => i))).toEqual({ p50: 50, p99: 99, max: 99 })
-  expect(spread([])).toEqual({ p50: null, p99: null, max: null })
 })
