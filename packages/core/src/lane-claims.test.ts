@@ -182,6 +182,42 @@ describe('claims of a lane', () => {
     expect(bench.stored()).toMatchObject({ epoch: 9, owner: me, inc: 9, cursor: '0-0' })
   })
 
+  it('[LN28] a first claim under a run that no plan names: nothing is committed before one does', () => {
+    const bench = new Bench()
+    bench.store.register({ boot: edge, role: 'edge', state: 'live', beat: 1, startedAtMs: 0, version: '1' })
+    bench.step({ type: 'members', alive: new Set([edge]) })
+    const plan = { version: 1, slots: [{ worker: me, epoch: 1, confirmed: 0 }] }
+    bench.step({ type: 'plan', plan: { ...plan, runs: ['run-0'] } })
+    bench.publish('a')
+    bench.step({ type: 'tick' })
+    expect(bench.stored()).toMatchObject({ epoch: 1, owner: me })
+    expect(bench.log()).toEqual([])
+    bench.step({ type: 'plan', plan: { ...plan, version: 2, runs: ['run-1'] } })
+    expect(bench.log()).toEqual(['a'])
+  })
+
+  it('[LN28] a server that tells no run is begun on all the same: no claim is ever proven there', () => {
+    const bench = new Bench()
+    bench.store.register({ boot: edge, role: 'edge', state: 'live', beat: 1, startedAtMs: 0, version: '1' })
+    bench.step({ type: 'members', alive: new Set([edge]) })
+    bench.store.run = ''
+    const plan = { version: 1, slots: [{ worker: me, epoch: 1, confirmed: 0 }], runs: ['run-0'] }
+    bench.step({ type: 'plan', plan })
+    bench.publish('a')
+    expect(bench.log()).toEqual(['a'])
+  })
+
+  it('[LN28] a first claim on a server that is another by the time a plan names it: what others did meanwhile is not taken over in silence', () => {
+    const bench = new Bench()
+    const plan = { version: 1, slots: [{ worker: me, epoch: 1, confirmed: 0 }], runs: ['run-0'] }
+    bench.step({ type: 'plan', plan })
+    expect(bench.stored()).toMatchObject({ epoch: 1, run: 'run-1' })
+    // Somebody else served on another server up to epoch 7, which is gone; this one has the first claim still.
+    bench.failOver(bench.store.snapshot(), 'run-2')
+    bench.step({ type: 'plan', plan: { version: 2, slots: [{ worker: me, epoch: 9, confirmed: 7 }], runs: ['run-2'] } })
+    expect(bench.stored()).toMatchObject({ epoch: 9, owner: me, inc: 9, run: 'run-2' })
+  })
+
   it('[LN19] nothing is written to another server before its state was looked at', () => {
     const { bench } = takenOver()
     const behind = bench.store.snapshot()

@@ -29,15 +29,15 @@ export function settle(state: LaneState, effects: LaneEffect[]): void {
 /** Compares what the store has with what this worker composed. */
 export function verify(state: LaneState, found: SlotValues, effects: LaneEffect[]): void {
   if (state.mode.type !== 'verifying') return
-  const changed = state.run !== undefined && found.run !== state.run
-  if (changed && state.plan?.runs.includes(found.run) !== true) {
+  if (found.run !== state.run && !isNamed(state, found.run)) {
     // The store may have lost a claim that only control remembers: an owner that went on now could be an old one.
     state.mode = { type: 'unconfirmed', run: found.run }
     effects.push({ type: 'report' })
     return
   }
+  const changed = new Set([...state.slots.values()].filter((own) => (state.run ?? own.returnedTo) !== found.run))
   state.run = found.run
-  if (changed) for (const own of state.slots.values()) own.returnedTo = found.run
+  for (const own of changed) own.returnedTo = found.run
   if ([...state.slots.values()].some((own) => isBehind(own, found.values.get(own.slot)))) fetchRetained(state)
   const next = new Map<number, number>()
   for (const own of [...state.slots.values()]) {
@@ -46,7 +46,12 @@ export function verify(state: LaneState, found: SlotValues, effects: LaneEffect[
       state.mode = { type: 'settling' }
       continue
     }
-    const missing = examine(state, own, { text: found.values.get(own.slot) ?? null, changed }, effects)
+    const missing = examine(
+      state,
+      own,
+      { text: found.values.get(own.slot) ?? null, changed: changed.has(own) },
+      effects,
+    )
     // What is found there counts as answered, or it would be retained for ever, and all that follows it too.
     for (const commit of own.chain.slice(0, missing ?? 0)) commit.okAt ??= state.steppedAt
     if (missing !== undefined && missing < own.chain.length) next.set(own.slot, missing)
@@ -55,6 +60,14 @@ export function verify(state: LaneState, found: SlotValues, effects: LaneEffect[
   claimAssigned(state, effects)
   state.mode = { type: 'applying', next }
   advance(state, next, effects)
+}
+
+/**
+ * Whether control has seen the server under this run. A server that does not tell its run never proves a claim either, so a
+ * worker may begin there.
+ */
+export function isNamed(state: LaneState, run: string): boolean {
+  return state.plan?.runs.includes(run) === true || (run === '' && state.run === undefined)
 }
 
 /** Whether the store lacks what is not in the slot's chain any more. Undefined: it was not asked for this slot. */

@@ -4,7 +4,7 @@ import { consume } from './consume.ts'
 import { decodeInput, detached } from './entry.ts'
 import { KeyWindow } from './key-window.ts'
 import { maintainLane } from './lane-maintenance.ts'
-import { applied, settle, verify, vouched } from './lane-recovery.ts'
+import { applied, isNamed, settle, verify, vouched } from './lane-recovery.ts'
 import { retain } from './lane-retained.ts'
 import { claimAssigned, isReplaced, releaseSlot } from './lane-state.ts'
 import type { Clock, Flight, LaneEffect, LaneInput, LaneState, RoomRead, SlotRead } from './lane-state.ts'
@@ -152,8 +152,9 @@ function takeClaim(state: LaneState, input: Extract<LaneInput, { type: 'claimed'
   const { claim, reply } = input
   if (state.claiming.get(claim.slot) !== claim) return
   state.claiming.delete(claim.slot)
-  if (state.run !== undefined && reply.run !== state.run) state.mode = { type: 'settling' }
-  else state.run = reply.run
+  // A run that no plan names yet may be one that control never sees: nothing is committed under it until it does.
+  if (state.run === undefined && isNamed(state, reply.run)) state.run = reply.run
+  else if (reply.run !== state.run) state.mode = { type: 'settling' }
   const own = state.slots.get(claim.slot)
   if (!reply.ok || tookElsewhere(claim, reply)) {
     state.refused.set(claim.slot, claim.epoch)
