@@ -7,6 +7,8 @@ export interface EndpointMetrics {
   appended(ok: boolean): void
   resynced(reason: 'hole' | 'run' | 'boot'): void
   window(bytes: number): void
+  /** Replicas confirmed what they were asked about within `ms`; undefined: they did not, and are asked again. */
+  confirmed(ms: number | undefined): void
 }
 
 /** Labelled by role, because an edge and an ingest may live in one process. */
@@ -40,6 +42,20 @@ export function endpointMetrics(metrics: Metrics, role: 'edge' | 'ingest'): Endp
       labels: ['role'],
     })
     .labels(role)
+  const confirmSeconds = metrics
+    .histogram({
+      name: 'flotilla_endpoint_replica_confirm_seconds',
+      help: 'Time that replicas took to confirm what acknowledgements waited for, where they have to.',
+      labels: ['role'],
+    })
+    .labels(role)
+  const unconfirmed = metrics
+    .counter({
+      name: 'flotilla_endpoint_replica_unconfirmed_total',
+      help: 'Times that replicas did not confirm in time: acknowledgements wait, and they are asked again.',
+      labels: ['role'],
+    })
+    .labels(role)
   // Bound once: finding a labelled child costs more than counting.
   const outcomes = {
     committed: publishes.labels(role, 'committed'),
@@ -55,5 +71,9 @@ export function endpointMetrics(metrics: Metrics, role: 'edge' | 'ingest'): Endp
     appended: (ok) => results[ok ? 'ok' : 'failed'].inc(),
     resynced: (reason) => resyncs.labels(role, reason).inc(),
     window: (bytes) => window.set(bytes),
+    confirmed: (ms) => {
+      if (ms === undefined) unconfirmed.inc()
+      else confirmSeconds.observe(ms / 1_000)
+    },
   }
 }

@@ -21,8 +21,8 @@ export interface OutboxDeps {
   readonly store: Store
   readonly log: Log
   readonly scope: Scope
-  /** Records of consecutive entries, in order. */
-  onRecords(lane: number, records: readonly OutRecord[]): void
+  /** Records of consecutive entries, in order, and the server's run under which they were read (store/port.ts). */
+  onRecords(lane: number, records: readonly OutRecord[], run: string): void
   /** Entries were lost; those after the hole follow. */
   onHole(lane: number): void
   /** The outbox does not exist any more: reading has ended. */
@@ -55,13 +55,13 @@ export function readOutbox(lane: number, boot: string, deps: OutboxDeps): Outbox
     const call = own
     try {
       const options = { blockMs: readBlockMs, count, signal: call.signal }
-      const { exists, entries } = await store.outboxes.read(lane, boot, after, options)
+      const { exists, entries, run } = await store.outboxes.read(lane, boot, after, options)
       if (signal.aborted || position.restarts !== restarts) return
       backoff.reset()
       const chars = charsOf(entries)
       position.count = nextCount(entries.length, chars)
       if (exists) {
-        take(entries)
+        take(entries, run)
         return await pace.rest(chars)
       }
       void stop()
@@ -74,11 +74,11 @@ export function readOutbox(lane: number, boot: string, deps: OutboxDeps): Outbox
     }
   }
 
-  function take(entries: readonly StreamEntry[]): void {
+  function take(entries: readonly StreamEntry[], run: string): void {
     let records: OutRecord[] = []
     for (const entry of entries) {
       if (position.after !== '0-0' && entry.id !== idAfter(position.after)) {
-        deliver(records)
+        deliver(records, run)
         records = []
         log.warn('hole in the outbox', { lane, after: position.after, next: entry.id })
         deps.onHole(lane)
@@ -86,14 +86,14 @@ export function readOutbox(lane: number, boot: string, deps: OutboxDeps): Outbox
       position.after = entry.id
       for (const record of decodeOut(entry.body)) records.push(record)
     }
-    deliver(records)
+    deliver(records, run)
     trim(position.after, entries.length)
   }
 
-  function deliver(records: readonly OutRecord[]): void {
+  function deliver(records: readonly OutRecord[], run: string): void {
     if (records.length === 0) return
     try {
-      deps.onRecords(lane, records)
+      deps.onRecords(lane, records, run)
     } catch (error) {
       // A fault of ours must not become a silent loss: the lane is made good as after a hole.
       log.error('records could not be processed', { lane, err: error })

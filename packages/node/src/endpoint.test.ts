@@ -49,6 +49,7 @@ function alter(store: Store, changes: { readonly [K in keyof Store]?: Partial<St
     slots: store.slots,
     rooms: store.rooms,
     shape: store.shape,
+    ackReplicas: typeof changes.ackReplicas === 'number' ? changes.ackReplicas : store.ackReplicas,
     primaryOf: (lane) => store.primaryOf(lane),
     watchRuns:
       changes.watchRuns === undefined

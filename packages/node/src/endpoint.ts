@@ -5,6 +5,8 @@ import { learn } from '@flotilla/core/plan'
 import type { Knowledge, Member, Plan } from '@flotilla/core/plan'
 import { createBackoff, wait } from './backoff.ts'
 import type { Endpoint, PublishOutcome, PublishRequest } from './endpoint-port.ts'
+import { createAcks } from './endpoint-acks.ts'
+import type { Acks } from './endpoint-acks.ts'
 import { readOutbox } from './endpoint-outbox.ts'
 import type { OutboxDeps, OutboxReader } from './endpoint-outbox.ts'
 import { endpointMetrics } from './endpoint-metrics.ts'
@@ -67,6 +69,7 @@ class StoreEndpoint implements Endpoint {
   readonly #runs = new Map<number, string>()
   readonly #startedAtMs = Date.now()
   #readers: readonly OutboxReader[] = []
+  #acks: readonly Acks[] = []
   #boot: string
   #plan: Plan | null = null
   #knows: Knowledge = { plan: 0, epoch: 0 }
@@ -171,12 +174,21 @@ class StoreEndpoint implements Endpoint {
 
   #startReaders(): void {
     const { store, log, scope } = this.#options
+    const acks = this.#lanes.map((lane) =>
+      createAcks(lane, {
+        ...{ store, log, scope },
+        confirmed: (ms) => this.#metrics?.confirmed(ms),
+        onAcks: (records) => this.#producers.take(records),
+        onDropped: (of) => this.#producers.resync(of),
+      }),
+    )
+    this.#acks = acks
     const deps: OutboxDeps = {
       store,
       log,
       scope,
-      onRecords: (lane, records) => {
-        this.#producers.take(records)
+      onRecords: (lane, records, run) => {
+        acks[lane]?.take(records, run)
         this.#options.onRecords(lane, records)
       },
       onHole: (lane) => this.#resync(lane, 'hole'),
@@ -187,6 +199,7 @@ class StoreEndpoint implements Endpoint {
 
   #stopReaders(): void {
     for (const reader of this.#readers) reader.stop()
+    for (const acks of this.#acks) acks.stop()
   }
 
   #resync(lane: number, reason: ResyncReason): void {

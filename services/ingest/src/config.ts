@@ -1,9 +1,10 @@
 import { defineConfig, integer, optional, secret, text } from '@flotilla/node/config'
-import { logSettings, memberSettings, storeSettings } from '@flotilla/node/store/settings'
+import { durabilitySettings, logSettings, memberSettings, storeSettings } from '@flotilla/node/store/settings'
 
 /** The settings of an ingest process. */
 export const ingestConfig = defineConfig({
   ...storeSettings,
+  ...durabilitySettings,
   ...logSettings,
   ...memberSettings,
   host: text('FLOTILLA_INGEST_HOST', { default: '0.0.0.0', description: 'Address that the API listens on' }),

@@ -30,6 +30,11 @@ export interface Verdict {
   readonly healMs: number | null
 }
 
+const lostAll = (count: number): Violation => ({
+  check: 'lost',
+  detail: `${count} acknowledged messages are gone from their logs; that it was told does not excuse it here`,
+})
+
 /** All checks over one history; each runs in one pass. */
 export function check(lines: readonly Line[], options: CheckOptions): Verdict {
   const history = indexHistory(lines)
@@ -39,6 +44,7 @@ export function check(lines: readonly Line[], options: CheckOptions): Verdict {
   return {
     violations: [
       ...losses.violations,
+      ...(options.mayLose || losses.told === 0 ? [] : [lostAll(losses.told)]),
       ...phantom(history),
       ...duplicate(history),
       ...order(history),

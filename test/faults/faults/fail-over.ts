@@ -17,6 +17,26 @@ async function fallBehind({ redis, replica, replicaLink, recorder, count }: Worl
   count('bytesBehind', await lagOf(redis, replica))
 }
 
+const ackedByReplica = (...processes: readonly string[]) =>
+  Object.fromEntries(processes.map((name) => [name, { FLOTILLA_ACK_REPLICAS: '1' }]))
+
+/** The same, where publishes wait for the replica: from a moment later on none may be answered. */
+async function fallBehindUnanswered(
+  { redis, replica, replicaLink, recorder, count }: World,
+  ms: number,
+): Promise<void> {
+  const begun = (): number => recorder.lines.reduce((sum, { type }) => sum + Number(type === 'invoke'), 0)
+  replicaLink.set('both', { held: true })
+  // What the replica had confirmed is on its way to the clients.
+  await wait(500)
+  const before = { acknowledged: recorder.acknowledged, begun: begun() }
+  await wait(ms)
+  const answered = recorder.acknowledged - before.acknowledged
+  if (answered > 0) throw new Error(`${answered} publishes were acknowledged although the replica hears nothing`)
+  count('begunBehind', begun() - before.begun)
+  count('bytesBehind', await lagOf(redis, replica))
+}
+
 /** What the replica has is the truth from now on. The address leads to it for whoever connects anew. */
 async function promote(world: World): Promise<void> {
   world.replicaLink.reset()
@@ -71,6 +91,23 @@ export const failOvers: readonly Fault[] = [
       await Promise.all(world.fleet.workers.map((each) => each.start()))
     },
     evidence: told,
+  },
+  {
+    name: 'fail-over-acknowledged-by-replica',
+    about:
+      'The same where a publish is acknowledged when the replica has it (`FLOTILLA_ACK_REPLICAS=1`): clients are told of a loss, as some of them saw what the replica did not get, and nothing acknowledged is lost.',
+    needs: { ...needs, env: ackedByReplica('edge-1', 'edge-2', 'ingest-1') },
+    mayTell: ['epoch'],
+    async inject(world) {
+      const { redis, replica, fleet } = world
+      await fallBehindUnanswered(world, 1_500)
+      await redis.kill9()
+      await Promise.all(fleet.workers.map((each) => each.kill('SIGKILL')))
+      await promote(world)
+      await Promise.all(fleet.workers.map((each) => each.start()))
+      await redis.start()
+      await redis.call('REPLICAOF', '127.0.0.1', replica.port)
+    },
   },
   {
     name: 'old-primary-writes',

@@ -1,5 +1,5 @@
 import { StoreModel } from '@flotilla/core/store-model'
-import type { ReadOptions, Store, StreamEntry } from './port.ts'
+import type { OutboxRead, ReadOptions, Store } from './port.ts'
 
 export interface MemoryStoreOptions {
   readonly slots: number
@@ -76,6 +76,7 @@ export function createMemoryStore({
   return {
     model,
     shape: { slots, lanes },
+    ackReplicas: 0,
     primaryOf: () => 0,
     inputs: {
       append: (slot, body) =>
@@ -116,8 +117,7 @@ export function createMemoryStore({
     outboxes: {
       open: (lane, boot) => answer(() => model.openOutbox(lane, boot)),
       read: async (lane, boot, after, options) => {
-        const read = (): { exists: boolean; entries: StreamEntry[] } =>
-          model.readOutbox(lane, boot, after, options.count)
+        const read = (): OutboxRead => ({ ...model.readOutbox(lane, boot, after, options.count), run: '' })
         const change = written(`out ${lane} ${boot}`, options)
         const found = await answer(read)
         if (!found.exists || found.entries.length > 0 || options.signal.aborted) {
@@ -125,8 +125,9 @@ export function createMemoryStore({
           return found
         }
         await change.done
-        return options.signal.aborted ? { exists: true, entries: [] } : read()
+        return options.signal.aborted ? { exists: true, entries: [], run: '' } : read()
       },
+      confirm: () => Promise.resolve(''),
       trim: (lane, boot, through) => answer(() => model.trimOutbox(lane, boot, through)),
       remove: (boot) =>
         answer(() => {

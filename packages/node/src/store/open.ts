@@ -14,6 +14,8 @@ export interface StoreConfig {
   readonly redisCommandTimeoutMs: number
   readonly slots: number
   readonly lanes: number | null
+  /** Only where publishes are acknowledged. */
+  readonly ackReplicas?: number
 }
 
 /** Lanes of a Redis Cluster by default: its primaries may become as many. */
@@ -24,7 +26,10 @@ const clusterLanes = 16
  * away; rejects when a server answers and cannot be used, or the scope closes.
  */
 export async function openStore(config: StoreConfig, deps: { log: Log; scope: Scope }): Promise<Store> {
-  const { slots } = config
+  const { slots, ackReplicas = 0 } = config
+  if (config.redisUrl === null && ackReplicas > 0) {
+    throw new Error('FLOTILLA_ACK_REPLICAS needs replicas, and so FLOTILLA_REDIS_URL: memory has none')
+  }
   if (config.redisUrl === null) return createMemoryStore({ slots, lanes: config.lanes ?? 1 })
   const urls = config.redisUrl.split(',').map((url) => url.trim())
   // The fewer lanes, the larger the batches (docs/adr/0005); and never more than there are slots.
@@ -33,7 +38,9 @@ export async function openStore(config: StoreConfig, deps: { log: Log; scope: Sc
   for (;;) {
     try {
       const { redisCluster: cluster, redisPrefix: prefix, redisCommandTimeoutMs: commandTimeoutMs } = config
-      const store = await createRedisStore({ urls, cluster, prefix, commandTimeoutMs, slots, lanes, log: deps.log })
+      const { log } = deps
+      const settings = { urls, cluster, prefix, commandTimeoutMs, slots, lanes, ackReplicas, log }
+      const store = await createRedisStore(settings)
       deps.scope.defer(() => store.close())
       return store
     } catch (error) {

@@ -13,6 +13,8 @@ export interface Store {
   readonly rooms: RoomLogs
   readonly fleet: FleetStore
   readonly shape: { readonly slots: number; readonly lanes: number }
+  /** Replicas that must have a commit before its publishes are acknowledged; 0: the primary's own word is enough. */
+  readonly ackReplicas: number
   /** Index of the primary that holds a lane; several lanes may share one. */
   primaryOf(lane: number): number
   /**
@@ -77,19 +79,26 @@ export interface SlotStore {
   maintain(lane: number, work: readonly { slot: number; prefix: string; rooms: readonly string[] }[]): Promise<void>
 }
 
+export interface OutboxRead {
+  readonly exists: boolean
+  readonly entries: readonly StreamEntry[]
+  readonly run: string
+}
+
 export interface Outboxes {
   /** Creates the boot's outbox in the lane with a first entry. Does nothing when it exists. */
   open(lane: number, boot: string): Promise<void>
   /**
    * Entries after `after` (`'0-0'`: from the oldest), ids contiguous `1-0, 1-1, …` as long as none was trimmed or lost.
-   * `exists: false` when the outbox is gone: the boot was declared dead, or the server lost it.
+   * `exists: false` when the outbox is gone: the boot was declared dead, or the server lost it. `run` is the server's run
+   * under which all of the entries were read; `''` when that is not certain, or `ackReplicas` is 0.
    */
-  read(
-    lane: number,
-    boot: string,
-    after: string,
-    options: ReadOptions,
-  ): Promise<{ readonly exists: boolean; readonly entries: readonly StreamEntry[] }>
+  read(lane: number, boot: string, after: string, options: ReadOptions): Promise<OutboxRead>
+  /**
+   * Waits until `ackReplicas` replicas have everything that the lane's server had when this was called. Resolves with
+   * that server's run, or `''` when they did not confirm it in time.
+   */
+  confirm(lane: number): Promise<string>
   /** Drops entries up to and including `through`. */
   trim(lane: number, boot: string, through: string): Promise<void>
   /** Removes the boot's outboxes of all lanes. */

@@ -44,6 +44,17 @@ export const storeSettings = {
   ),
 } as const
 
+/** Where publishes are acknowledged. */
+export const durabilitySettings = {
+  ackReplicas: integer('FLOTILLA_ACK_REPLICAS', {
+    default: 0,
+    min: 0,
+    max: 100,
+    description:
+      'Redis replicas that must have a publish before it is acknowledged; 0: the primary’s word is enough. As many as there are, unless the one with most is always promoted',
+  }),
+} as const
+
 export const logSettings = {
   logLevel: oneOf('FLOTILLA_LOG_LEVEL', {
     values: logLevels,

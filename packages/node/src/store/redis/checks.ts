@@ -29,7 +29,10 @@ export function checkSettings(settings: {
 }
 
 /** The start is refused by a server on which the promises cannot be kept. Throws with what to change. */
-export async function checkServer(node: Node, log: Log, cluster: boolean): Promise<void> {
+export async function checkServer(
+  node: Node,
+  { log, cluster, ackReplicas }: { readonly log: Log; readonly cluster: boolean; readonly ackReplicas: number },
+): Promise<void> {
   const server = redactUrl(node.url)
   const info = String(await node.command('INFO', ['server']))
   const version = /(?:valkey_version|redis_version):(\S+)/.exec(info)?.[1] ?? ''
@@ -49,6 +52,7 @@ export async function checkServer(node: Node, log: Log, cluster: boolean): Promi
     )
   }
   const { run } = await node.script(serverRun, [], [])
+  if (ackReplicas > 0) await checkReplicas(node, run)
   if (run === '') {
     log.warn(
       'scripts may not read INFO on this server: every claim of a slot will tell its clients a loss of continuity',
@@ -57,6 +61,17 @@ export async function checkServer(node: Node, log: Log, cluster: boolean): Promi
       },
     )
   }
+}
+
+/** Without these no replica could ever confirm anything, and no publish would be acknowledged. */
+async function checkReplicas(node: Node, run: string): Promise<void> {
+  const server = redactUrl(node.url)
+  if (run === '') throw new Error(`FLOTILLA_ACK_REPLICAS: scripts may not read INFO on ${server}; permit it, or set 0`)
+  const denied = await node.command('WAIT', [0, 1]).then(
+    () => false,
+    (error: unknown) => String(error).includes('NOPERM'),
+  )
+  if (denied) throw new Error(`FLOTILLA_ACK_REPLICAS: WAIT is not permitted on ${server}; permit it, or set 0`)
 }
 
 /** Slots and lanes are fixed at install: a process with other numbers would look for rooms where nobody puts them. */

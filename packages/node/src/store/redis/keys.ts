@@ -24,6 +24,8 @@ export interface Keys {
   logIn(lane: number, room: string): string
   /** Stream: what a boot is told. */
   outbox(lane: number, boot: string): string
+  /** Written by whoever waits for the lane's replicas (docs/adr/0011-acknowledged-by-replicas.md). */
+  mark(lane: number): string
   /** Hash: boot → member record as JSON. */
   readonly members: string
   /** Hash: version, json. */
@@ -58,6 +60,7 @@ export function createKeys(prefix: string, shape: { slots: number; lanes: number
     log: (room) => logIn(laneOfRoom(room), room),
     logIn,
     outbox: (lane, boot) => `${inLane(lane)}:out:${boot}`,
+    mark: (lane) => `${inLane(lane)}:mark`,
     members: `${fleet}:members`,
     plan: `${fleet}:plan`,
     lead: `${fleet}:lead`,

@@ -229,6 +229,49 @@ it('[ST48] in a cluster a lane whose slots moved to another master is found agai
   expect((await store.slots.values(lane, [slot])).values.get(slot)).toMatch(/^2\|/)
 })
 
+it('[RA5] a confirmation names the run under which the replica has everything, and that of the read before it', async () => {
+  const primary = await server()
+  const replica = await server({
+    args: ['--replicaof', '127.0.0.1', String(primary.port), '--repl-diskless-sync-delay', '0'],
+  })
+  const store = await storeOn([primary.url], { ackReplicas: 1 })
+  await eventually('the replica confirms', async () => (await store.outboxes.confirm(lane)) !== '')
+  await store.outboxes.open(lane, 'e1#a')
+  const { run } = await store.outboxes.read(lane, 'e1#a', '0-0', now)
+  expect(run).toMatch(/^[0-9a-f]{40}:[0-9a-f]{40}$/)
+  expect(await store.outboxes.confirm(lane)).toBe(run)
+  expect(await replica.call('EXISTS', createKeys('', contractShape).outbox(lane, 'e1#a'))).toBe(1)
+
+  replica.pause()
+  expect(await store.outboxes.confirm(lane)).toBe('')
+  replica.resume()
+  await eventually('the replica confirms again', async () => (await store.outboxes.confirm(lane)) === run)
+  expect(await (await storeOn([primary.url], { ackReplicas: 2 })).outboxes.confirm(lane)).toBe('')
+})
+
+it('[RA5] after a fail-over neither a read nor a confirmation names the run of before', async () => {
+  const primary = await server()
+  const replica = await server({
+    args: ['--replicaof', '127.0.0.1', String(primary.port), '--repl-diskless-sync-delay', '0'],
+  })
+  const store = await storeOn([primary.url], { ackReplicas: 1 })
+  await eventually('the replica confirms', async () => (await store.outboxes.confirm(lane)) !== '')
+  await store.outboxes.open(lane, 'e1#a')
+  const { run } = await store.outboxes.read(lane, 'e1#a', '0-0', now)
+  // Demoted and promoted again without a restart: another state behind the same connection.
+  await primary.call('REPLICAOF', '127.0.0.1', replica.port)
+  await primary.call('REPLICAOF', 'NO', 'ONE')
+  await eventually(
+    'the store is reached again',
+    async () => (await outcomeOf(store.outboxes.open(lane, 'e1#a'))) === 'ok',
+  )
+  const again = await store.outboxes.read(lane, 'e1#a', '0-0', now)
+  expect(again.run).not.toBe(run)
+  const next = await store.outboxes.read(lane, 'e1#a', '0-0', now)
+  expect(next.run).toMatch(/^[0-9a-f]{40}:[0-9a-f]{40}$/)
+  await eventually('the replica follows', async () => (await store.outboxes.confirm(lane)) === next.run)
+})
+
 it('[ST49] the start says when a server is a cluster and was not said to be one, and the other way round', async () => {
   const cluster = await startCluster(3)
   open.push(cluster)

@@ -16,6 +16,8 @@ export interface RedisStoreOptions {
   readonly slots: number
   readonly lanes: number
   readonly log: Log
+  /** Replicas that `outboxes.confirm` waits for; 0 by default: publishes are acknowledged when the primary has them. */
+  readonly ackReplicas?: number
   /** Deadline of every call, ms; 2,000 by default. */
   readonly commandTimeoutMs?: number
 }
@@ -31,6 +33,7 @@ const defaultCommandTimeoutMs = 2_000
  */
 export async function createRedisStore(options: RedisStoreOptions): Promise<Store> {
   const { urls, slots, lanes, log, prefix = '', cluster = false, commandTimeoutMs = defaultCommandTimeoutMs } = options
+  const { ackReplicas = 0 } = options
   checkSettings({ slots, lanes, urls, cluster })
   const keys = createKeys(prefix, { slots, lanes })
   const runs = new Map<number, string>()
@@ -45,7 +48,7 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
   try {
     for (const node of topology.nodes()) {
       await node.whenReady(commandTimeoutMs)
-      await checkServer(node, log, cluster)
+      await checkServer(node, { log, cluster, ackReplicas })
     }
     if (!cluster) await checkPlaces(topology.nodes(), keys)
     await checkShape(topology.fleet(), keys, { slots, lanes })
@@ -55,10 +58,11 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
   }
   return {
     shape: { slots, lanes },
+    ackReplicas,
     primaryOf: (lane) => topology.primaryOf(lane),
     inputs: redisInputs(topology, keys),
     slots: redisSlots(topology, keys),
-    outboxes: redisOutboxes(topology, keys),
+    outboxes: redisOutboxes(topology, keys, ackReplicas),
     rooms: redisRooms(topology, keys),
     fleet: redisFleet(topology, keys),
     watchRuns: (listener) => {

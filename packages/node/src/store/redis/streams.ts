@@ -15,7 +15,9 @@ export function redisInputs(topology: Topology, keys: Keys): InputStreams {
       const bySlot = new Map([...cursors.keys()].map((slot) => [keys.input(slot), slot]))
       const args = ['COUNT', count, 'STREAMS', ...bySlot.keys(), ...cursors.values()]
       const found = new Map<number, readonly StreamEntry[]>()
-      for (const [key, entries] of streamsOf(await topology.lane(lane).read(nameOf(lane), args, { blockMs, signal }))) {
+      for (const [key, entries] of streamsOf(
+        (await topology.lane(lane).read(nameOf(lane), args, { blockMs, signal })).reply,
+      )) {
         const slot = bySlot.get(key)
         if (slot !== undefined) found.set(slot, entries)
       }
@@ -29,7 +31,8 @@ export function redisInputs(topology: Topology, keys: Keys): InputStreams {
   }
 }
 
-export function redisOutboxes(topology: Topology, keys: Keys): Outboxes {
+/** @param ackReplicas replicas that have to confirm; with 0 nothing about runs is read. */
+export function redisOutboxes(topology: Topology, keys: Keys, ackReplicas: number): Outboxes {
   return {
     open: async (lane, boot) => {
       await topology.lane(lane).script(openOutbox, [keys.outbox(lane, boot)], [encodeOut({ type: 'boot' })])
@@ -37,12 +40,14 @@ export function redisOutboxes(topology: Topology, keys: Keys): Outboxes {
     read: async (lane, boot, after, { blockMs, count, signal }) => {
       const node = topology.lane(lane)
       const key = keys.outbox(lane, boot)
-      const reply = await node.read(`out:${lane}`, ['COUNT', count, 'STREAMS', key, after], { blockMs, signal })
+      const wait = { blockMs, signal, tellRun: ackReplicas > 0 }
+      const { reply, run } = await node.read(`out:${lane}`, ['COUNT', count, 'STREAMS', key, after], wait)
       const entries = streamsOf(reply)[0]?.[1] ?? []
-      if (entries.length > 0 || signal.aborted) return { exists: true, entries }
+      if (entries.length > 0 || signal.aborted) return { exists: true, entries, run }
       // A read that waits for a stream is not told when the stream is removed, so it is looked for.
-      return { exists: (await node.command('EXISTS', [key])) === 1, entries }
+      return { exists: (await node.command('EXISTS', [key])) === 1, entries, run }
     },
+    confirm: (lane) => topology.lane(lane).confirm(keys.mark(lane), ackReplicas),
     trim: async (lane, boot, through) => {
       await topology.lane(lane).command('XTRIM', [keys.outbox(lane, boot), 'MINID', idAfter(through)])
     },
