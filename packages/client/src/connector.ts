@@ -119,7 +119,8 @@ export class Connector {
     // While the token was awaited the attempt may have been given up.
     if (this.#phase !== phase) return
     try {
-      phase.link = new Link({ url, token, carriage, WebSocket, pingTimeoutMs, log }, this.#linkListener)
+      const options = { url, token, carriage, WebSocket, pingTimeoutMs, log, returns: this.#wasUp }
+      phase.link = new Link(options, this.#linkListener)
     } catch (cause) {
       this.#leave()
       this.#end(new ConnectError('CONNECTION_LOST', `no connection can be made to ${url}`, { cause }))

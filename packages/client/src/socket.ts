@@ -23,6 +23,8 @@ export interface LinkOptions {
   readonly WebSocket: SocketConstructor
   readonly pingTimeoutMs: number
   readonly log: Log
+  /** Whether this client was connected before: edges accept more of those per second. */
+  readonly returns: boolean
 }
 
 export type ConnectedFrame = Extract<ServerFrame, { type: 'connected' }>
@@ -48,6 +50,7 @@ const open = 1
 /** What the WebSocket API reports for a connection that broke; here also for one that this side gave up. */
 export const brokenCode = 1006
 const subprotocol = 'flotilla.v1'
+const resumeProtocol = 'flotilla.resume'
 
 /** Base64url without padding of the UTF-8 bytes. */
 export function base64url(text: string): string {
@@ -82,10 +85,12 @@ export class Link {
     this.#options = options
     this.#listener = listener
     const url = socketUrl(options.url, options.carriage, options.token)
+    const offered = [
+      ...(options.carriage === 'subprotocol' ? [`flotilla.token.${base64url(options.token)}`] : []),
+      ...(options.returns ? [resumeProtocol] : []),
+    ]
     this.#socket =
-      options.carriage === 'subprotocol'
-        ? new options.WebSocket(url, [subprotocol, `flotilla.token.${base64url(options.token)}`])
-        : new options.WebSocket(url)
+      offered.length > 0 ? new options.WebSocket(url, [subprotocol, ...offered]) : new options.WebSocket(url)
     this.#socket.onopen = () => {
       if (options.carriage === 'frame') this.send(JSON.stringify({ type: 'auth', id: 0, token: options.token }))
     }

@@ -150,7 +150,7 @@ class Attempt {
       const token = typeof source === 'function' ? await source() : source
       if (this.#over) return
       this.#link = new Link(
-        { ...options, token },
+        { ...options, token, returns: true },
         {
           connected: (frame) => this.#up(frame),
           frame: (frame) => this.#receive(frame),

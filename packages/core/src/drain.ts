@@ -43,10 +43,10 @@ export interface DrainStep {
 }
 
 /**
- * Of what is granted, so much is used: what is saved up, and clients that were told one after the other and come together (a
- * machine that stands still for a third of a second is enough), must not exceed the grant in any one second.
+ * Of what is granted, so much is used: clients that were told in two seconds may come in one (a machine that stood still for a
+ * second is enough), and must not exceed the grant then either.
  */
-const usedShare = 0.65
+const usedShare = 0.5
 /** Saved up at the most, of what the rate allows per second. */
 const burstSeconds = 0.1
 /** A grant is awaited for so long after settling, ms: a heartbeat, a look of control's, and another heartbeat. */

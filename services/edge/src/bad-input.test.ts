@@ -28,6 +28,8 @@ beforeAll(async () => {
     origins: ['https://app.example'],
     maxConnections: 100,
     acceptsPerSecond: 1_000,
+    resumesPerSecond: 1_000,
+    connectionAgeMs: 0,
   }
   edge = await startEdge(
     { ...server, memberId: 'e', version: '0', limits, drain: { timeoutMs: 0, settleMs: 0, graceMs: 0, perSecond: 1 } },

@@ -1,10 +1,17 @@
 import { maxPublishesInFlight, maxSubscriptions } from '@flotilla/core/limits'
 import { defineConfig, durationMs, integer, list, text } from '@flotilla/node/config'
-import { jwtSettings, logSettings, memberSettings, storeSettings } from '@flotilla/node/store/settings'
+import {
+  durabilitySettings,
+  jwtSettings,
+  logSettings,
+  memberSettings,
+  storeSettings,
+} from '@flotilla/node/store/settings'
 
 /** The settings of an edge. */
 export const edgeConfig = defineConfig({
   ...storeSettings,
+  ...durabilitySettings,
   ...logSettings,
   ...memberSettings,
   ...jwtSettings,
@@ -37,10 +44,25 @@ export const edgeConfig = defineConfig({
     description: 'Connections of one edge; further ones are answered 503',
   }),
   acceptsPerSecond: integer('FLOTILLA_EDGE_ACCEPTS_PER_SECOND', {
+    default: 500,
+    min: 1,
+    max: 100_000,
+    description:
+      'New connections that one edge accepts per second; as many as make it within 3 s wait, further ones are answered 503 with Retry-After',
+  }),
+  resumesPerSecond: integer('FLOTILLA_EDGE_RESUMES_PER_SECOND', {
     default: 1_000,
     min: 1,
     max: 100_000,
-    description: 'New connections that one edge accepts per second; further ones are answered 503 with Retry-After',
+    description: 'The same for clients that were connected before, beside those; they offer `flotilla.resume`',
+  }),
+  connectionAgeMs: durationMs('FLOTILLA_EDGE_CONNECTION_AGE', {
+    default: 14_400_000,
+    min: 0,
+    max: 2_592_000_000,
+    unit: 'ms',
+    description:
+      'Age at which a client is told to move, give or take a quarter, so that edges which were added get their share; only where three edges or more serve; 0: never',
   }),
   maxSubscriptions: integer('FLOTILLA_EDGE_MAX_SUBSCRIPTIONS', {
     default: maxSubscriptions,
@@ -61,7 +83,7 @@ export const edgeConfig = defineConfig({
     description: 'Frames per second that one connection may send in the long run; four times as many at once',
   }),
   drainTimeoutMs: durationMs('FLOTILLA_EDGE_DRAIN_TIMEOUT', {
-    default: 20_000,
+    default: 50_000,
     min: 0,
     max: 3_600_000,
     unit: 'ms',

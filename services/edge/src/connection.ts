@@ -13,6 +13,8 @@ import type {
   SessionState,
 } from '@flotilla/core/session-state'
 import type { Verifier } from '@flotilla/node/jwt'
+import { startAging } from './age.ts'
+import type { AgeLimits, Aging } from './age.ts'
 import type { Subscriber } from './fanout.ts'
 import type { EdgeMetrics } from './metrics.ts'
 import { behind, createReading, isSlow, isStuck, isTooSlow, mayReplay } from './pressure.ts'
@@ -35,6 +37,7 @@ const clock: SessionClock = {
 
 export interface ConnectionDeps {
   readonly limits: SessionLimits
+  readonly age: AgeLimits
   readonly verifier: Verifier
   readonly metrics: EdgeMetrics
   /** Effects that concern rooms. */
@@ -68,6 +71,7 @@ export class Connection {
   readonly rooms = new Map<string, Subscriber>()
   /** Waits for the end of the tick. */
   queued = false
+  readonly aging: Aging
   readonly #socket: ConnectionSocket
   readonly #raw: Duplex
   readonly #session: SessionState
@@ -91,6 +95,7 @@ export class Connection {
     this.#socket = socket
     this.#raw = raw
     this.#deps = deps
+    this.aging = startAging(deps.age, performance.now(), Math.random())
     this.#session = createSession(id, performance.now(), deps.limits)
   }
 
@@ -306,7 +311,7 @@ export class Connection {
     }
   }
 
-  /** The edge drains: the client is to go on elsewhere, and begins to at some moment within this time. */
+  /** The edge drains, or the connection is old: the client is to go on elsewhere, and begins to at some moment within this time. */
   tellToMove(withinMs: number): void {
     this.send({ type: 'drain', afterMs: withinMs })
   }

@@ -1,9 +1,8 @@
 import { published } from '@flotilla/node/endpoint'
-import { request } from 'node:http'
-import type { IncomingHttpHeaders } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { Client, startReadyEdge, token, until } from '../test/fleet.ts'
 import type { Fleet } from '../test/fleet.ts'
+import { handshake } from '../test/handshake.ts'
 import type { Edge } from './edge.ts'
 
 // Waits have a deadline of their own.
@@ -31,32 +30,6 @@ const post = (room: string, data: unknown, options: object = {}) =>
     tail: `"event":"e","data":${JSON.stringify(data)},"meta":{"userId":"key:test","timestamp":"2026-01-01T00:00:00.000Z"}`,
   })
 const seqs = (client: Client, room: string): unknown[] => client.events(room).map((event) => event.seq)
-
-/** The answer to a handshake that was not taken. */
-function handshake(
-  port: number,
-  path: string,
-  headers: Record<string, string> = {},
-): Promise<{ status: number; headers: IncomingHttpHeaders }> {
-  return new Promise((resolve, reject) => {
-    const usual = {
-      connection: 'Upgrade',
-      upgrade: 'websocket',
-      'sec-websocket-version': '13',
-      'sec-websocket-key': 'MDEyMzQ1Njc4OWFiY2RlZg==',
-    }
-    const asked = request({ port, host: '127.0.0.1', path, headers: { ...usual, ...headers } }, (response) => {
-      response.resume()
-      resolve({ status: response.statusCode ?? 0, headers: response.headers })
-    })
-    asked.on('upgrade', (response, socket) => {
-      socket.destroy()
-      resolve({ status: response.statusCode ?? 0, headers: response.headers })
-    })
-    asked.on('error', reject)
-    asked.end()
-  })
-}
 
 describe('connecting', () => {
   test('[EG20] the token may come in the query, the header, a subprotocol or the first frame; it is never sent back', async () => {
@@ -96,36 +69,6 @@ describe('connecting', () => {
     expect(await client.closedWith()).toBe(4401)
     // Times of tokens are whole seconds.
     expect(performance.now() - startedAt).toBeGreaterThan(1_500)
-  })
-
-  test('[EG22] other paths are 404, pages of another origin 403', async () => {
-    expect((await handshake(edge.port, '/other')).status).toBe(404)
-    expect((await handshake(edge.port, '/ws', { origin: 'https://elsewhere.example' })).status).toBe(403)
-    expect((await handshake(edge.port, '/ws', { origin: `http://127.0.0.1:${edge.port}` })).status).toBe(101)
-    const listed = await fleet.edge({ origins: ['https://app.example'] })
-    expect((await handshake(listed.port, '/ws', { origin: 'https://app.example' })).status).toBe(101)
-    expect((await handshake(listed.port, '/ws', { origin: `http://127.0.0.1:${listed.port}` })).status).toBe(403)
-  })
-
-  test('[EG41] what is no WebSocket handshake is answered with 400', async () => {
-    expect((await handshake(edge.port, '/ws', { 'sec-websocket-version': '7' })).status).toBe(400)
-    expect((await handshake(edge.port, '/ws', { 'sec-websocket-key': 'short' })).status).toBe(400)
-  })
-
-  test('[EG23] beyond the accept rate, and beyond the number of connections, the answer is 503 with Retry-After', async () => {
-    const slow = await fleet.edge({ acceptsPerSecond: 1 })
-    expect((await handshake(slow.port, '/ws')).status).toBe(101)
-    const refused = await handshake(slow.port, '/ws')
-    expect(refused.status).toBe(503)
-    expect(Number(refused.headers['retry-after'])).toBeGreaterThanOrEqual(1)
-    const small = await fleet.edge({ maxConnections: 1 })
-    const only = new Client(small.port, { query: `?token=${token('alice')}` })
-    await until('connected', () => only.of('connected').length === 1)
-    const full = await handshake(small.port, '/ws')
-    expect([full.status, full.headers['x-flotilla-reason']]).toEqual([503, 'full'])
-    await only.end()
-    await until('the place is free', () => small.connections === 0)
-    expect((await handshake(small.port, '/ws')).status).toBe(101)
   })
 
   test('[EG24] a drain tells every client to move, serves those that stay until the grace is over, and takes no new one', async () => {

@@ -10,6 +10,8 @@ import type { Log } from '@flotilla/node/log'
 import type { Metrics } from '@flotilla/node/metrics'
 import type { Scope } from '@flotilla/node/scope'
 import type { Store } from '@flotilla/node/store/port'
+import { stepAging } from './age.ts'
+import type { AgeLimits } from './age.ts'
 import { Connection } from './connection.ts'
 import type { ConnectionDeps } from './connection.ts'
 import { emptyEdge } from './drain.ts'
@@ -32,6 +34,8 @@ export interface EdgeOptions extends ServerOptions {
   readonly version: string
   readonly limits: Pick<SessionLimits, 'maxSubscriptions' | 'maxPublishesInFlight' | 'framesPerSecond'>
   readonly drain: DrainLimits
+  /** Age at which a client is told to move, ms; 0: never. */
+  readonly connectionAgeMs: number
   readonly admin?: string
 }
 export interface EdgeDeps {
@@ -98,8 +102,10 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     ...options.limits,
     framesAtOnce: options.limits.framesPerSecond * 4,
   }
+  const age: AgeLimits = { ageMs: options.connectionAgeMs, graceMs: options.drain.graceMs }
   const shared: ConnectionDeps = {
     limits,
+    age,
     verifier,
     metrics,
     onRooms: hub.onRooms,
@@ -148,9 +154,22 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     }
   }
 
+  function leaveAtAge(connection: Connection, edges: number, nowMs: number): void {
+    const step = stepAging(connection.aging, age, { edges, nowMs, random: Math.random() })
+    if (step === 'close') connection.close('goingAway')
+    else if (step === 'tell') {
+      metrics.aged.inc()
+      connection.tellToMove(age.graceMs / 2)
+    }
+  }
+
   scope.every(1_000, () => {
     const [now, wallMs] = [performance.now(), Date.now()]
-    for (const connection of connections) connection.check(now, wallMs)
+    const edges = members.filter(({ role, state }) => role === 'edge' && state === 'live').length
+    for (const connection of connections) {
+      connection.check(now, wallMs)
+      if (drained === undefined && now >= connection.aging.dueAtMs) leaveAtAge(connection, edges, now)
+    }
   })
   const readMembers = async (): Promise<void> => {
     try {

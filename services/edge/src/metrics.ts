@@ -14,6 +14,7 @@ export function edgeMetrics(metrics: Metrics, figures: { connections(): number; 
   })
   return {
     accepted: metrics.counter({ name: 'flotilla_edge_accepts_total', help: 'Connections accepted' }),
+    aged: metrics.counter({ name: 'flotilla_edge_aged_total', help: 'Clients told to move because of their age' }),
     turnedAway: metrics.counter({
       name: 'flotilla_edge_turned_away_total',
       help: 'Connections refused before the upgrade',

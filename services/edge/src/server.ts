@@ -1,19 +1,23 @@
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
-import { createBucket, take } from '@flotilla/core/bucket'
 import { maxFrameBytes } from '@flotilla/core/limits'
 import { serverLimits } from '@flotilla/node/http'
 import type { Log } from '@flotilla/node/log'
 import { WebSocketServer } from 'ws'
 import { ClientSocket, closeTimeoutMs } from './client-socket.ts'
+import { createGate } from './gate.ts'
 import type { EdgeMetrics } from './metrics.ts'
 
 /** The subprotocol of the native protocol; a token may come as a second one, and is never sent back. */
 const subprotocol = 'flotilla.v1'
 const tokenProtocol = 'flotilla.token.'
+/** Offered by a client that was connected before and comes back, or moves. */
+const resumeProtocol = 'flotilla.resume'
 /** Time to wait that a client is told when too many connect at once, s, and as much again at random. */
 const retryAfterSeconds = 1
+/** Who comes when more come than are accepted per second waits, as many as make it within so long, ms. */
+const acceptWaitMs = 3_000
 /** When thousands connect at once the last of them are read seconds after they came: that is not their fault, ms. */
 const stormLimits = { headersTimeout: 15_000, requestTimeout: 20_000 }
 /** Fragments of one message: one-byte fragments would otherwise cost a hundred times their size. */
@@ -25,6 +29,8 @@ export interface ServerOptions {
   readonly origins: readonly string[]
   readonly maxConnections: number
   readonly acceptsPerSecond: number
+  /** Of clients that come back; beside the others, so that newcomers cannot keep them out. */
+  readonly resumesPerSecond: number
 }
 export interface ServerDeps {
   readonly log: Log
@@ -73,17 +79,32 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
     handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
   })
   upgrades.on('wsClientError', (_, socket) => refuse(socket, noHandshake))
-  const accepts = createBucket({ capacity: options.acceptsPerSecond, refillPerSecond: options.acceptsPerSecond })
+  const accepts = createGate({ perSecond: options.acceptsPerSecond, waitMs: acceptWaitMs })
+  const resumes = createGate({ perSecond: options.resumesPerSecond, waitMs: acceptWaitMs })
   http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', destroy)
-    const refusal = judge(request, { options, deps, accepts })
+    const refusal = judge(request, options, { ...deps, waiting: accepts.waiting + resumes.waiting })
     if (refusal !== undefined) return refuse(socket, refusal)
+    const gate = isResume(request) ? resumes : accepts
+    const entered = gate.enter({
+      // It may have waited: the client may be gone, and the edge may drain or be full.
+      go: () => {
+        const late = socket.destroyed ? gone : judge(request, options, { ...deps, waiting: 0 })
+        if (late === undefined) accept(request, socket, head)
+        else refuse(socket, late)
+        return late === undefined
+      },
+      giveUp: () => refuse(socket, tooMany),
+    })
+    if (!entered) refuse(socket, tooMany)
+  })
+  const accept = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     socket.cork()
     upgrades.handleUpgrade(request, socket, head, (ws) => {
       deps.metrics.accepted.inc()
       deps.onConnection(ws, socket, tokenOf(request))
     })
-  })
+  }
   const refuse = (socket: Duplex, refusal: TurnAway): void => {
     deps.metrics.turnedAway.inc({ reason: refusal.reason })
     turnAway(socket, refusal)
@@ -103,25 +124,37 @@ const noHandshake: TurnAway = { status: '400 Bad Request', reason: 'handshake' }
 
 interface TurnAway {
   readonly status: string
-  readonly reason: 'rate' | 'full' | 'draining' | 'origin' | 'path' | 'handshake'
+  readonly reason: 'rate' | 'full' | 'draining' | 'origin' | 'path' | 'handshake' | 'gone'
+}
+
+/** A hint, not a proof: who says so falsely is held back with those that come back, and not with the newcomers. */
+function isResume(request: IncomingMessage): boolean {
+  return request.headers['sec-websocket-protocol']?.includes(resumeProtocol) === true
 }
 
 /** Before anything is parsed: a storm must cost less than what it asks for. */
 function judge(
   request: IncomingMessage,
-  on: { options: ServerOptions; deps: ServerDeps; accepts: ReturnType<typeof createBucket> },
+  options: ServerOptions,
+  edge: Pick<ServerDeps, 'admits' | 'connections'> & { readonly waiting: number },
 ): TurnAway | undefined {
-  if (!on.deps.admits()) return { status: '503 Service Unavailable', reason: 'draining' }
-  if (on.deps.connections() >= on.options.maxConnections) return { status: '503 Service Unavailable', reason: 'full' }
-  if (!take(on.accepts, 1, performance.now()).ok) return { status: '503 Service Unavailable', reason: 'rate' }
+  if (!edge.admits()) return { status: '503 Service Unavailable', reason: 'draining' }
+  if (edge.connections() + edge.waiting >= options.maxConnections) {
+    return { status: '503 Service Unavailable', reason: 'full' }
+  }
   if (pathOf(request) !== '/ws') return { status: '404 Not Found', reason: 'path' }
-  if (!originAllowed(request, on.options.origins)) return { status: '403 Forbidden', reason: 'origin' }
+  if (!originAllowed(request, options.origins)) return { status: '403 Forbidden', reason: 'origin' }
   return undefined
 }
+
+const tooMany: TurnAway = { status: '503 Service Unavailable', reason: 'rate' }
+/** Nobody reads the answer; it is counted. */
+const gone: TurnAway = { status: '503 Service Unavailable', reason: 'gone' }
 
 function turnAway(socket: Duplex, { status, reason }: TurnAway): void {
   const wait = retryAfterSeconds + Math.floor(Math.random() * (retryAfterSeconds + 1))
   const retry = status.startsWith('503') ? `Retry-After: ${wait}\r\n` : ''
+  if (socket.destroyed) return
   socket.end(
     `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\nX-Flotilla-Reason: ${reason}\r\n${retry}\r\n`,
   )

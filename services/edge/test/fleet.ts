@@ -61,6 +61,8 @@ async function startFleet(): Promise<Fleet> {
         origins: [],
         maxConnections: 1_000,
         acceptsPerSecond: 1_000,
+        resumesPerSecond: 1_000,
+        connectionAgeMs: 0,
         version: '0',
         drain: { timeoutMs: 5_000, settleMs: 0, graceMs: 500, perSecond: 1_000, ...options.drain },
       }

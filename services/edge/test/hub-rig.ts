@@ -102,6 +102,7 @@ export function startHub(): {
       limits: { ...defaultSessionLimits, framesAtOnce: 100_000 },
       verifier: { verify: () => Promise.resolve({ ok: true, claims: { userId: user, roles: [], permissions: [] } }) },
       metrics,
+      age: { ageMs: 0, graceMs: 0 },
       ...{ onRooms: hub.onRooms, onDirty: hub.onDirty, onClosed: hub.onClosed },
     }
     // The hub writes only.

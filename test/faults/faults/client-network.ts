@@ -3,6 +3,9 @@ import { sumMetric } from '../../fleet/metrics.ts'
 import { until } from '../../fleet/until.ts'
 import type { Fault } from '../fault.ts'
 
+/** Library clients come back as such, the others as newcomers. */
+const fewAccepts = { FLOTILLA_EDGE_ACCEPTS_PER_SECOND: '10', FLOTILLA_EDGE_RESUMES_PER_SECOND: '10' }
+
 export const clientNetworks: readonly Fault[] = [
   {
     name: 'client-half-open',
@@ -56,14 +59,12 @@ export const clientNetworks: readonly Fault[] = [
   },
   {
     name: 'reconnect-storm',
-    about: 'All of 150 connections are cut at once; edges accept 25 per second each and turn the others away.',
+    about:
+      'All of 150 connections are cut at once; edges accept 10 per second each, let some wait and turn the others away.',
     needs: {
       rawClients: 142,
       rate: 200,
-      env: {
-        'edge-1': { FLOTILLA_EDGE_ACCEPTS_PER_SECOND: '25' },
-        'edge-2': { FLOTILLA_EDGE_ACCEPTS_PER_SECOND: '25' },
-      },
+      env: { 'edge-1': fewAccepts, 'edge-2': fewAccepts },
     },
     async inject({ balancer, traffic, count }) {
       count('connectionsCut', await traffic.reconnected(balancer.cut, 60_000))

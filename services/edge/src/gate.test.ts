@@ -1,0 +1,80 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { createGate } from './gate.ts'
+import type { Gate, Waiting } from './gate.ts'
+
+let now = 0
+beforeEach(() => {
+  now = 0
+  vi.useFakeTimers({ toFake: ['setTimeout'] })
+  vi.spyOn(performance, 'now').mockImplementation(() => now)
+})
+afterEach(() => {
+  vi.restoreAllMocks()
+  vi.useRealTimers()
+})
+
+/** Steps are 10 ms apart; a late one has taken `lateMs` more. */
+function pass(ms: number, lateMs = 0): void {
+  for (let at = 0; at < ms; at += 10) {
+    now += 10 + lateMs
+    vi.advanceTimersByTime(10)
+  }
+}
+
+/** Lets number after number enter, and notes who came through and who gave up. */
+function crowd(gate: Gate) {
+  const through: number[] = []
+  const gaveUp: number[] = []
+  const gone = new Set<number>()
+  const who = (i: number): Waiting => ({
+    go: () => !gone.has(i) && through.push(i) > 0,
+    giveUp: () => void gaveUp.push(i),
+  })
+  const enter = (count: number, from = 0): boolean[] =>
+    Array.from({ length: count }, (_, i) => gate.enter(who(from + i)))
+  return { through, gaveUp, gone, enter }
+}
+
+describe('the gate', () => {
+  test('[EG27] lets a few through at once, the others at its pace and in order, and no more than can wait', () => {
+    const gate = createGate({ perSecond: 1_000, waitMs: 100 })
+    const { through, gaveUp, enter } = crowd(gate)
+    const entered = enter(200)
+    expect(through.length).toBe(50)
+    expect(entered.filter(Boolean).length).toBe(150)
+    pass(50)
+    expect(through.length).toBe(100)
+    expect(enter(1, 200)).toEqual([true])
+    pass(60)
+    expect(through).toEqual([...Array.from({ length: 150 }, (_, i) => i), 200])
+    expect([gate.waiting, gaveUp.length]).toEqual([0, 0])
+  })
+
+  test.each([3, 10, 60, 150, 199, 250, 999])('[EG27] a pace of %i a second is kept', (perSecond) => {
+    const { through, enter } = crowd(createGate({ perSecond, waitMs: 10_000 }))
+    enter(perSecond * 9)
+    const atOnce = through.length
+    pass(8_000)
+    expect(Math.abs(through.length - atOnce - perSecond * 8)).toBeLessThanOrEqual(1)
+  })
+
+  test('[EG27] who has left meanwhile takes nobody’s place', () => {
+    const gate = createGate({ perSecond: 100, waitMs: 1_000 })
+    const { through, gone, enter } = crowd(gate)
+    enter(105)
+    for (let i = 5; i < 100; i += 1) gone.add(i)
+    pass(50)
+    expect(through).toEqual([0, 1, 2, 3, 4, 100, 101, 102, 103, 104])
+    expect(gate.waiting).toBe(0)
+  })
+
+  test('[EG27] an event loop that is late gets no more for it, and who has waited too long is told', () => {
+    const gate = createGate({ perSecond: 1_000, waitMs: 500 })
+    const { through, gaveUp, enter } = crowd(gate)
+    enter(550)
+    pass(120, 40)
+    expect([through.length, gate.waiting, gaveUp.length]).toEqual([50 + 120, 380, 0])
+    pass(10, 40)
+    expect([through.length, gate.waiting, gaveUp.length]).toEqual([50 + 120, 0, 380])
+  })
+})

@@ -1,0 +1,74 @@
+import { createBucket, take } from '@flotilla/core/bucket'
+
+export interface GateOptions {
+  /** Who may come through per second. */
+  readonly perSecond: number
+  /** Nobody waits longer, ms, and never more wait than come through in that time. */
+  readonly waitMs: number
+}
+
+export interface Waiting {
+  /** Comes through. False: it was gone or not wanted any more, and took nobody's place. */
+  go(): boolean
+  /** Has waited too long. */
+  giveUp(): void
+}
+
+/** Holds a crowd back, in order, and lets it through at a pace. */
+export interface Gate {
+  /** Lets it through now or later; false when too many wait already. */
+  enter(who: Waiting): boolean
+  readonly waiting: number
+}
+
+/** At once, while nobody waits: what comes within so long, s. */
+const burstSeconds = 0.05
+const stepMs = 10
+/** Ten tenths are less than one. */
+const rounding = 1e-9
+
+/**
+ * A step lets through what is due in one step, however late it is itself: an event loop that is busy with those who came before gets
+ * no more, so who is connected already is served meanwhile.
+ */
+export function createGate({ perSecond, waitMs }: GateOptions): Gate {
+  const mostWaiting = Math.ceil((perSecond * waitMs) / 1_000)
+  const perStep = (perSecond * stepMs) / 1_000
+  const atOnce = createBucket({ capacity: Math.max(1, perSecond * burstSeconds), refillPerSecond: perSecond })
+  let waiting: { readonly who: Waiting; readonly untilMs: number }[] = []
+  let credit = 0
+
+  function step(): void {
+    const nowMs = performance.now()
+    credit += perStep
+    let next = 0
+    for (; next < waiting.length; next += 1) {
+      const first = waiting[next]
+      if (first === undefined) break
+      if (first.untilMs < nowMs) first.who.giveUp()
+      else if (credit + rounding < 1) break
+      else if (first.who.go()) credit -= 1
+    }
+    waiting = waiting.slice(next)
+    if (waiting.length > 0) setTimeout(step, stepMs).unref()
+    else credit = 0
+  }
+
+  return {
+    get waiting() {
+      return waiting.length
+    },
+    enter: (who) => {
+      const nowMs = performance.now()
+      if (waiting.length === 0 && take(atOnce, 1, nowMs).ok) {
+        who.go()
+        return true
+      }
+      if (waiting.length >= mostWaiting) return false
+      // A pace of one a second lets the last one through just when its time is over.
+      waiting.push({ who, untilMs: nowMs + waitMs + 10 * stepMs })
+      if (waiting.length === 1) setTimeout(step, stepMs).unref()
+      return true
+    },
+  }
+}
