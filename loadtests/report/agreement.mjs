@@ -21,14 +21,20 @@ function costs({ path = [], hot, small, edges, ways = [] }) {
 
 const apart = (first, second) => Math.abs(first - second) / Math.min(first, second)
 
-/** `{ name, first, second, apart, agree }` of everything that both runs have; `apart` is a share of the smaller one. */
+/**
+ * `{ name, first, second, apart, byYardstick, agree }` of everything that both runs have, as shares of the smaller one. `byYardstick`: of
+ * the costs as multiples of what the same piece of work cost meanwhile, as a shared machine is half again as fast from one quarter of an hour to the
+ * next. That is what has to agree; where a row has no yardstick, the costs themselves.
+ */
 export function agreement(before, now) {
   const [earlier, later] = [costs(before), costs(now)]
   return [...earlier].flatMap(([name, first]) => {
     const second = later.get(name)
     if (second === undefined) return []
     const share = apart(first.cost, second.cost)
-    return [{ name, first, second, apart: share, agree: share <= tolerance }]
+    const measured = first.yardstick !== null && second.yardstick !== null
+    const byYardstick = measured ? apart(first.cost / first.yardstick, second.cost / second.yardstick) : share
+    return [{ name, first, second, apart: share, byYardstick, agree: byYardstick <= tolerance }]
   })
 }
 
@@ -41,8 +47,9 @@ export function agreementTable(before, now) {
     'run before': ({ first }) => first.cost,
     'this run': ({ second }) => second.cost,
     apart: (row) => `${(row.apart * 100).toFixed(1)} %`,
-    [`within ${tolerance * 100} %`]: ({ agree }) => (agree ? 'yes' : 'no'),
     'yardstick µs': ({ first, second }) => `${figure(first.yardstick)} · ${figure(second.yardstick)}`,
+    'apart, in yardsticks': (row) => `${(row.byYardstick * 100).toFixed(1)} %`,
+    [`within ${tolerance * 100} %`]: ({ agree }) => (agree ? 'yes' : 'no'),
   }
   return `This run beside the one of ${before.startedAt}.\n${grid(columns, rows)}`
 }
