@@ -12,8 +12,9 @@ import { kinds, openWebSocket, textFrame } from './harness/websocket.mjs'
 const maxFaults = 20
 /** Time for the server to answer what was asked of it, ms. */
 const answerMs = 60_000
-/** Before a client that was turned away comes again: the client library's first back-off, ms. */
-const maxBackoffMs = 500
+/** Before a client that was turned away comes again: the client library's back-off, ms, doubled with each time. */
+const firstBackoffMs = 500
+const maxBackoffMs = 30_000
 /** A token outlives every run. */
 const tokenSeconds = 86_400
 
@@ -53,16 +54,17 @@ class Peer {
     Object.assign(this, { room, token, localAddress, attentive })
   }
 
-  async connect(port, first) {
+  async connect(port, first, returns = false) {
     this.leaving = false
     const { token, localAddress } = this
-    this.socket = await openWebSocket({ port, token, localAddress, first: textFrame(JSON.stringify(first)) }, this)
+    const options = { port, token, localAddress, first: textFrame(JSON.stringify(first)), returns }
+    this.socket = await openWebSocket(options, this)
   }
 
   /** As `connect`, but says false where a client would come again: turned away, or given up on. */
   async tryConnect(port, first) {
     try {
-      await this.connect(port, first)
+      await this.connect(port, first, true)
       return true
     } catch (error) {
       if (!/^HTTP\/1.1 (408|503)|^closed before|ECONNRESET/.test(error.message)) throw error
@@ -175,9 +177,9 @@ const calls = {
     await inParallel(peers, peers.length, async (peer) => {
       const since = { epoch: peer.epoch, seq: peer.seq }
       const first = { type: 'resume', id: 2, rooms: [{ room: peer.room, since }] }
-      while (!(await peer.tryConnect(port, first))) {
+      for (let attempt = 0; !(await peer.tryConnect(port, first)); attempt += 1) {
         again += 1
-        await sleep(Math.random() * maxBackoffMs)
+        await sleep(Math.random() * Math.min(maxBackoffMs, firstBackoffMs * 2 ** attempt))
       }
     })
     await until('every client is answered', () => faults.length > 0 || answered >= peers.length, answerMs)

@@ -83,9 +83,10 @@ export class Crowd {
     return parts.flatMap(({ samples }) => samples)
   }
 
-  async distinctPositions() {
-    const positions = await this.#all('positions')
-    return new Set(positions.flatMap((part) => part.positions)).size
+  /** `room seq` of every client. */
+  async positions() {
+    const parts = await this.#all('positions')
+    return parts.flatMap(({ positions }) => positions)
   }
 
   /** Events so far, sockets that the server closed, faults seen by the sample. */

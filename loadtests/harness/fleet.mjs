@@ -13,10 +13,11 @@ const calmCores = 0.25
 /**
  * Starts it and waits until every slot is owned. Options: how many `primaries`, `workers` and `edges`, whether `ingest`,
  * `fsync` (append-only file, synced at every write), `pinned` (servers on one core, load on the other; else both on both),
- * `profiles` (a folder for profiles).
+ * `profiles` (a folder for profiles), `edgeEnv` (settings of edges).
  */
 async function startFleet(options = {}) {
   const { primaries = 1, workers = 1, edges = 0, ingest = false, fsync = false, pinned = true, profiles } = options
+  const edgeEnv = { ...edgeSettings, ...options.edgeEnv }
   const place = pinned ? 'servers' : 'free'
   const redises = []
   for (let i = 0; i < primaries; i += 1) {
@@ -28,7 +29,7 @@ async function startFleet(options = {}) {
     // Before control: it spreads the slots over the workers that it finds, and one that comes later gets its share slowly.
     for (let i = 1; i <= workers; i += 1) await fleet.serve('shard', `shard-${i}`)
     await owned(await fleet.serve('control', 'control-1'))
-    for (let i = 1; i <= edges; i += 1) fleet.edges.push(await fleet.serve('edge', `edge-${i}`, edgeSettings))
+    for (let i = 1; i <= edges; i += 1) fleet.edges.push(await fleet.serve('edge', `edge-${i}`, edgeEnv))
     if (ingest) fleet.ingest = await fleet.serve('ingest', 'ingest-1', { FLOTILLA_INGEST_KEYS: `bench:${ingestKey}` })
     return fleet
   } catch (error) {
@@ -38,7 +39,11 @@ async function startFleet(options = {}) {
 }
 
 /** All clients come from one machine within seconds: the limit of accepts is not what is measured. */
-const edgeSettings = { FLOTILLA_JWT_SECRET: secret, FLOTILLA_EDGE_ACCEPTS_PER_SECOND: '100000' }
+const edgeSettings = {
+  FLOTILLA_JWT_SECRET: secret,
+  FLOTILLA_EDGE_ACCEPTS_PER_SECOND: '100000',
+  FLOTILLA_EDGE_RESUMES_PER_SECOND: '100000',
+}
 
 class Fleet {
   edges = []

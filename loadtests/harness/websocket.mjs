@@ -87,10 +87,10 @@ function payloadLength(data, at) {
 }
 
 /**
- * Connects, upgrades, and sends `first` as soon as it may. Resolves with the socket when the upgrade was accepted.
+ * Connects, upgrades (`returns`: as a client that was connected before), and sends `first` as soon as it may. Resolves with the socket when the upgrade was accepted.
  * `sink` also has `closed()`.
  */
-export function openWebSocket({ port, token, localAddress, first }, sink) {
+export function openWebSocket({ port, token, localAddress, first, returns = false }, sink) {
   return new Promise((resolve, reject) => {
     let head = ''
     let walk
@@ -113,7 +113,7 @@ export function openWebSocket({ port, token, localAddress, first }, sink) {
     }
     const onread = { buffer: shared, callback: onRead }
     const socket = connect({ port, host: '127.0.0.1', localAddress, noDelay: true, onread })
-    socket.once('connect', () => socket.write(upgradeRequest(token)))
+    socket.once('connect', () => socket.write(upgradeRequest(token, returns)))
     socket.on('error', reject)
     socket.once('close', () => {
       reject(new Error('closed before the upgrade'))
@@ -135,6 +135,7 @@ function sinkMethods(sink, socket) {
   }
 }
 
-const upgradeRequest = (token) =>
+const upgradeRequest = (token, returns) =>
   `GET /ws?token=${token} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n` +
-  `Sec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\nSec-WebSocket-Version: 13\r\n\r\n`
+  `Sec-WebSocket-Key: ${randomBytes(16).toString('base64')}\r\nSec-WebSocket-Version: 13\r\n` +
+  `${returns ? 'Sec-WebSocket-Protocol: flotilla.v1, flotilla.resume\r\n' : ''}\r\n`

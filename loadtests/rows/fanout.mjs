@@ -54,7 +54,9 @@ export async function fanout(load, { settings, progress }) {
     const { halvings, repeats, retries, stepSeconds } = settings
     const quietly = async () => median(await repeated(repeats, () => required(load.quiet, settings.seconds)), cost)
     if (load.from === undefined) return { quiet: await quietly() }
-    const best = await highest({ from: load.from, to: load.to, halvings, retries }, (rate) => measure(rate, stepSeconds))
+    const best = await highest({ from: load.from, to: load.to, halvings, retries }, (rate) =>
+      measure(rate, stepSeconds),
+    )
     const half = best === null ? null : await required(Math.round(best.rate / 2), settings.seconds)
     return { quiet: await quietly(), highest: best, half }
   })
