@@ -74,7 +74,7 @@ answerCalls({
   },
   latencies: async () => ({
     samples: outcomes.map(({ sentAt, settledAt }) => settledAt - sentAt),
-    failed: under.size + outcomes.filter(({ type }) => type !== 'committed').length,
+    lost: under.size + outcomes.filter(({ type }) => type !== 'committed').length,
   }),
   /** Of every slot: the longest from a publish since then to its outcome, when the first one since then was committed, and what was not. */
   since: async ({ at }) => {

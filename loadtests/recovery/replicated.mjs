@@ -30,8 +30,8 @@ export async function replicated() {
           await sleep(seconds * 1_000)
           await publisher.ask('stop')
           await sleep(1_000)
-          const { samples, failed } = await publisher.ask('latencies')
-          if (failed > 0) throw new Error(`${failed} publishes were not committed, ${replicas} replicas`)
+          const { samples, lost } = await publisher.ask('latencies')
+          if (lost > 0) throw new Error(`${lost} publishes were not committed, ${replicas} replicas`)
           seen.get(replicas).push(...samples)
         }
       }
