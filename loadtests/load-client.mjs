@@ -21,6 +21,7 @@ const tokenSeconds = 86_400
 let events = 0
 let answered = 0
 let closed = 0
+let lives = 0
 let samples = []
 const faults = []
 const peers = []
@@ -38,6 +39,13 @@ function signToken(secret, sub) {
 
 function fault(text) {
   if (faults.length < maxFaults) faults.push(text)
+}
+
+/** From one address the kernel looks the longer for a free port the more were used within a minute. */
+const perAddress = 500
+const addressOf = (address, i, life = 0) => {
+  const [net, , ...host] = address.split('.')
+  return [net, life * 100 + Math.floor(i / perAddress), ...host].join('.')
 }
 
 /** One connection with one room. */
@@ -146,7 +154,7 @@ const calls = {
     answered = 0
     const fresh = tokens.map((token, i) => {
       const room = `${prefix}-${(first + i) % rooms}`
-      return new Peer({ room, token, localAddress, attentive: i % sampleEvery === 0 })
+      return new Peer({ room, token, localAddress: addressOf(localAddress, i), attentive: i % sampleEvery === 0 })
     })
     peers.push(...fresh)
     await inParallel(fresh, atOnce, (peer) => peer.connect(port, { type: 'subscribe', id: 1, room: peer.room }))
@@ -174,6 +182,8 @@ const calls = {
     answered = 0
     events = 0
     let again = 0
+    lives += 1
+    peers.forEach((peer, i) => (peer.localAddress = addressOf(peer.localAddress, i, lives % 2)))
     await inParallel(peers, peers.length, async (peer) => {
       const since = { epoch: peer.epoch, seq: peer.seq }
       const first = { type: 'resume', id: 2, rooms: [{ room: peer.room, since }] }

@@ -1,4 +1,5 @@
 // The sockets of a run: load processes with a part of them each, asked together.
+import { constants, setPriority } from 'node:os'
 import { secret } from './fleet.mjs'
 import { until } from './processes.mjs'
 
@@ -54,6 +55,11 @@ export class Crowd {
 
   #all(call, message = () => ({})) {
     return Promise.all(this.#clients.map((each, i) => each.ask(call, message(i))))
+  }
+
+  /** What thousands of clients need to connect at once is not to be taken from the servers: theirs would be other machines. */
+  giveWay() {
+    for (const { pid } of this.#clients) setPriority(pid, constants.priority.PRIORITY_LOW)
   }
 
   reset = () => this.#all('reset')

@@ -1,6 +1,6 @@
 // Ten thousand clients lose their connections at once, and come back at once, beside some that lose nothing.
 import { Crowd } from '../harness/crowd.mjs'
-import { ingestKey, withFleet } from '../harness/fleet.mjs'
+import { costPer, ingestKey, withFleet } from '../harness/fleet.mjs'
 import { sleep, until } from '../harness/processes.mjs'
 import { latencies } from '../harness/samples.mjs'
 import { logReads } from '../rows/resume.mjs'
@@ -10,8 +10,8 @@ const calm = { rooms: 20, clients: 200, rate: 400 }
 const stormRooms = 1_000
 /** Events of each room that were published while its clients were away. */
 const missedEach = 5
-/** As an edge is set where nothing is said; only newcomers, who are not what is measured, come as fast as they like. */
-const edgeEnv = { FLOTILLA_EDGE_RESUMES_PER_SECOND: '1000' }
+/** What an edge is set to where nothing is said. */
+const edgeEnv = { FLOTILLA_EDGE_ACCEPTS_PER_SECOND: '300', FLOTILLA_EDGE_RESUMES_PER_SECOND: '600' }
 
 /** `clients` come back. Says how long it took, what the untouched ones saw before and meanwhile, and what was read. */
 export async function storm({ clients, progress }) {
@@ -24,6 +24,7 @@ export async function storm({ clients, progress }) {
     for (const [i, edge] of fleet.edges.entries()) {
       const crowd = await Crowd.prepare(fleet, { size: share, first: i * share })
       await crowd.open({ port: edge.port, rooms: stormRooms, prefix: 'public:storm', everyone: true })
+      crowd.giveWay()
       crowds.push(crowd)
       const few = await Crowd.prepare(fleet, { size: calm.clients / edges, first: 1_000_000 + i * calm.clients })
       await few.open({ port: edge.port, rooms: calm.rooms, prefix: 'public:calm', everyone: true })
@@ -63,7 +64,9 @@ export async function storm({ clients, progress }) {
     await sleep(1_000)
     await seenBy()
     const missed = share * missedEach
+    const cpuBefore = fleet.cpu()
     const parts = await Promise.all(crowds.map((crowd, i) => crowd.resume({ port: fleet.edges[i].port, missed })))
+    const { microseconds, cores } = costPer(cpuBefore, fleet.cpu(), clients)
     const meanwhile = await seenBy()
     over = true
     await publishing
@@ -75,7 +78,7 @@ export async function storm({ clients, progress }) {
     const seconds = Math.max(...parts.map((part) => part.seconds))
     progress(`${clients} clients were back after ${seconds.toFixed(1)} s`)
     return {
-      ...{ clients, seconds, before, meanwhile, closed, distinct },
+      ...{ clients, seconds, before, meanwhile, closed, distinct, microsecondsPerClient: microseconds, cores },
       turnedAway: parts.reduce((sum, { again }) => sum + again, 0),
       historyReads: reads.history - readsBefore.history,
     }

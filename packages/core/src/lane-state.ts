@@ -25,6 +25,8 @@ export interface LaneState {
   readonly claiming: Map<number, Claim>
   /** Epochs that the store refused; a newer one must come from control. */
   readonly refused: Map<number, number>
+  /** Some of the slots that the plan assigns are claimed later. */
+  claimsWait: boolean
   inFlight: Flight[]
   mode: LaneMode
   /** The server state that this worker knows its slots to be vouched under. */
@@ -155,6 +157,7 @@ export function createLane(
     slots: new Map(),
     claiming: new Map(),
     refused: new Map(),
+    claimsWait: false,
     inFlight: [],
     mode: { type: 'serving' },
     run: undefined,
@@ -186,12 +189,17 @@ export interface MaintenanceWork {
 
 /** Claims what the plan gives this worker and it does not have. Slots it has already are claimed after `verify`. */
 export function claimAssigned(state: LaneState, effects: LaneEffect[]): void {
+  state.claimsWait = false
   state.plan?.slots.forEach((assigned, slot) => {
     if (assigned?.worker !== state.owner || !inLane(state, slot)) return
     const own = state.slots.get(slot)
     if (own !== undefined && (!own.needsClaim || own.epoch >= assigned.epoch || state.mode.type === 'settling')) return
     if ((state.claiming.get(slot)?.epoch ?? 0) >= assigned.epoch) return
     if ((state.refused.get(slot) ?? 0) >= assigned.epoch) return
+    if (own === undefined && !mayClaim(state)) {
+      state.claimsWait = true
+      return
+    }
     // A slot that lost commits it cannot apply again must change `inc`, whatever the store can prove.
     const confirmed = own !== undefined && own.holdsAfter === undefined ? assigned.epoch : assigned.confirmed
     const claim: Claim = {
@@ -206,6 +214,23 @@ export function claimAssigned(state: LaneState, effects: LaneEffect[]): void {
     state.claiming.set(slot, claim)
     effects.push({ type: 'claim', claim })
   })
+}
+
+/** Of the slots of a plan, so many are claimed at the same time, at the least. */
+const leastClaims = 2
+const claimShare = 1 / 64
+/** What is loaded of a slot holds others back for so long, ms. */
+const loadingHoldsMs = 500
+
+/**
+ * Slots that come from others are claimed a few at a time, and the next ones when what waits for those has been loaded: until it is
+ * claimed a slot is served by its owner, if that lives, and once it is nobody commits before its rooms are read.
+ */
+function mayClaim(state: LaneState): boolean {
+  if (state.claiming.size >= Math.max(leastClaims, (state.plan?.slots.length ?? 0) * claimShare)) return false
+  for (const own of state.slots.values())
+    if (own.loading.size > 0 && state.steppedAt - own.claimedAtMs < loadingHoldsMs) return false
+  return true
 }
 
 /** Whether the slot's claim is from before the server's run was replaced by another (plan.ts). */

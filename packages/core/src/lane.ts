@@ -80,6 +80,7 @@ export function stepLane(state: LaneState, input: LaneInput, clock: Clock): Lane
       break
   }
   settle(state, effects)
+  if (state.claimsWait) claimAssigned(state, effects)
   pump(state, clock, effects)
   return effects
 }
@@ -183,6 +184,7 @@ function takeClaim(state: LaneState, input: Extract<LaneInput, { type: 'claimed'
   fresh.returnedTo = reply.run
   state.slots.set(claim.slot, fresh)
   fresh.listsAtClaim = state.membersVersion
+  fresh.claimedAtMs = state.steppedAt
   if (input.interest.some(({ boot }) => !state.alive.has(boot))) effects.push({ type: 'members' })
   effects.push({ type: 'read', slot: fresh.slot, cursor: fresh.cursor, read: fresh.reads }, { type: 'report' })
   renewReplaced(state)

@@ -38,6 +38,8 @@ export interface SlotState {
   readonly boots: Map<string, string>
   /** Count of the lists of members when the slot was claimed: only the list after the next was surely read since. */
   listsAtClaim: number
+  /** When it came from another owner, ms of the lane's clock. */
+  claimedAtMs: number
   /** Changes that no input asked for: interest of dead boots to remove with the next commit. */
   dropped: InterestChange[]
   pending: PendingEntry[]
@@ -82,6 +84,7 @@ export function ownSlot(
     interest: new Map(),
     boots: new Map(),
     listsAtClaim: 0,
+    claimedAtMs: 0,
     dropped: [],
     pending: [],
     pendingBytes: 0,

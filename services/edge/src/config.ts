@@ -44,14 +44,14 @@ export const edgeConfig = defineConfig({
     description: 'Connections of one edge; further ones are answered 503',
   }),
   acceptsPerSecond: integer('FLOTILLA_EDGE_ACCEPTS_PER_SECOND', {
-    default: 500,
+    default: 300,
     min: 1,
     max: 100_000,
     description:
-      'New connections that one edge accepts per second; as many as make it within 3 s wait, further ones are answered 503 with Retry-After',
+      'New connections that one edge accepts per second; as many as make it within 5 s wait, further ones are answered 503 with Retry-After',
   }),
   resumesPerSecond: integer('FLOTILLA_EDGE_RESUMES_PER_SECOND', {
-    default: 1_000,
+    default: 600,
     min: 1,
     max: 100_000,
     description: 'The same for clients that were connected before, beside those; they offer `flotilla.resume`',

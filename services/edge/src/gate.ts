@@ -28,19 +28,22 @@ const stepMs = 10
 const rounding = 1e-9
 
 /**
- * A step lets through what is due in one step, however late it is itself: an event loop that is busy with those who came before gets
- * no more, so who is connected already is served meanwhile.
+ * A step that is late lets through what was due meanwhile, up to so much, s: an event loop that is busy with those who came
+ * before gets no more, so who is connected already is served in between.
  */
+const mostLateSeconds = 0.03
+
 export function createGate({ perSecond, waitMs }: GateOptions): Gate {
   const mostWaiting = Math.ceil((perSecond * waitMs) / 1_000)
-  const perStep = (perSecond * stepMs) / 1_000
   const atOnce = createBucket({ capacity: Math.max(1, perSecond * burstSeconds), refillPerSecond: perSecond })
   let waiting: { readonly who: Waiting; readonly untilMs: number }[] = []
   let credit = 0
+  let steppedAtMs = 0
 
   function step(): void {
     const nowMs = performance.now()
-    credit += perStep
+    credit += perSecond * Math.min((nowMs - steppedAtMs) / 1_000, mostLateSeconds)
+    steppedAtMs = nowMs
     let next = 0
     for (; next < waiting.length; next += 1) {
       const first = waiting[next]
@@ -67,7 +70,10 @@ export function createGate({ perSecond, waitMs }: GateOptions): Gate {
       if (waiting.length >= mostWaiting) return false
       // A pace of one a second lets the last one through just when its time is over.
       waiting.push({ who, untilMs: nowMs + waitMs + 10 * stepMs })
-      if (waiting.length === 1) setTimeout(step, stepMs).unref()
+      if (waiting.length === 1) {
+        steppedAtMs = nowMs
+        setTimeout(step, stepMs).unref()
+      }
       return true
     },
   }

@@ -7,6 +7,7 @@ import type { Log } from '@flotilla/node/log'
 import { WebSocketServer } from 'ws'
 import { ClientSocket, closeTimeoutMs } from './client-socket.ts'
 import { createGate } from './gate.ts'
+import type { Gate } from './gate.ts'
 import type { EdgeMetrics } from './metrics.ts'
 
 /** The subprotocol of the native protocol; a token may come as a second one, and is never sent back. */
@@ -17,7 +18,14 @@ const resumeProtocol = 'flotilla.resume'
 /** Time to wait that a client is told when too many connect at once, s, and as much again at random. */
 const retryAfterSeconds = 1
 /** Who comes when more come than are accepted per second waits, as many as make it within so long, ms. */
-const acceptWaitMs = 3_000
+const acceptWaitMs = 5_000
+/** So many times as many connections are read as accepted per second: some are pages, and some have to wait. */
+const readFactor = 2
+/**
+ * Accepted by the kernel before this process looks, and then taken in one turn of the event loop, 50 µs each. Who does not find a place in
+ * it tries again after 1, 3, 7 … s: with 128 one of ten thousand needed 57 s.
+ */
+const backlog = 1_024
 /** When thousands connect at once the last of them are read seconds after they came: that is not their fault, ms. */
 const stormLimits = { headersTimeout: 15_000, requestTimeout: 20_000 }
 /** Fragments of one message: one-byte fragments would otherwise cost a hundred times their size. */
@@ -78,6 +86,10 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
     clientTracking: false,
     handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
   })
+  readAtPace(
+    http,
+    createGate({ perSecond: readFactor * (options.acceptsPerSecond + options.resumesPerSecond), waitMs: acceptWaitMs }),
+  )
   upgrades.on('wsClientError', (_, socket) => refuse(socket, noHandshake))
   const accepts = createGate({ perSecond: options.acceptsPerSecond, waitMs: acceptWaitMs })
   const resumes = createGate({ perSecond: options.resumesPerSecond, waitMs: acceptWaitMs })
@@ -118,6 +130,32 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
         http.closeAllConnections()
       }),
   }
+}
+
+/**
+ * A connection is read when its turn comes: to parse what five thousand ask for who come at once would take as long as half a second, in
+ * which nobody else is served.
+ */
+function readAtPace(http: Server, gate: Gate): void {
+  const read = http.listeners('connection')
+  http.removeAllListeners('connection')
+  // As net.createServer's option, which http.createServer does not hand on: what is read before the parser is there would be lost.
+  Object.assign(http, { pauseOnConnect: true })
+  http.on('connection', (socket) => {
+    const drop = (): void => void socket.destroy()
+    socket.on('error', drop)
+    const entered = gate.enter({
+      go: () => {
+        if (socket.destroyed) return false
+        socket.off('error', drop)
+        for (const listener of read) Reflect.apply(listener, http, [socket])
+        socket.resume()
+        return true
+      },
+      giveUp: drop,
+    })
+    if (!entered) drop()
+  })
 }
 
 const noHandshake: TurnAway = { status: '400 Bad Request', reason: 'handshake' }
@@ -204,7 +242,7 @@ async function respond(request: IncomingMessage, response: ServerResponse, { pag
 async function bind(http: Server, { host, port }: ServerOptions): Promise<number> {
   await new Promise<void>((resolve, reject) => {
     http.once('error', reject)
-    http.listen({ port, host, backlog: 2_048 }, () => {
+    http.listen({ port, host, backlog }, () => {
       http.off('error', reject)
       resolve()
     })

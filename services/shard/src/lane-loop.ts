@@ -19,7 +19,7 @@ const maxPendingBytes = 16_777_216
 const maxSlotPendingBytes = maxPendingBytes / 8
 /** Log entries per page when a room is loaded, at the most, and what a page is to bring at the most, about, in UTF-16 units. */
 const firstRoomPage = 2
-const maxRoomPage = 256
+const maxRoomPage = 1_024
 const roomPageChars = 262_144
 const readBlockMs = 1_000
 /** Entries of each slot per read at the most, and what a read is to bring at the most, about, in UTF-16 units. */
@@ -231,9 +231,9 @@ async function readRoom(store: Store, room: string, wanted: () => boolean): Prom
   }
 }
 
-/** Twice as many while they are small, fewer when they were more than `most`. */
+/** Four times as many while they are small, fewer when they were more than `most`. */
 function fitting(count: number, chars: number, most: number): number {
-  return chars <= most / 2 ? count * 2 : Math.max(1, Math.floor((count * most) / Math.max(1, chars)))
+  return chars <= most / 4 ? count * 4 : Math.max(1, Math.floor((count * most) / Math.max(1, chars)))
 }
 
 function describe(error: unknown): string {
