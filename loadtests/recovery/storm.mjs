@@ -11,7 +11,7 @@ const stormRooms = 1_000
 /** Events of each room that were published while its clients were away. */
 const missedEach = 5
 /** What an edge is set to where nothing is said. */
-const edgeEnv = { FLOTILLA_EDGE_ACCEPTS_PER_SECOND: '300', FLOTILLA_EDGE_RESUMES_PER_SECOND: '600' }
+const edgeEnv = { FLOTILLA_EDGE_ACCEPTS_PER_SECOND: '300', FLOTILLA_EDGE_RESUMES_PER_SECOND: '700' }
 
 /** `clients` come back. Says how long it took, what the untouched ones saw before and meanwhile, and what was read. */
 export async function storm({ clients, progress }) {
