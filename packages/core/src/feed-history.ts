@@ -107,7 +107,7 @@ function sameLife(step: Step, place: Standing, entries: readonly LogEntry[]): bo
   for (const entry of entries) {
     const epoch: RoomEpoch = { inc: entry.inc, tag: entry.tag }
     if (livens(place, epoch)) liven(step, place, epoch)
-    if (entry.inc <= place.epoch.inc && entry.tag === place.epoch.tag) continue
+    if (entry.inc === place.epoch.inc && entry.tag === place.epoch.tag) continue
     step.state.minInc = Math.max(step.state.minInc, entry.inc)
     rejoin(step, 'epoch')
     return false

@@ -168,6 +168,18 @@ describe('a room at its edge', () => {
     expect(feed.events(5, 1, '5.12')).toEqual([])
   })
 
+  it('[FE12] what the log has after the position under an older incarnation is another history, and never goes out', () => {
+    const feed = live(16)
+    feed.step({ type: 'resync' })
+    expect(fetches(feed.answer(19))).toEqual([16])
+    // The server is one of before: there others had those numbers, under incarnation 4.
+    expect(types(feed.history(1, entry(17, 3, { inc: 4 })))).toEqual(['declare'])
+    expect(feed.answer(22, '7.12')).toEqual([
+      { type: 'position', position: { epoch: '7.12', seq: 22 }, recovered: false, reason: 'epoch' },
+    ])
+    expect(delivered(feed.all)).toEqual([])
+  })
+
   it('[FE7] a resync that lost nothing tells nobody; what it lost is filled', () => {
     const feed = live(4)
     expect(types(feed.step({ type: 'resync' }))).toEqual(['declare'])

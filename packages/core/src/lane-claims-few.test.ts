@@ -42,6 +42,24 @@ it('[LN29] slots are claimed two at a time, and all in the end', () => {
   expect(ownedEpochs(lane).size).toBe(slots)
 })
 
+it('[LN29] a newer epoch for a slot that is being claimed does not wait', () => {
+  const { step, take } = bench()
+  step({ type: 'plan', plan })
+  const [first] = take('claim')
+  const newer = plan.slots.map((each, slot) => (slot === first?.claim.slot ? { ...each, epoch: 2 } : each))
+  step({ type: 'plan', plan: { ...plan, version: 2, slots: newer } })
+  expect(take('claim').map(({ claim }) => [claim.slot, claim.epoch])).toEqual([[first?.claim.slot, 2]])
+})
+
+it('[LN29] nor do they wait for more than two seconds in all', () => {
+  const { clock, step, take } = bench()
+  step({ type: 'plan', plan })
+  expect(take('claim').length).toBe(2)
+  clock.now = 2_001
+  step({ type: 'tick' })
+  expect(take('claim').length).toBe(slots - 2)
+})
+
 it('[LN29] no more are claimed while a room of the last ones is loaded, but not for longer than half a second', () => {
   const { clock, step, take, answerClaims } = bench()
   step({ type: 'plan', plan })

@@ -35,7 +35,9 @@ export function verify(state: LaneState, found: SlotValues, effects: LaneEffect[
     effects.push({ type: 'report' })
     return
   }
-  const changed = new Set([...state.slots.values()].filter((own) => (state.run ?? own.returnedTo) !== found.run))
+  // Those that were claimed while the values were read are looked at next time.
+  const read = [...state.slots.values()].filter(({ slot }) => found.values.has(slot))
+  const changed = new Set(read.filter((own) => (own.returnedTo ?? state.run) !== found.run))
   state.run = found.run
   for (const own of changed) own.returnedTo = found.run
   if ([...state.slots.values()].some((own) => isBehind(own, found.values.get(own.slot)))) fetchRetained(state)

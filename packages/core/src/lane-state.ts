@@ -27,6 +27,8 @@ export interface LaneState {
   readonly refused: Map<number, number>
   /** Some of the slots that the plan assigns are claimed later. */
   claimsWait: boolean
+  /** Since when, ms of the lane's clock. */
+  claimsHeldAtMs: number
   inFlight: Flight[]
   mode: LaneMode
   /** The server state that this worker knows its slots to be vouched under. */
@@ -158,6 +160,7 @@ export function createLane(
     claiming: new Map(),
     refused: new Map(),
     claimsWait: false,
+    claimsHeldAtMs: 0,
     inFlight: [],
     mode: { type: 'serving' },
     run: undefined,
@@ -189,6 +192,7 @@ export interface MaintenanceWork {
 
 /** Claims what the plan gives this worker and it does not have. Slots it has already are claimed after `verify`. */
 export function claimAssigned(state: LaneState, effects: LaneEffect[]): void {
+  if (!state.claimsWait) state.claimsHeldAtMs = state.steppedAt
   state.claimsWait = false
   state.plan?.slots.forEach((assigned, slot) => {
     if (assigned?.worker !== state.owner || !inLane(state, slot)) return
@@ -196,7 +200,7 @@ export function claimAssigned(state: LaneState, effects: LaneEffect[]): void {
     if (own !== undefined && (!own.needsClaim || own.epoch >= assigned.epoch || state.mode.type === 'settling')) return
     if ((state.claiming.get(slot)?.epoch ?? 0) >= assigned.epoch) return
     if ((state.refused.get(slot) ?? 0) >= assigned.epoch) return
-    if (own === undefined && !mayClaim(state)) {
+    if (own === undefined && !state.claiming.has(slot) && (state.claimsWait || !mayClaim(state))) {
       state.claimsWait = true
       return
     }
@@ -219,14 +223,16 @@ export function claimAssigned(state: LaneState, effects: LaneEffect[]): void {
 /** Of the slots of a plan, so many are claimed at the same time, at the least. */
 const leastClaims = 2
 const claimShare = 1 / 64
-/** What is loaded of a slot holds others back for so long, ms. */
+/** What is loaded of a slot holds others back for so long, ms, and they are held back so long in all: control waits 5 s for a claim. */
 const loadingHoldsMs = 500
+const claimsHeldMs = 2_000
 
 /**
  * Slots that come from others are claimed a few at a time, and the next ones when what waits for those has been loaded: until it is
  * claimed a slot is served by its owner, if that lives, and once it is nobody commits before its rooms are read.
  */
 function mayClaim(state: LaneState): boolean {
+  if (state.steppedAt - state.claimsHeldAtMs > claimsHeldMs) return true
   if (state.claiming.size >= Math.max(leastClaims, (state.plan?.slots.length ?? 0) * claimShare)) return false
   for (const own of state.slots.values())
     if (own.loading.size > 0 && state.steppedAt - own.claimedAtMs < loadingHoldsMs) return false

@@ -68,6 +68,17 @@ describe('the gate', () => {
     expect(gate.waiting).toBe(0)
   })
 
+  test('[EG27] when it closes whoever waits gives up, and nobody enters', () => {
+    const gate = createGate({ perSecond: 100, waitMs: 1_000 })
+    const { through, gaveUp, enter } = crowd(gate)
+    enter(8)
+    gate.close()
+    expect([through.length, gaveUp.length, gate.waiting]).toEqual([5, 3, 0])
+    expect(enter(1)).toEqual([false])
+    pass(100)
+    expect(through.length).toBe(5)
+  })
+
   test('[EG27] an event loop that is late gets little more for it, and who has waited too long is told', () => {
     const gate = createGate({ perSecond: 1_000, waitMs: 500 })
     const { through, gaveUp, enter } = crowd(gate)

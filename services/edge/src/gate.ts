@@ -19,6 +19,8 @@ export interface Gate {
   /** Lets it through now or later; false when too many wait already. */
   enter(who: Waiting): boolean
   readonly waiting: number
+  /** Whoever waits gives up, and nobody enters any more. */
+  close(): void
 }
 
 /** At once, while nobody waits: what comes within so long, s. */
@@ -39,6 +41,7 @@ export function createGate({ perSecond, waitMs }: GateOptions): Gate {
   let waiting: { readonly who: Waiting; readonly untilMs: number }[] = []
   let credit = 0
   let steppedAtMs = 0
+  let closed = false
 
   function step(): void {
     const nowMs = performance.now()
@@ -61,7 +64,14 @@ export function createGate({ perSecond, waitMs }: GateOptions): Gate {
     get waiting() {
       return waiting.length
     },
+    close: () => {
+      closed = true
+      const all = waiting
+      waiting = []
+      for (const { who } of all) who.giveUp()
+    },
     enter: (who) => {
+      if (closed) return false
       const nowMs = performance.now()
       if (waiting.length === 0 && take(atOnce, 1, nowMs).ok) {
         who.go()

@@ -19,6 +19,8 @@ const resumeProtocol = 'flotilla.resume'
 const retryAfterSeconds = 1
 /** Who comes when more come than are accepted per second waits, as many as make it within so long, ms. */
 const acceptWaitMs = 5_000
+/** Together with it less than the client library waits for an answer, 10 s. */
+const readWaitMs = 3_000
 /** So many times as many connections are read as accepted per second: some are pages, and some have to wait. */
 const readFactor = 2
 /**
@@ -86,10 +88,11 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
     clientTracking: false,
     handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
   })
-  readAtPace(
-    http,
-    createGate({ perSecond: readFactor * (options.acceptsPerSecond + options.resumesPerSecond), waitMs: acceptWaitMs }),
-  )
+  const reads = createGate({
+    perSecond: readFactor * (options.acceptsPerSecond + options.resumesPerSecond),
+    waitMs: readWaitMs,
+  })
+  readAtPace(http, reads, () => deps.metrics.turnedAway.inc({ reason: 'rate' }))
   upgrades.on('wsClientError', (_, socket) => refuse(socket, noHandshake))
   const accepts = createGate({ perSecond: options.acceptsPerSecond, waitMs: acceptWaitMs })
   const resumes = createGate({ perSecond: options.resumesPerSecond, waitMs: acceptWaitMs })
@@ -101,7 +104,7 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
     const entered = gate.enter({
       // It may have waited: the client may be gone, and the edge may drain or be full.
       go: () => {
-        const late = socket.destroyed ? gone : judge(request, options, { ...deps, waiting: 0 })
+        const late = socket.destroyed || !socket.readable ? gone : judge(request, options, { ...deps, waiting: 0 })
         if (late === undefined) accept(request, socket, head)
         else refuse(socket, late)
         return late === undefined
@@ -126,6 +129,8 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
     port,
     close: () =>
       new Promise((resolve) => {
+        // Those who wait are not among the connections that http knows.
+        for (const gate of [reads, accepts, resumes]) gate.close()
         http.close(() => resolve())
         http.closeAllConnections()
       }),
@@ -136,13 +141,17 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
  * A connection is read when its turn comes: to parse what five thousand ask for who come at once would take as long as half a second, in
  * which nobody else is served.
  */
-function readAtPace(http: Server, gate: Gate): void {
+function readAtPace(http: Server, gate: Gate, onDropped: () => void): void {
   const read = http.listeners('connection')
   http.removeAllListeners('connection')
   // As net.createServer's option, which http.createServer does not hand on: what is read before the parser is there would be lost.
   Object.assign(http, { pauseOnConnect: true })
   http.on('connection', (socket) => {
     const drop = (): void => void socket.destroy()
+    const turnAway = (): void => {
+      onDropped()
+      drop()
+    }
     socket.on('error', drop)
     const entered = gate.enter({
       go: () => {
@@ -152,9 +161,9 @@ function readAtPace(http: Server, gate: Gate): void {
         socket.resume()
         return true
       },
-      giveUp: drop,
+      giveUp: turnAway,
     })
-    if (!entered) drop()
+    if (!entered) turnAway()
   })
 }
 
