@@ -87,4 +87,25 @@ export const mutations = [
     replace: 'untold',
     tests: { project: 'unit', file: 'packages/core/src/drain.test.ts', name: '[DR2]' },
   },
+  {
+    rule: 'acknowledgements wait for replicas under the run that they were read under',
+    file: 'packages/core/src/held-acks.ts',
+    find: 'proven.filter((each) => each.run === run).flatMap(',
+    replace: 'proven.flatMap(',
+    tests: { project: 'unit', file: 'packages/core/src/held-acks.test.ts', name: '[RA3]' },
+  },
+  {
+    rule: 'no first commit under a run that no plan names',
+    file: 'packages/core/src/lane-recovery.ts',
+    find: "return state.plan?.runs.includes(run) === true || (run === '' && state.run === undefined)",
+    replace: 'return state.run === undefined || state.plan?.runs.includes(run) === true',
+    tests: { project: 'unit', file: 'packages/core/src/lane-claims.test.ts', name: '[LN28]' },
+  },
+  {
+    rule: 'a log under an older incarnation is another history',
+    file: 'packages/core/src/feed-history.ts',
+    find: 'if (entry.inc === place.epoch.inc && entry.tag === place.epoch.tag) continue',
+    replace: 'if (entry.inc <= place.epoch.inc && entry.tag === place.epoch.tag) continue',
+    tests: { project: 'unit', file: 'packages/core/src/feed.test.ts', name: '[FE12]' },
+  },
 ]
