@@ -22,9 +22,9 @@ function costs({ path = [], hot, small, edges, ways = [] }) {
 const apart = (first, second) => Math.abs(first - second) / Math.min(first, second)
 
 /**
- * `{ name, first, second, apart, byYardstick, agree }` of everything that both runs have, as shares of the smaller one. `byYardstick`: of
- * the costs as multiples of what the same piece of work cost meanwhile, as a shared machine is half again as fast from one quarter of an hour to the
- * next. That is what has to agree; where a row has no yardstick, the costs themselves.
+ * `{ name, first, second, apart, byYardstick, agree }` of everything that both runs have, as shares of the smaller one. The costs
+ * themselves have to agree. `byYardstick` says how much of it was the machine: how far they are apart as multiples of what the same
+ * piece of work cost meanwhile; null where a row has no yardstick.
  */
 export function agreement(before, now) {
   const [earlier, later] = [costs(before), costs(now)]
@@ -33,10 +33,12 @@ export function agreement(before, now) {
     if (second === undefined) return []
     const share = apart(first.cost, second.cost)
     const measured = first.yardstick !== null && second.yardstick !== null
-    const byYardstick = measured ? apart(first.cost / first.yardstick, second.cost / second.yardstick) : share
-    return [{ name, first, second, apart: share, byYardstick, agree: byYardstick <= tolerance }]
+    const byYardstick = measured ? apart(first.cost / first.yardstick, second.cost / second.yardstick) : null
+    return [{ name, first, second, apart: share, byYardstick, agree: share <= tolerance }]
   })
 }
+
+const percent = (share) => `${(share * 100).toFixed(1)} %`
 
 /** Nothing where they have nothing in common. */
 export function agreementTable(before, now) {
@@ -46,10 +48,10 @@ export function agreementTable(before, now) {
     'CPU µs per delivery or message': ({ name }) => name,
     'run before': ({ first }) => first.cost,
     'this run': ({ second }) => second.cost,
-    apart: (row) => `${(row.apart * 100).toFixed(1)} %`,
-    'yardstick µs': ({ first, second }) => `${figure(first.yardstick)} · ${figure(second.yardstick)}`,
-    'apart, in yardsticks': (row) => `${(row.byYardstick * 100).toFixed(1)} %`,
+    apart: (row) => percent(row.apart),
     [`within ${tolerance * 100} %`]: ({ agree }) => (agree ? 'yes' : 'no'),
+    'yardstick µs': ({ first, second }) => `${figure(first.yardstick)} · ${figure(second.yardstick)}`,
+    'apart, in yardsticks': ({ byYardstick }) => (byYardstick === null ? '–' : percent(byYardstick)),
   }
   return `This run beside the one of ${before.startedAt}.\n${grid(columns, rows)}`
 }
