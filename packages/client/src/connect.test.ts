@@ -83,6 +83,20 @@ describe('token', () => {
     expect([second.unread, third.unread]).toEqual([0, 0])
   })
 
+  test.each(['frame', 'subprotocol', 'query'] as const)(
+    '[CC2] whoever was connected before says so, with the token as a %s',
+    async (carriage) => {
+      const { server, pair } = await harness()
+      const { peer } = await pair({ token: 't', carriage })
+      expect(peer.request.headers['sec-websocket-protocol'] ?? '').not.toContain('flotilla.resume')
+      peer.kill()
+      const again = await server.accept()
+      expect(again.request.headers['sec-websocket-protocol']?.split(/, ?/)).toEqual(
+        expect.arrayContaining(['flotilla.v1', 'flotilla.resume']),
+      )
+    },
+  )
+
   test('[CC2] a function is asked at each connection', async () => {
     const { server, pair } = await harness()
     let asked = 0

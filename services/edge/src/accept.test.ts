@@ -1,37 +1,26 @@
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { Client, startReadyEdge, token, until } from '../test/fleet.ts'
-import type { Fleet } from '../test/fleet.ts'
+import { describe, expect, test } from 'vitest'
+import { Client, useReadyEdge, token, until } from '../test/fleet.ts'
 import { handshake } from '../test/handshake.ts'
-import type { Edge } from './edge.ts'
 
-// Waits have a deadline of their own.
-vi.setConfig({ testTimeout: 60_000 })
-
-let fleet: Fleet
-let edge: Edge
-
-beforeAll(async () => {
-  ;({ fleet, edge } = await startReadyEdge())
-}, 30_000)
-afterAll(() => fleet.close(), 30_000)
+const here = useReadyEdge()
 
 describe('who is accepted, and for how long', () => {
   test('[EG22] other paths are 404, pages of another origin 403', async () => {
-    expect((await handshake(edge.port, '/other')).status).toBe(404)
-    expect((await handshake(edge.port, '/ws', { origin: 'https://elsewhere.example' })).status).toBe(403)
-    expect((await handshake(edge.port, '/ws', { origin: `http://127.0.0.1:${edge.port}` })).status).toBe(101)
-    const listed = await fleet.edge({ origins: ['https://app.example'] })
+    expect((await handshake(here.edge.port, '/other')).status).toBe(404)
+    expect((await handshake(here.edge.port, '/ws', { origin: 'https://elsewhere.example' })).status).toBe(403)
+    expect((await handshake(here.edge.port, '/ws', { origin: `http://127.0.0.1:${here.edge.port}` })).status).toBe(101)
+    const listed = await here.fleet.edge({ origins: ['https://app.example'] })
     expect((await handshake(listed.port, '/ws', { origin: 'https://app.example' })).status).toBe(101)
     expect((await handshake(listed.port, '/ws', { origin: `http://127.0.0.1:${listed.port}` })).status).toBe(403)
   })
 
   test('[EG41] what is no WebSocket handshake is answered with 400', async () => {
-    expect((await handshake(edge.port, '/ws', { 'sec-websocket-version': '7' })).status).toBe(400)
-    expect((await handshake(edge.port, '/ws', { 'sec-websocket-key': 'short' })).status).toBe(400)
+    expect((await handshake(here.edge.port, '/ws', { 'sec-websocket-version': '7' })).status).toBe(400)
+    expect((await handshake(here.edge.port, '/ws', { 'sec-websocket-key': 'short' })).status).toBe(400)
   })
 
   test('[EG23] beyond the accept rate, and beyond the number of connections, the answer is 503 with Retry-After', async () => {
-    const slow = await fleet.edge({ acceptsPerSecond: 1 })
+    const slow = await here.fleet.edge({ acceptsPerSecond: 1 })
     expect((await handshake(slow.port, '/ws')).status).toBe(101)
     // Five wait, a second each, and the next one is refused before them.
     const answers: { status: number; retryAfter: number }[] = []
@@ -42,7 +31,7 @@ describe('who is accepted, and for how long', () => {
     await Promise.all(asked)
     expect(answers.map(({ status }) => status)).toEqual([503, 101, 101, 101, 101, 101])
     expect(answers[0]?.retryAfter).toBeGreaterThanOrEqual(1)
-    const small = await fleet.edge({ maxConnections: 1 })
+    const small = await here.fleet.edge({ maxConnections: 1 })
     const only = new Client(small.port, { query: `?token=${token('alice')}` })
     await until('connected', () => only.of('connected').length === 1)
     const full = await handshake(small.port, '/ws')
@@ -53,7 +42,7 @@ describe('who is accepted, and for how long', () => {
   })
 
   test('[EG23] who comes back has an accept rate of its own, which newcomers do not use up', async () => {
-    const slow = await fleet.edge({ acceptsPerSecond: 1, resumesPerSecond: 1 })
+    const slow = await here.fleet.edge({ acceptsPerSecond: 1, resumesPerSecond: 1 })
     expect((await handshake(slow.port, '/ws')).status).toBe(101)
     const order: string[] = []
     const waiting = handshake(slow.port, '/ws').then(({ status }) => order.push(`new ${status}`))
@@ -64,12 +53,26 @@ describe('who is accepted, and for how long', () => {
     expect(resumed.headers['sec-websocket-protocol']).toBe('flotilla.v1')
   })
 
+  test('[EG28] connections are read at a pace, and those beyond are closed unread', async () => {
+    const slow = await here.fleet.edge({ acceptsPerSecond: 1, resumesPerSecond: 1 })
+    const pages = Array.from({ length: 30 }, () =>
+      fetch(`http://127.0.0.1:${slow.port}/`, { headers: { connection: 'close' } }).then(
+        ({ status }) => status,
+        () => 'closed',
+      ),
+    )
+    const answers = await Promise.all(pages)
+    // Four a second: one at once, and twelve that make it within 3 s.
+    expect(answers.filter((answer) => answer === 200)).toHaveLength(13)
+    expect(answers.filter((answer) => answer === 'closed')).toHaveLength(17)
+  })
+
   test('[EG26] where three edges serve, an old connection is told to move, and is closed when it does not', async () => {
-    const old = await fleet.edge({
+    const old = await here.fleet.edge({
       connectionAgeMs: 1_500,
       drain: { timeoutMs: 5_000, settleMs: 0, graceMs: 500, perSecond: 1_000 },
     })
-    await fleet.edge()
+    await here.fleet.edge()
     const client = await Client.open(old.port)
     await until('it was told', () => client.of('drain').length === 1)
     expect(await client.closedWith()).toBe(1012)

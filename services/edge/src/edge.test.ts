@@ -1,26 +1,15 @@
 import { published } from '@flotilla/node/endpoint'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { Client, startReadyEdge, token, until } from '../test/fleet.ts'
-import type { Fleet } from '../test/fleet.ts'
+import { describe, expect, test } from 'vitest'
+import { Client, useReadyEdge, token, until } from '../test/fleet.ts'
 import { handshake } from '../test/handshake.ts'
-import type { Edge } from './edge.ts'
 
-// Waits have a deadline of their own.
-vi.setConfig({ testTimeout: 60_000 })
-
-let fleet: Fleet
-let edge: Edge
+const here = useReadyEdge()
 let rooms = 0
-
-beforeAll(async () => {
-  ;({ fleet, edge } = await startReadyEdge())
-}, 30_000)
-afterAll(() => fleet.close(), 30_000)
 
 const freshRoom = (): string => `public:r${(rooms += 1)}`
 /** An event of a service, as ingest publishes it. */
 const post = (room: string, data: unknown, options: object = {}) =>
-  published(fleet.publisher, {
+  published(here.fleet.publisher, {
     ...{
       room,
       key: `k${Math.random()}`,
@@ -35,10 +24,10 @@ describe('connecting', () => {
   test('[EG20] the token may come in the query, the header, a subprotocol or the first frame; it is never sent back', async () => {
     const encoded = Buffer.from(token('alice')).toString('base64url')
     const clients = [
-      new Client(edge.port, { query: `?token=${token('alice')}` }),
-      new Client(edge.port, { headers: { authorization: `Bearer ${token('alice')}` } }),
-      new Client(edge.port, { protocols: ['flotilla.v1', `flotilla.token.${encoded}`] }),
-      new Client(edge.port),
+      new Client(here.edge.port, { query: `?token=${token('alice')}` }),
+      new Client(here.edge.port, { headers: { authorization: `Bearer ${token('alice')}` } }),
+      new Client(here.edge.port, { protocols: ['flotilla.v1', `flotilla.token.${encoded}`] }),
+      new Client(here.edge.port),
     ]
     const last = clients.at(-1)
     await until('the socket is open', () => last?.socket.readyState === 1)
@@ -57,14 +46,17 @@ describe('connecting', () => {
 
   test('[EG21] a token that is not good closes with 4401', async () => {
     for (const bad of ['x', '', token('alice', -60)]) {
-      const client = new Client(edge.port, { query: `?token=${bad}` })
+      const client = new Client(here.edge.port, { query: `?token=${bad}` })
       expect(await client.closedWith()).toBe(4401)
       expect(client.frames).toMatchObject([{ type: 'error', code: 'UNAUTHORIZED' }])
     }
   })
 
   test('[SE7] a token that is accepted within the leeway of clocks holds through it', async () => {
-    const [client, startedAt] = [new Client(edge.port, { query: `?token=${token('alice', -2)}` }), performance.now()]
+    const [client, startedAt] = [
+      new Client(here.edge.port, { query: `?token=${token('alice', -2)}` }),
+      performance.now(),
+    ]
     await until('connected', () => client.of('connected').length === 1)
     expect(await client.closedWith()).toBe(4401)
     // Times of tokens are whole seconds.
@@ -72,7 +64,7 @@ describe('connecting', () => {
   })
 
   test('[EG24] a drain tells every client to move, serves those that stay until the grace is over, and takes no new one', async () => {
-    const leaving = await fleet.edge({ drain: { timeoutMs: 20_000, settleMs: 0, graceMs: 2_000, perSecond: 1 } })
+    const leaving = await here.fleet.edge({ drain: { timeoutMs: 20_000, settleMs: 0, graceMs: 2_000, perSecond: 1 } })
     const [room, moves, stays] = [freshRoom(), await Client.open(leaving.port), await Client.open(leaving.port, 'bob')]
     await stays.ask({ type: 'subscribe', room })
     const drained = leaving.drain()
@@ -88,7 +80,9 @@ describe('connecting', () => {
   })
 
   test('[DR1][DR6] while it settles, who comes is taken, and told in its turn; a second drain waits for the same end', async () => {
-    const leaving = await fleet.edge({ drain: { timeoutMs: 10_000, settleMs: 2_000, graceMs: 0, perSecond: 1_000 } })
+    const leaving = await here.fleet.edge({
+      drain: { timeoutMs: 10_000, settleMs: 2_000, graceMs: 0, perSecond: 1_000 },
+    })
     const drained = leaving.drain()
     const late = await Client.open(leaving.port)
     expect(leaving.drain()).toBe(drained)
@@ -98,7 +92,7 @@ describe('connecting', () => {
   })
 
   test('[DR4] a drain whose time is over closes everybody', async () => {
-    const leaving = await fleet.edge({ drain: { timeoutMs: 0, settleMs: 5_000, graceMs: 5_000, perSecond: 1 } })
+    const leaving = await here.fleet.edge({ drain: { timeoutMs: 0, settleMs: 5_000, graceMs: 5_000, perSecond: 1 } })
     const clients = [await Client.open(leaving.port), await Client.open(leaving.port, 'bob')]
     await leaving.drain()
     for (const client of clients) expect(await client.closedWith()).toBe(1012)
@@ -106,8 +100,8 @@ describe('connecting', () => {
 })
 
 test('[EG25] who is connected is told to those of the same tenant only', async () => {
-  const alice = await Client.open(edge.port)
-  const look = (headers: Record<string, string>) => fetch(`http://127.0.0.1:${edge.port}/fleet`, { headers })
+  const alice = await Client.open(here.edge.port)
+  const look = (headers: Record<string, string>) => fetch(`http://127.0.0.1:${here.edge.port}/fleet`, { headers })
   expect((await look({})).status).toBe(401)
   expect((await look({ authorization: 'Bearer x' })).status).toBe(401)
   const seen = async (tenant: string) =>
@@ -119,8 +113,8 @@ test('[EG25] who is connected is told to those of the same tenant only', async (
 
 describe('rooms', () => {
   test('[EG10] the rooms that the server joins are heard without subscribing', async () => {
-    const alice = await Client.open(edge.port)
-    const bob = await Client.open(edge.port, 'bob')
+    const alice = await Client.open(here.edge.port)
+    const bob = await Client.open(here.edge.port, 'bob')
     await post('user:alice', 'mine')
     await post('tenant:acme', 'ours')
     await post('public:all', 'everybody')
@@ -138,10 +132,10 @@ describe('rooms', () => {
 
   test('[EG11] sockets of one room see one order, on whichever edge; a publish is answered with its position', async () => {
     const room = freshRoom()
-    const other = await fleet.edge()
+    const other = await here.fleet.edge()
     const clients = [
-      await Client.open(edge.port),
-      await Client.open(edge.port, 'bob'),
+      await Client.open(here.edge.port),
+      await Client.open(here.edge.port, 'bob'),
       await Client.open(other.port, 'carol'),
     ]
     for (const client of clients) await client.subscribe(room)
@@ -164,14 +158,14 @@ describe('rooms', () => {
 
   test('[EG12] a resume gets exactly what was missed, after its answer, then what is live', async () => {
     const room = freshRoom()
-    const before = await Client.open(edge.port)
+    const before = await Client.open(here.edge.port)
     const { position } = await before.subscribe(room)
     for (let i = 1; i <= 3; i++) await before.publish(room, i)
     await until('3 have come', () => before.events(room).length === 3)
     const epoch = before.of('position').findLast((frame) => frame.room === room)?.position.epoch ?? position?.epoch
     await before.end()
     for (let i = 4; i <= 7; i++) await post(room, i)
-    const after = await Client.open(edge.port)
+    const after = await Client.open(here.edge.port)
     const answer = await after.ok({
       type: 'resume',
       rooms: [{ room, since: { epoch, seq: 3 } }, { room: 'user:alice' }],
@@ -192,13 +186,13 @@ describe('rooms', () => {
 
   test('[EG13] a position of an empty room is good for what came first after it', async () => {
     const room = freshRoom()
-    const before = await Client.open(edge.port)
+    const before = await Client.open(here.edge.port)
     const { position } = await before.subscribe(room)
     expect(position).toMatchObject({ seq: 0 })
     expect(position?.epoch).toMatch(/^\d+\.0\.\d+$/)
     await before.end()
     await post(room, 'first')
-    const after = await Client.open(edge.port)
+    const after = await Client.open(here.edge.port)
     expect(await after.subscribe(room, { since: position })).toMatchObject({
       recovered: true,
       missed: 1,
@@ -211,7 +205,7 @@ describe('rooms', () => {
   test('[EG14] a position that cannot be continued says so: ahead, or another epoch', async () => {
     const room = freshRoom()
     await post(room, 1)
-    const client = await Client.open(edge.port)
+    const client = await Client.open(here.edge.port)
     const { position } = await client.subscribe(room)
     expect(await client.subscribe(room, { since: { ...position, seq: 9 } })).toMatchObject({
       recovered: false,
@@ -229,7 +223,7 @@ describe('rooms', () => {
 
   test('[EG15] under a filter only what matches comes, and a pong brings the position along', async () => {
     const room = freshRoom()
-    const client = await Client.open(edge.port)
+    const client = await Client.open(here.edge.port)
     await client.subscribe(room, { filter: { region: 'eu' } })
     await post(room, { region: 'eu', n: 1 })
     await post(room, { region: 'us', n: 2 })
@@ -246,8 +240,8 @@ describe('rooms', () => {
 
   test('[EG16] whom an event excepts gets its position instead, so that no number is missing', async () => {
     const room = freshRoom()
-    const alice = await Client.open(edge.port)
-    const bob = await Client.open(edge.port, 'bob')
+    const alice = await Client.open(here.edge.port)
+    const bob = await Client.open(here.edge.port, 'bob')
     for (const client of [alice, bob]) await client.subscribe(room)
     await post(room, 1)
     await post(room, 2, { except: ['alice'] })
@@ -276,7 +270,7 @@ describe('rooms', () => {
 
   test('[EG17] an ephemeral event has no seq, no place in the room and no position in its answer', async () => {
     const room = freshRoom()
-    const client = await Client.open(edge.port)
+    const client = await Client.open(here.edge.port)
     await client.subscribe(room)
     const answer = await client.publish(room, 'typing', { ephemeral: true })
     expect(answer).not.toHaveProperty('position')
@@ -288,15 +282,15 @@ describe('rooms', () => {
 
   test('[EG18] an event larger than half of the buffer limit reaches everybody, also several at once and in a replay', async () => {
     const room = freshRoom()
-    const client = await Client.open(edge.port)
+    const client = await Client.open(here.edge.port)
     const { position } = await client.subscribe(room)
     const big = 'x'.repeat(600_000)
     await Promise.all([1, 2, 3].map((n) => post(room, { n, big })))
     await until('all have come', () => client.events(room).length === 3)
-    const later = await Client.open(edge.port)
+    const later = await Client.open(here.edge.port)
     await later.subscribe(room, { since: position })
     await until('the replay has come', () => later.events(room).length === 3)
-    const resumed = await Client.open(edge.port)
+    const resumed = await Client.open(here.edge.port)
     const wanted = [room, 'user:alice', 'public:all'].map((each) =>
       each === room ? { room: each, since: position } : { room: each },
     )
@@ -308,12 +302,12 @@ describe('rooms', () => {
 
   test('[EG19] rooms whose replays do not fit beside each other in one resume are left to another request, not to a close', async () => {
     const names = [freshRoom(), freshRoom(), freshRoom()]
-    const client = await Client.open(edge.port)
+    const client = await Client.open(here.edge.port)
     const since = new Map<string, unknown>()
     for (const room of names) since.set(room, (await client.subscribe(room)).position)
     await client.end()
     for (const room of names) await post(room, 'x'.repeat(700_000))
-    const later = await Client.open(edge.port)
+    const later = await Client.open(here.edge.port)
     const { rooms: answers = [] } = await later.ok({
       type: 'resume',
       rooms: names.map((room) => ({ room, since: since.get(room) })),

@@ -98,13 +98,13 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
   const resumes = createGate({ perSecond: options.resumesPerSecond, waitMs: acceptWaitMs })
   http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', destroy)
-    const refusal = judge(request, options, { ...deps, waiting: accepts.waiting + resumes.waiting })
+    const refusal = closedTo(accepts.waiting + resumes.waiting) ?? judge(request, options)
     if (refusal !== undefined) return refuse(socket, refusal)
     const gate = isResume(request) ? resumes : accepts
     const entered = gate.enter({
       // It may have waited: the client may be gone, and the edge may drain or be full.
       go: () => {
-        const late = socket.destroyed || !socket.readable ? gone : judge(request, options, { ...deps, waiting: 0 })
+        const late = socket.destroyed ? gone : closedTo(0)
         if (late === undefined) accept(request, socket, head)
         else refuse(socket, late)
         return late === undefined
@@ -113,6 +113,11 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
     })
     if (!entered) refuse(socket, tooMany)
   })
+  const closedTo = (waiting: number): TurnAway | undefined => {
+    if (!deps.admits()) return { status: '503 Service Unavailable', reason: 'draining' }
+    const isFull = deps.connections() + waiting >= options.maxConnections
+    return isFull ? { status: '503 Service Unavailable', reason: 'full' } : undefined
+  }
   const accept = (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
     socket.cork()
     upgrades.handleUpgrade(request, socket, head, (ws) => {
@@ -180,15 +185,7 @@ function isResume(request: IncomingMessage): boolean {
 }
 
 /** Before anything is parsed: a storm must cost less than what it asks for. */
-function judge(
-  request: IncomingMessage,
-  options: ServerOptions,
-  edge: Pick<ServerDeps, 'admits' | 'connections'> & { readonly waiting: number },
-): TurnAway | undefined {
-  if (!edge.admits()) return { status: '503 Service Unavailable', reason: 'draining' }
-  if (edge.connections() + edge.waiting >= options.maxConnections) {
-    return { status: '503 Service Unavailable', reason: 'full' }
-  }
+function judge(request: IncomingMessage, options: ServerOptions): TurnAway | undefined {
   if (pathOf(request) !== '/ws') return { status: '404 Not Found', reason: 'path' }
   if (!originAllowed(request, options.origins)) return { status: '403 Forbidden', reason: 'origin' }
   return undefined

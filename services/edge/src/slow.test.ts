@@ -1,22 +1,11 @@
 import { connect } from 'node:net'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { Client, startReadyEdge, token, until } from '../test/fleet.ts'
-import type { Fleet } from '../test/fleet.ts'
-import type { Edge } from './edge.ts'
+import { expect, test } from 'vitest'
+import { Client, useReadyEdge, token, until } from '../test/fleet.ts'
 
-// Waits have a deadline of their own.
-vi.setConfig({ testTimeout: 60_000 })
-
-let fleet: Fleet
-let edge: Edge
-beforeAll(async () => {
-  ;({ fleet, edge } = await startReadyEdge())
-}, 30_000)
-afterAll(() => fleet.close(), 30_000)
-
+const here = useReadyEdge()
 test('[EG35] a consumer that does not read is closed with 4008 once 1 MiB waits for it; others are not held up', async () => {
   const busy = 'public:busy'
-  const socket = connect(edge.port, '127.0.0.1')
+  const socket = connect(here.edge.port, '127.0.0.1')
   const chunks: Buffer[] = []
   socket.on('error', () => undefined)
   const key = 'MDEyMzQ1Njc4OWFiY2RlZg=='
@@ -33,13 +22,14 @@ test('[EG35] a consumer that does not read is closed with 4008 once 1 MiB waits 
   socket.on('data', (chunk) => chunks.push(chunk))
   await until('it is subscribed', () => Buffer.concat(chunks).includes('"id":1,'))
   socket.pause()
-  const connections = edge.connections
-  const reader = await Client.open(edge.port, 'reader')
+  const connections = here.edge.connections
+  const reader = await Client.open(here.edge.port, 'reader')
   await reader.subscribe(busy)
   let published = 0
   // The kernel's buffers take some megabytes first.
-  for (; published < 200 && edge.connections > connections; published++) await reader.publish(busy, 'x'.repeat(100_000))
-  expect(edge.connections).toBe(connections)
+  for (; published < 200 && here.edge.connections > connections; published++)
+    await reader.publish(busy, 'x'.repeat(100_000))
+  expect(here.edge.connections).toBe(connections)
   await until('the reader has everything', () => reader.events(busy).length === published)
   expect(reader.closed).toBeUndefined()
   let ended = false
@@ -58,7 +48,7 @@ function masked(text: string): Buffer {
 }
 
 test('[EG36] a connection that was closed leaves nothing behind, whatever it still sends', async () => {
-  const lonely = await fleet.edge()
+  const lonely = await here.fleet.edge()
   const client = await Client.open(lonely.port, 'mallory')
   const answers = client.of('ok').length
   client.send(Buffer.from('x'))

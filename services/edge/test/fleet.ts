@@ -8,6 +8,7 @@ import type { Scope } from '@flotilla/node/scope'
 import { createMemoryStore } from '@flotilla/node/store/memory'
 import type { ServerFrame } from '@flotilla/core/frames'
 import { serverFrame } from '@flotilla/core/frames'
+import { afterAll, beforeAll, vi } from 'vitest'
 import { WebSocket } from 'ws'
 import { startControl } from '../../control/src/control.ts'
 import { startShard } from '../../shard/src/shard.ts'
@@ -25,8 +26,30 @@ export interface Fleet {
   readonly close: () => Promise<void>
 }
 
-/** A fleet with one edge, which has a plan. */
-export async function startReadyEdge(): Promise<{ fleet: Fleet; edge: Edge }> {
+/** For all tests of a file: a fleet with one edge, which has a plan. There from the first test on. */
+export function useReadyEdge(): { readonly fleet: Fleet; readonly edge: Edge } {
+  // Waits have a deadline of their own.
+  vi.setConfig({ testTimeout: 60_000 })
+  let ready: { fleet: Fleet; edge: Edge } | undefined
+  const there = (): { fleet: Fleet; edge: Edge } => {
+    if (ready === undefined) throw new Error('no test has begun')
+    return ready
+  }
+  beforeAll(async () => {
+    ready = await startReadyEdge()
+  }, 30_000)
+  afterAll(() => there().fleet.close(), 30_000)
+  return {
+    get fleet() {
+      return there().fleet
+    },
+    get edge() {
+      return there().edge
+    },
+  }
+}
+
+async function startReadyEdge(): Promise<{ fleet: Fleet; edge: Edge }> {
   const fleet = await startFleet()
   const edge = await fleet.edge()
   await until('a plan is there', () => edge.ready)
