@@ -8,7 +8,7 @@ test('[FA6] the whole campaign has every fault with three seeds, and the quick o
   expect(full.whole).toBe(true)
   const quick = planOf({}, faults)
   expect(quick.whole).toBe(false)
-  expect(quick.runs.length).toBe(14)
+  expect(quick.runs.length).toBe(15)
   expect(new Set(quick.runs.map(({ seed }) => seed))).toEqual(new Set([1]))
 })
 

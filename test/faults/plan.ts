@@ -26,6 +26,7 @@ const quick: ReadonlySet<string> = new Set([
   'redis-kill',
   'fail-over-lagging',
   'fail-over-lagging-owners-lost',
+  'fail-over-acknowledged-by-replica',
   'old-primary-writes',
   'redis-flushall',
   'redis-tail-lost',

@@ -163,6 +163,27 @@ describe('publishing', () => {
     expect(members).toMatchObject([{ boot: endpoint.boot, role: 'edge', state: 'live' }])
   })
 
+  it('[RA4] where replicas have to confirm, a publish is answered when they did, and delivered before', async () => {
+    const base = newStore()
+    let confirmed: (run: string) => void = () => undefined
+    const store = alter(base, {
+      ackReplicas: 1,
+      outboxes: {
+        read: async (...args) => ({ ...(await base.outboxes.read(...args)), run: 'run' }),
+        confirm: () => new Promise((resolve) => (confirmed = resolve)),
+      },
+    })
+    const { endpoint, records, scope } = await harness(store)
+    await work(store, slot, scope)
+    let outcome: PublishOutcome | undefined
+    void publish(endpoint, 'a').then((settled) => (outcome = settled))
+    await expect.poll(() => records.some(({ type }) => type === 'ack'), patient).toBe(true)
+    expect(await logOf(store)).toEqual(['a'])
+    expect(outcome).toBeUndefined()
+    confirmed('run')
+    await expect.poll(() => outcome, patient).toEqual(committed(1))
+  })
+
   it('[EP1] a store that is away at boot is waited for', async () => {
     const base = newStore()
     let fails = 3

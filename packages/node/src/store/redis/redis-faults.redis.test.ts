@@ -48,6 +48,18 @@ async function storeOn(urls: readonly string[], more: Partial<RedisStoreOptions>
   return store
 }
 
+/** A primary and a replica that confirms; the run under which an outbox was read. */
+async function replicated() {
+  const primary = await server()
+  const args = ['--replicaof', '127.0.0.1', String(primary.port), '--repl-diskless-sync-delay', '0']
+  const replica = await server({ args })
+  const store = await storeOn([primary.url], { ackReplicas: 1 })
+  await eventually('the replica confirms', async () => (await store.outboxes.confirm(lane)) !== '')
+  await store.outboxes.open(lane, 'e1#a')
+  const { run } = await store.outboxes.read(lane, 'e1#a', '0-0', now)
+  return { primary, replica, store, run }
+}
+
 /** How a call fails, and that it does so in time. */
 async function outcomeOf(call: Promise<unknown>): Promise<string> {
   const before = performance.now()
@@ -230,14 +242,7 @@ it('[ST48] in a cluster a lane whose slots moved to another master is found agai
 })
 
 it('[RA5] a confirmation names the run under which the replica has everything, and that of the read before it', async () => {
-  const primary = await server()
-  const replica = await server({
-    args: ['--replicaof', '127.0.0.1', String(primary.port), '--repl-diskless-sync-delay', '0'],
-  })
-  const store = await storeOn([primary.url], { ackReplicas: 1 })
-  await eventually('the replica confirms', async () => (await store.outboxes.confirm(lane)) !== '')
-  await store.outboxes.open(lane, 'e1#a')
-  const { run } = await store.outboxes.read(lane, 'e1#a', '0-0', now)
+  const { primary, replica, store, run } = await replicated()
   expect(run).toMatch(/^[0-9a-f]{40}:[0-9a-f]{40}$/)
   expect(await store.outboxes.confirm(lane)).toBe(run)
   expect(await replica.call('EXISTS', createKeys('', contractShape).outbox(lane, 'e1#a'))).toBe(1)
@@ -250,14 +255,7 @@ it('[RA5] a confirmation names the run under which the replica has everything, a
 })
 
 it('[RA5] after a fail-over neither a read nor a confirmation names the run of before', async () => {
-  const primary = await server()
-  const replica = await server({
-    args: ['--replicaof', '127.0.0.1', String(primary.port), '--repl-diskless-sync-delay', '0'],
-  })
-  const store = await storeOn([primary.url], { ackReplicas: 1 })
-  await eventually('the replica confirms', async () => (await store.outboxes.confirm(lane)) !== '')
-  await store.outboxes.open(lane, 'e1#a')
-  const { run } = await store.outboxes.read(lane, 'e1#a', '0-0', now)
+  const { primary, replica, store, run } = await replicated()
   // Demoted and promoted again without a restart: another state behind the same connection.
   await primary.call('REPLICAOF', '127.0.0.1', replica.port)
   await primary.call('REPLICAOF', 'NO', 'ONE')
@@ -270,6 +268,18 @@ it('[RA5] after a fail-over neither a read nor a confirmation names the run of b
   const next = await store.outboxes.read(lane, 'e1#a', '0-0', now)
   expect(next.run).toMatch(/^[0-9a-f]{40}:[0-9a-f]{40}$/)
   await eventually('the replica follows', async () => (await store.outboxes.confirm(lane)) === next.run)
+})
+
+it('[RA6] the start is refused where replicas are to confirm and WAIT, or INFO in scripts, is not permitted', async () => {
+  const redis = await server()
+  const urlOf = async (name: string, denied: string): Promise<string> => {
+    await redis.call('ACL', 'SETUSER', name, 'on', '>password', '~*', '&*', '+@all', denied)
+    return redis.url.replace('redis://', `redis://${name}:password@`)
+  }
+  const [nowait, noinfo] = [await urlOf('nowait', '-wait'), await urlOf('noinfo', '-info')]
+  await expect(storeOn([nowait], { ackReplicas: 1 })).rejects.toThrow(/FLOTILLA_ACK_REPLICAS: WAIT is not permitted/)
+  await storeOn([nowait])
+  await expect(storeOn([noinfo], { ackReplicas: 1 })).rejects.toThrow(/INFO|NOPERM/)
 })
 
 it('[ST49] the start says when a server is a cluster and was not said to be one, and the other way round', async () => {
