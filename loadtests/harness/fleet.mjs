@@ -16,8 +16,7 @@ const calmCores = 0.25
  * `profiles` (a folder for profiles), `edgeEnv` (settings of edges).
  */
 async function startFleet(options = {}) {
-  const { primaries = 1, workers = 1, edges = 0, ingest = false, fsync = false, pinned = true, profiles } = options
-  const edgeEnv = { ...edgeSettings, ...options.edgeEnv }
+  const { primaries, workers, edges, ingest, fsync, pinned, profiles, edgeEnv } = { ...usual, ...options }
   const place = pinned ? 'servers' : 'free'
   const redises = []
   for (let i = 0; i < primaries; i += 1) {
@@ -44,6 +43,8 @@ const edgeSettings = {
   FLOTILLA_EDGE_ACCEPTS_PER_SECOND: '100000',
   FLOTILLA_EDGE_RESUMES_PER_SECOND: '100000',
 }
+
+const usual = { primaries: 1, workers: 1, edges: 0, ingest: false, fsync: false, pinned: true, edgeEnv: edgeSettings }
 
 class Fleet {
   edges = []

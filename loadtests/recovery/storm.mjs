@@ -1,6 +1,6 @@
 // Ten thousand clients lose their connections at once, and come back at once, beside some that lose nothing.
 import { Crowd } from '../harness/crowd.mjs'
-import { costPer, ingestKey, withFleet } from '../harness/fleet.mjs'
+import { costPer, ingestKey, secret, withFleet } from '../harness/fleet.mjs'
 import { sleep, until } from '../harness/processes.mjs'
 import { latencies } from '../harness/samples.mjs'
 import { logReads } from '../rows/resume.mjs'
@@ -10,8 +10,8 @@ const calm = { rooms: 20, clients: 200, rate: 400 }
 const stormRooms = 1_000
 /** Events of each room that were published while its clients were away. */
 const missedEach = 5
-/** What an edge is set to where nothing is said. */
-const edgeEnv = { FLOTILLA_EDGE_ACCEPTS_PER_SECOND: '300', FLOTILLA_EDGE_RESUMES_PER_SECOND: '700' }
+/** Its paces are those of an edge of which nothing else is said. */
+const edgeEnv = { FLOTILLA_JWT_SECRET: secret }
 
 /** `clients` come back. Says how long it took, what the untouched ones saw before and meanwhile, and what was read. */
 export async function storm({ clients, progress }) {
