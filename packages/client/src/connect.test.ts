@@ -86,8 +86,11 @@ describe('token', () => {
   test.each(['frame', 'subprotocol', 'query'] as const)(
     '[CC2] whoever was connected before says so, with the token as a %s',
     async (carriage) => {
-      const { server, pair } = await harness()
-      const { peer } = await pair({ token: 't', carriage })
+      const { server, connect } = await harness()
+      const connecting = connect({ token: 't', carriage })
+      const peer = await server.accept()
+      peer.send(connected())
+      await connecting
       expect(peer.request.headers['sec-websocket-protocol'] ?? '').not.toContain('flotilla.resume')
       peer.kill()
       const again = await server.accept()
