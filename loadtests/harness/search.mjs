@@ -12,12 +12,12 @@ export async function leastDisturbed(run) {
   return best
 }
 
-/** Of an odd number of runs the one with the median of `value`: a machine that is slower or faster for a moment moves it least. */
-export const median = (rows, value) => rows.toSorted((a, b) => value(a) - value(b))[Math.floor(rows.length / 2)]
-
 /** What all server processes cost per delivery or message. */
 export const cost = ({ microsecondsPerDelivery, microsecondsPerMessage }) =>
   (microsecondsPerDelivery ?? microsecondsPerMessage).servers
+
+/** Of runs of the same row that which cost least: what others do on a shared machine is only ever added. */
+export const cheapest = (rows) => rows.toSorted((a, b) => cost(a) - cost(b))[0]
 
 /** So many runs, one after the other. */
 export async function repeated(times, run) {

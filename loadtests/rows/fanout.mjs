@@ -3,7 +3,7 @@ import { Crowd } from '../harness/crowd.mjs'
 import { deliver } from '../harness/delivery.mjs'
 import { withFleet } from '../harness/fleet.mjs'
 import { figure } from '../report/table.mjs'
-import { cost, highest, median, repeated } from '../harness/search.mjs'
+import { cost, highest, repeated } from '../harness/search.mjs'
 
 /**
  * Rooms, connections per edge, and the rates, events per second: `warm` before anything is measured, `quiet`, the first and the last
@@ -30,34 +30,52 @@ export async function withCrowd({ edges = 1, perEdge, rooms, connections }, opti
   })
 }
 
-/** The rows of one load: `{ highest, half, quiet }`; only `quiet` where no highest rate is asked for. */
+/** Measures one load at given rates. */
+function measures(parts, progress) {
+  const measure = async (rate, seconds) => {
+    const row = await deliver(parts, { rate, seconds })
+    progress(
+      `${rate} events/s: ${Math.round(row.deliveriesPerSecond)} deliveries/s, p99 ${row.p99Ms?.toFixed(0)} ms, ${figure(cost(row))} µs`,
+    )
+    return row
+  }
+  /** At a rate that must be possible: refusals would make the figures look better than they are. */
+  const required = async (rate, seconds) => {
+    const row = await measure(rate, seconds)
+    if (row.refused + row.unknown > 0)
+      throw new Error(`${row.refused + row.unknown} events refused at ${rate} events/s`)
+    return row
+  }
+  return { measure, required }
+}
+
+/** Code that has run only a few times is slow, and at a quiet rate stays so for a minute: that is not what is measured. */
+const warmSteps = 4
+
+/**
+ * The rows of one load: `{ highest, half, quiet }`, of which `quiet` has all that were measured at the quiet rate; only those where no
+ * highest rate is asked for.
+ */
 export async function fanout(load, { settings, progress }) {
+  const { halvings, repeats, retries, stepSeconds, seconds, warmSeconds } = settings
+  if (load.from === undefined) return { quiet: await quietly(load, { settings, progress }) }
   return withCrowd(load, {}, async (parts) => {
-    const measure = async (rate, seconds) => {
-      const row = await deliver(parts, { rate, seconds })
-      progress(
-        `${rate} events/s: ${Math.round(row.deliveriesPerSecond)} deliveries/s, p99 ${row.p99Ms?.toFixed(0)} ms, ${figure(cost(row))} µs`,
-      )
-      return row
-    }
-    /** At a rate that must be possible: refusals would make the figures look better than they are. */
-    const required = async (rate, seconds) => {
-      const row = await measure(rate, seconds)
-      if (row.refused + row.unknown > 0)
-        throw new Error(`${row.refused + row.unknown} events refused at ${rate} events/s`)
-      return row
-    }
-    // Code that has run only a few times is slow, and at a quiet rate stays so for a minute: that is not what is measured.
-    // The search of a highest rate warms the rest of it.
-    const warmSteps = load.from === undefined ? 4 : 1
-    await repeated(warmSteps, () => measure(load.warm, settings.warmSeconds))
-    const { halvings, repeats, retries, stepSeconds } = settings
-    const quietly = async () => median(await repeated(repeats, () => required(load.quiet, settings.seconds)), cost)
-    if (load.from === undefined) return { quiet: await quietly() }
+    const { measure, required } = measures(parts, progress)
+    // The search warms the rest of it.
+    await measure(load.warm, warmSeconds)
     const best = await highest({ from: load.from, to: load.to, halvings, retries }, (rate) =>
       measure(rate, stepSeconds),
     )
-    const half = best === null ? null : await required(Math.round(best.rate / 2), settings.seconds)
-    return { quiet: await quietly(), highest: best, half }
+    const half = best === null ? null : await required(Math.round(best.rate / 2), seconds)
+    return { quiet: await repeated(repeats, () => required(load.quiet, seconds)), highest: best, half }
+  })
+}
+
+/** Rows at the quiet rate alone. */
+export async function quietly(load, { settings, progress }) {
+  return withCrowd(load, {}, async (parts) => {
+    const { measure, required } = measures(parts, progress)
+    await repeated(warmSteps, () => measure(load.warm, settings.warmSeconds))
+    return repeated(settings.repeats, () => required(load.quiet, settings.seconds))
   })
 }

@@ -2,7 +2,7 @@
 import { costPer, ingestKey, secret, withFleet } from '../harness/fleet.mjs'
 import { until } from '../harness/processes.mjs'
 import { latencies } from '../harness/samples.mjs'
-import { cost, median } from '../harness/search.mjs'
+import { cheapest, cost } from '../harness/search.mjs'
 
 /** A multiple of the connections of every way. */
 const rooms = 512
@@ -74,18 +74,12 @@ export async function publishWays({ settings, progress }) {
     for (const offered of [null, rate]) {
       // In turn, so that a machine that becomes slower does not do so to one way only.
       const rounds = []
-      for (let i = 0; i < Math.ceil(settings.repeats / 2); i += 1) {
+      for (let i = 0; i < settings.repeats; i += 1) {
         const round = []
         for (const way of every) round.push(await measure(way, offered, settings.seconds / 2))
         rounds.push(round)
       }
-      for (const i of every.keys())
-        rows.push(
-          median(
-            rounds.map((round) => round[i]),
-            cost,
-          ),
-        )
+      for (const i of every.keys()) rows.push(cheapest(rounds.map((round) => round[i])))
     }
     return rows
   })

@@ -27,7 +27,7 @@ const readFactor = 2
  * Accepted by the kernel before this process looks, and then taken in one turn of the event loop, 50 µs each. Who does not find a place in
  * it tries again after 1, 3, 7 … s: with 128 one of ten thousand needed 57 s.
  */
-const backlog = 1_024
+const backlog = 4_096
 /** When thousands connect at once the last of them are read seconds after they came: that is not their fault, ms. */
 const stormLimits = { headersTimeout: 15_000, requestTimeout: 20_000 }
 /** Fragments of one message: one-byte fragments would otherwise cost a hundred times their size. */

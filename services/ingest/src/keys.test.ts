@@ -1,5 +1,7 @@
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
-import { developmentKey, parseKeys } from './keys.ts'
+import { developmentKey, keyNameOf, parseKeys } from './keys.ts'
 
 const a = 'aaaaaaaaaaaaaaaa'
 const b = 'bbbbbbbbbbbbbbbb'
@@ -33,5 +35,24 @@ describe('keys', () => {
     const key = developmentKey()
     expect(parseKeys(key).identify(key)).toBe('key1')
     expect(developmentKey()).not.toBe(key)
+  })
+
+  it('[IN20] what a connection has shown holds for that very text, connection and set of keys', () => {
+    const keys = parseKeys(`crm:${a}, shop:${b}`)
+    const socket = new Socket()
+    const named = (authorization: string | undefined, by = keys, on = socket): string | undefined => {
+      const request = new IncomingMessage(on)
+      if (authorization !== undefined) request.headers = { authorization }
+      return keyNameOf(by, request)
+    }
+    expect(named(`Bearer ${a}`)).toBe('crm')
+    expect(named(`bearer ${a}`)).toBe('crm')
+    expect(named(`Bearer ${b}`)).toBe('shop')
+    expect(named(`Bearer ${b}`)).toBe('shop')
+    expect(named(`Bearer ${b}x`)).toBeUndefined()
+    expect(named(`Basic ${b}`)).toBeUndefined()
+    expect(named(undefined)).toBeUndefined()
+    expect(named(`Bearer ${b}`, parseKeys(`crm:${a}`))).toBeUndefined()
+    expect(named(`Bearer ${b}`, parseKeys(`other:${b}`), new Socket())).toBe('other')
   })
 })

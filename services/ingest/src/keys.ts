@@ -1,5 +1,6 @@
 import { hash, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
 
 /** Who may post: each key has a name, which events carry as `key:<name>`. */
 export interface IngestKeys {
@@ -44,10 +45,26 @@ export function parseKeys(text: string): IngestKeys {
   }
 }
 
-/** Name of the key that a request carries as its bearer token. */
-export function keyNameOf(keys: IngestKeys, { headers }: IncomingMessage): string | undefined {
-  const [scheme = '', secret = ''] = (headers.authorization ?? '').split(' ')
-  return scheme.toLowerCase() === 'bearer' ? keys.identify(secret) : undefined
+interface Shown {
+  readonly keys: IngestKeys
+  readonly authorization: string
+  readonly name: string
+}
+const shown = new WeakMap<Socket, Shown>()
+
+/**
+ * Name of the key that a request carries as its bearer token. What a connection has shown once is not hashed again for each of
+ * its requests, and the time that takes tells nobody anything but who has shown that key there.
+ */
+export function keyNameOf(keys: IngestKeys, { headers, socket }: IncomingMessage): string | undefined {
+  const { authorization } = headers
+  if (authorization === undefined) return undefined
+  const before = shown.get(socket)
+  if (before !== undefined && before.authorization === authorization && before.keys === keys) return before.name
+  const [scheme = '', secret = ''] = authorization.split(' ')
+  const name = scheme.toLowerCase() === 'bearer' ? keys.identify(secret) : undefined
+  if (name !== undefined) shown.set(socket, { keys, authorization, name })
+  return name
 }
 
 /** For the all-in-one when no key is configured. */
