@@ -32,6 +32,7 @@ const settings = args.quick
       halvings: 1,
       retries: 0,
       repeats: 1,
+      quietRepeats: 1,
       idleUsers: ['own'],
     }
   : {
@@ -42,6 +43,7 @@ const settings = args.quick
       halvings: 3,
       retries: 2,
       repeats: 3,
+      quietRepeats: 2,
       idleUsers: ['own', 'one'],
     }
 
@@ -91,8 +93,14 @@ const quietLoads = {
   small: [{ load: loads.small, of: ({ small }) => small }],
   edges: [{ load: loads.twoEdges, of: ({ edges }) => edges }],
 }
-const chosenQuiet = () =>
-  chosen.flatMap((name) => (quietLoads[name] ?? []).map(({ load, of }) => ({ name, load, row: of(results) })))
+const chosenLoads = () => chosen.flatMap((name) => (quietLoads[name] ?? []).map(({ load, of }) => ({ name, load, of })))
+
+/** Of each chosen load. */
+async function quietRows() {
+  const found = []
+  for (const { name, load } of chosenLoads()) found.push(await quietly(load, { settings, progress: progressOf(name) }))
+  return found
+}
 
 const progressOf = (name) => (text) => {
   const seconds = Math.round((Date.now() - startedAt) / 1_000)
@@ -103,12 +111,15 @@ stayWithLoad()
 const startedAt = Date.now()
 const before = loadavg()[0]
 const results = {}
+// At a quiet rate also before everything else and behind it, minutes apart and in fleets of their own: for minutes a shared machine is
+// faster or slower, and of two fleets one may be so as long as it lives.
+const early = settings.quick ? [] : await quietRows()
 for (const name of chosen) results[name] = await rows[name]({ settings, progress: progressOf(name) })
-// A second time minutes later: for minutes a shared machine is faster or slower.
-if (!settings.quick)
-  for (const { name, load, row } of chosenQuiet())
-    row.quiet.push(...(await quietly(load, { settings, progress: progressOf(name) })))
-for (const { row } of chosenQuiet()) row.quiet = cheapest(row.quiet)
+const late = settings.quick ? [] : await quietRows()
+chosenLoads().forEach(({ of }, i) => {
+  const row = of(results)
+  row.quiet = cheapest([...row.quiet, ...(early[i] ?? []), ...(late[i] ?? [])])
+})
 const comparison = compare(results)
 const machine = { cpu: cpus()[0]?.model ?? '', cores: cpus().length, node: process.version, pinned: canPin }
 const load = { before, after: loadavg()[0] }

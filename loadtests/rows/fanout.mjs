@@ -57,7 +57,7 @@ const warmSteps = 4
  * highest rate is asked for.
  */
 export async function fanout(load, { settings, progress }) {
-  const { halvings, repeats, retries, stepSeconds, seconds, warmSeconds } = settings
+  const { halvings, quietRepeats, retries, stepSeconds, seconds, warmSeconds } = settings
   if (load.from === undefined) return { quiet: await quietly(load, { settings, progress }) }
   return withCrowd(load, {}, async (parts) => {
     const { measure, required } = measures(parts, progress)
@@ -67,7 +67,7 @@ export async function fanout(load, { settings, progress }) {
       measure(rate, stepSeconds),
     )
     const half = best === null ? null : await required(Math.round(best.rate / 2), seconds)
-    return { quiet: await repeated(repeats, () => required(load.quiet, seconds)), highest: best, half }
+    return { quiet: await repeated(quietRepeats, () => required(load.quiet, seconds)), highest: best, half }
   })
 }
 
@@ -76,6 +76,6 @@ export async function quietly(load, { settings, progress }) {
   return withCrowd(load, {}, async (parts) => {
     const { measure, required } = measures(parts, progress)
     await repeated(warmSteps, () => measure(load.warm, settings.warmSeconds))
-    return repeated(settings.repeats, () => required(load.quiet, settings.seconds))
+    return repeated(settings.quietRepeats, () => required(load.quiet, settings.seconds))
   })
 }

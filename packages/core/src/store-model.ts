@@ -64,6 +64,10 @@ export class StoreModel {
     return found
   }
 
+  newestInput(slot: number, count: number): { id: string; body: string }[] {
+    return (this.#of(slot).inputs.get(slot)?.entries ?? []).slice(-count).toReversed()
+  }
+
   deadLetter(slot: number, entry: { id: string; body: string }, reason: string): void {
     const { dead } = this.#of(slot)
     dead.push({ ...entry, reason })

@@ -12,15 +12,13 @@ import type { Scope } from '@flotilla/node/scope'
 import { StoreError } from '@flotilla/node/store/port'
 import type { Store } from '@flotilla/node/store/port'
 import type { ShardMetrics } from './metrics.ts'
+import { ReadAhead } from './read-ahead.ts'
+import { fitting, readRoomLog } from './room-log.ts'
 
 /** Input read but not yet committed, bytes per lane; above it the lane is not read further. */
 const maxPendingBytes = 16_777_216
 /** Of one slot: one that waits, for a room whose log cannot be read, must not keep its neighbours from being read. */
 const maxSlotPendingBytes = maxPendingBytes / 8
-/** Log entries per page when a room is loaded, at the most, and what a page is to bring at the most, about, in UTF-16 units. */
-const firstRoomPage = 2
-const maxRoomPage = 1_024
-const roomPageChars = 262_144
 const readBlockMs = 1_000
 /** Entries of each slot per read at the most, and what a read is to bring at the most, about, in UTF-16 units. */
 const maxReadCount = 256
@@ -61,11 +59,13 @@ export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
   const state = createLane(lane, store.shape.lanes, owner, { seed: randomBytes(4).readInt32LE() })
   const reader = createReader(state, deps, (input) => step(input))
   const loads = createGate(maxLoads)
+  const ahead = new ReadAhead({ store, log: deps.log, lane, owner, signal: scope.signal })
   let loaded: RoomRead[] = []
   const refused = createBackoff({ baseMs: refusedBaseMs, maxMs: refusedMaxMs, random: Math.random })
 
   function step(input: LaneInput): void {
     if (scope.signal.aborted) return
+    if (input.type === 'plan') ahead.plan(input.plan)
     const effects = stepLane(state, input, { now: performance.now(), wallMs: Date.now() })
     for (const effect of effects) execute(effect)
     reader.consumed()
@@ -139,6 +139,7 @@ export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
 
   function claim(effect: Extract<LaneEffect, { type: 'claim' }>): void {
     const call = async (): Promise<Extract<LaneInput, { type: 'claimed' }> | 'superseded'> => {
+      await ahead.ready(effect.claim.slot)
       if (state.claiming.get(effect.claim.slot) !== effect.claim) return 'superseded'
       const reply = await store.slots.claim(effect.claim)
       const interest = reply.ok ? await store.rooms.interest(effect.claim.slot) : []
@@ -154,8 +155,11 @@ export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
   async function loadRoom(effect: LoadEffect): Promise<void> {
     // A load that nobody waits for any more must not keep others waiting.
     const wanted = (): boolean => state.slots.get(effect.slot)?.reads === effect.read
+    const known = ahead.take(effect.slot, effect.room)
     const read = (): Promise<LogEntry[] | 'unreadable' | undefined> =>
-      readRoom(store, effect.room, wanted).catch((error: unknown) => unreadable(effect, error))
+      readRoomLog(store, effect.room, { wanted, ...(known === undefined ? {} : { ahead: known }) }).catch(
+        (error: unknown) => unreadable(effect, error),
+      )
     const entries = await askUntilAnswered('load room', read, deps)
     if (entries === undefined) return
     if (entries === 'unreadable') return void loadLater(effect)
@@ -211,29 +215,6 @@ async function askUntilAnswered<T>(what: string, call: () => Promise<T>, deps: L
     }
   }
   return undefined
-}
-
-/** All entries of the room's log, oldest first: what it keeps is what must be remembered. */
-async function readRoom(store: Store, room: string, wanted: () => boolean): Promise<LogEntry[] | undefined> {
-  const newestFirst: LogEntry[] = []
-  let limit = firstRoomPage
-  for (let before = Infinity; ;) {
-    if (!wanted()) return undefined
-    const page = await store.rooms.tail(room, before, limit)
-    newestFirst.push(...page)
-    const oldest = page.at(-1)
-    if (oldest === undefined || page.length < limit) return newestFirst.toReversed()
-    before = oldest.first
-    let chars = 0
-    for (const entry of page)
-      for (const message of entry.messages) chars += message.tail.length + message.options.length
-    limit = Math.min(maxRoomPage, fitting(limit, chars, roomPageChars))
-  }
-}
-
-/** Four times as many while they are small, fewer when they were more than `most`. */
-function fitting(count: number, chars: number, most: number): number {
-  return chars <= most / 4 ? count * 4 : Math.max(1, Math.floor((count * most) / Math.max(1, chars)))
 }
 
 function describe(error: unknown): string {

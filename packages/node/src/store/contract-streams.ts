@@ -54,6 +54,16 @@ function inputRules(subject: () => ContractSubject): void {
     ])
   })
 
+  it('[ST51] the newest entries of a slot are read backwards, whoever has consumed them', async () => {
+    const { inputs } = subject().store
+    expect(await inputs.newest(slotA, 2)).toEqual([])
+    for (const body of 'abc') await inputs.append(slotA, body)
+    await inputs.append(slotB, 'x')
+    const all = await inputOf(subject().store, slotA)
+    expect(await inputs.newest(slotA, 2)).toEqual([all[2], all[1]])
+    expect(await inputs.newest(slotA, 10)).toEqual(all.toReversed())
+  })
+
   it('[ST3] maintenance trims input through the stored cursor, and only for the owner', async () => {
     const { store } = subject()
     for (const body of 'abcd') await store.inputs.append(slotA, body)

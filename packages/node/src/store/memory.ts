@@ -95,6 +95,7 @@ export function createMemoryStore({
         return options.signal.aborted ? new Map() : model.read(lane, cursors, options.count)
       },
       wake: (lane) => wake(`in ${lane}`),
+      newest: (slot, count) => answer(() => model.newestInput(slot, count)),
       deadLetter: (slot, entry, reason) => answer(() => model.deadLetter(slot, entry, reason)),
     },
     slots: {

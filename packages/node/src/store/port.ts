@@ -58,6 +58,8 @@ export interface InputStreams {
     options: ReadOptions,
   ): Promise<ReadonlyMap<number, readonly StreamEntry[]>>
   wake(lane: number): void
+  /** The newest entries that the slot's input still has, newest first, `count` at the most, consumed or not. */
+  newest(slot: number, count: number): Promise<readonly StreamEntry[]>
   /** Puts an entry that cannot be processed aside, with the reason; keeps the newest 10,000 per lane. */
   deadLetter(slot: number, entry: StreamEntry, reason: string): Promise<void>
 }

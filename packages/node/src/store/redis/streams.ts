@@ -24,6 +24,11 @@ export function redisInputs(topology: Topology, keys: Keys): InputStreams {
       return found
     },
     wake: (lane) => topology.lane(lane).wake(nameOf(lane)),
+    newest: async (slot, count) => {
+      const args = [keys.input(slot), '+', '-', 'COUNT', count]
+      const reply = await topology.lane(laneOf(slot, keys.lanes)).command('XREVRANGE', args)
+      return (reply as RawEntry[]).map(entryOf)
+    },
     deadLetter: async (slot, entry, reason) => {
       const lane = laneOf(slot, keys.lanes)
       await topology.lane(lane).script(deadLetter, [keys.dead(lane)], [slot, entry.id, reason, entry.body])
@@ -66,8 +71,7 @@ export function redisRooms(topology: Topology, keys: Keys): RoomLogs {
     tail: async (room, before, limit) => {
       const end = before === Infinity ? '+' : `(${before}-0`
       const reply = await of(room).command('XREVRANGE', [keys.log(room), end, '-', 'COUNT', limit])
-      const lines = (reply as RawEntry[]).map(([id, fields]) => ({ id, body: fields[1] ?? '' }))
-      return decodeWholeLog(room, lines)
+      return decodeWholeLog(room, (reply as RawEntry[]).map(entryOf))
     },
     interest: async (slot) => {
       const fields = await topology.lane(laneOf(slot, keys.lanes)).command('HKEYS', [keys.interest(slot)])
@@ -81,9 +85,11 @@ export function redisRooms(topology: Topology, keys: Keys): RoomLogs {
 
 type RawEntry = [id: string, fields: string[]]
 
+const entryOf = ([id, fields]: RawEntry): StreamEntry => ({ id, body: fields[1] ?? '' })
+
 function streamsOf(reply: unknown): [key: string, entries: StreamEntry[]][] {
   const streams = (reply ?? []) as [string, RawEntry[]][]
-  return streams.map(([key, entries]) => [key, entries.map(([id, fields]) => ({ id, body: fields[1] ?? '' }))])
+  return streams.map(([key, entries]) => [key, entries.map(entryOf)])
 }
 
 function entriesOf(reply: unknown): LogEntry[] {
