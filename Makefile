@@ -51,7 +51,7 @@ faults-quick: build ## a selection of it, one seed each: under 5 minutes, part o
 run: build ## the whole fleet in one process; FLOTILLA_REDIS_URL=… for Redis
 	@node scripts/run.mjs
 
-bench: build ## every figure of docs/performance.md, into out/bench.json: 19 minutes
+bench: build ## every figure of docs/performance.md, into out/bench.json: 21 minutes
 	sh scripts/ensure-redis.sh
 	node loadtests/bench.mjs
 

@@ -8,7 +8,7 @@ import { cpus, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import { canPin, onCore, stayWithLoad } from './harness/cores.mjs'
 import { startFlags } from './harness/processes.mjs'
-import { cheapest } from './harness/search.mjs'
+import { median } from './harness/search.mjs'
 import { agreementTable } from './report/agreement.mjs'
 import { compare, comparisonTable } from './report/comparison.mjs'
 import { tables } from './report/rows.mjs'
@@ -43,7 +43,7 @@ const settings = args.quick
       halvings: 3,
       retries: 2,
       repeats: 3,
-      quietRepeats: 2,
+      quietRepeats: 3,
       idleUsers: ['own', 'one'],
     }
 
@@ -112,13 +112,13 @@ const startedAt = Date.now()
 const before = loadavg()[0]
 const results = {}
 // At a quiet rate also before everything else and behind it, minutes apart and in fleets of their own: for minutes a shared machine is
-// faster or slower, and of two fleets one may be so as long as it lives.
+// faster or slower, and so may one of two fleets be.
 const early = settings.quick ? [] : await quietRows()
 for (const name of chosen) results[name] = await rows[name]({ settings, progress: progressOf(name) })
 const late = settings.quick ? [] : await quietRows()
 chosenLoads().forEach(({ of }, i) => {
   const row = of(results)
-  row.quiet = cheapest([...row.quiet, ...(early[i] ?? []), ...(late[i] ?? [])])
+  row.quiet = median([...row.quiet, ...(early[i] ?? []), ...(late[i] ?? [])])
 })
 const comparison = compare(results)
 const machine = { cpu: cpus()[0]?.model ?? '', cores: cpus().length, node: process.version, pinned: canPin }

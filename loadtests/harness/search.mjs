@@ -16,8 +16,14 @@ export async function leastDisturbed(run) {
 export const cost = ({ microsecondsPerDelivery, microsecondsPerMessage }) =>
   (microsecondsPerDelivery ?? microsecondsPerMessage).servers
 
-/** Of runs of the same row that which cost least: what others do on a shared machine is only ever added. */
-export const cheapest = (rows) => rows.toSorted((a, b) => cost(a) - cost(b))[0]
+/**
+ * Of runs of the same row the one with the median of what it cost (of the two in the middle the lower): a machine that is slower or faster
+ * for a moment moves it least. `costs` has what each of them cost.
+ */
+export function median(rows) {
+  const sorted = rows.toSorted((a, b) => cost(a) - cost(b))
+  return { ...sorted[Math.floor((sorted.length - 1) / 2)], costs: rows.map(cost) }
+}
 
 /** So many runs, one after the other. */
 export async function repeated(times, run) {

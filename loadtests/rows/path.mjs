@@ -2,7 +2,7 @@
 import { costPer, withFleet } from '../harness/fleet.mjs'
 import { until } from '../harness/processes.mjs'
 import { latencies } from '../harness/samples.mjs'
-import { cheapest, repeated } from '../harness/search.mjs'
+import { median, repeated } from '../harness/search.mjs'
 
 /** Over all 128 slots. */
 const manyRooms = 1_024
@@ -103,7 +103,7 @@ export async function path({ settings, progress }) {
         return row
       }
       await measure(null, settings.warmSeconds)
-      const most = cheapest(await repeated(settings.repeats, () => measure(null, settings.seconds)))
+      const most = median(await repeated(settings.repeats, () => measure(null, settings.seconds)))
       rows.push(most)
       if (!brief) rows.push(await measure(Math.round(most.messagesPerSecond / 2), settings.seconds))
     })

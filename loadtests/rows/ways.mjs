@@ -2,7 +2,7 @@
 import { costPer, ingestKey, secret, withFleet } from '../harness/fleet.mjs'
 import { until } from '../harness/processes.mjs'
 import { latencies } from '../harness/samples.mjs'
-import { cheapest, cost } from '../harness/search.mjs'
+import { median, cost } from '../harness/search.mjs'
 
 /** A multiple of the connections of every way. */
 const rooms = 512
@@ -79,7 +79,7 @@ export async function publishWays({ settings, progress }) {
         for (const way of every) round.push(await measure(way, offered, settings.seconds / 2))
         rounds.push(round)
       }
-      for (const i of every.keys()) rows.push(cheapest(rounds.map((round) => round[i])))
+      for (const i of every.keys()) rows.push(median(rounds.map((round) => round[i])))
     }
     return rows
   })

@@ -54,7 +54,7 @@ const shown = new WeakMap<Socket, Shown>()
 
 /**
  * Name of the key that a request carries as its bearer token. What a connection has shown once is not hashed again for each of
- * its requests, and the time that takes tells nobody anything but who has shown that key there.
+ * its requests; how long that takes could tell something about it only to others on the same connection.
  */
 export function keyNameOf(keys: IngestKeys, { headers, socket }: IncomingMessage): string | undefined {
   const { authorization } = headers

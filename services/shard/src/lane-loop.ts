@@ -140,6 +140,7 @@ export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
   function claim(effect: Extract<LaneEffect, { type: 'claim' }>): void {
     const call = async (): Promise<Extract<LaneInput, { type: 'claimed' }> | 'superseded'> => {
       await ahead.ready(effect.claim.slot)
+      if (scope.signal.aborted) return 'superseded'
       if (state.claiming.get(effect.claim.slot) !== effect.claim) return 'superseded'
       const reply = await store.slots.claim(effect.claim)
       const interest = reply.ok ? await store.rooms.interest(effect.claim.slot) : []
@@ -155,11 +156,13 @@ export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
   async function loadRoom(effect: LoadEffect): Promise<void> {
     // A load that nobody waits for any more must not keep others waiting.
     const wanted = (): boolean => state.slots.get(effect.slot)?.reads === effect.read
-    const known = ahead.take(effect.slot, effect.room)
-    const read = (): Promise<LogEntry[] | 'unreadable' | undefined> =>
-      readRoomLog(store, effect.room, { wanted, ...(known === undefined ? {} : { ahead: known }) }).catch(
-        (error: unknown) => unreadable(effect, error),
-      )
+    let known = ahead.take(effect.slot, effect.room, state.slots.get(effect.slot)?.returnedTo)
+    const read = (): Promise<LogEntry[] | 'unreadable' | undefined> => {
+      const options = { wanted, ...(known === undefined ? {} : { ahead: known }) }
+      // Should it fail, the next attempt asks for less at a time.
+      known = undefined
+      return readRoomLog(store, effect.room, options).catch((error: unknown) => unreadable(effect, error))
+    }
     const entries = await askUntilAnswered('load room', read, deps)
     if (entries === undefined) return
     if (entries === 'unreadable') return void loadLater(effect)

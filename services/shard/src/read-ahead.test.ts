@@ -38,23 +38,23 @@ async function harness({ alive = true } = {}) {
     return store.inputs.append(slot, encodeInput({ boot: 'e1#x', generation: 0, k: 1 }, [message]))
   }
   const deps = { store: { ...store, rooms: { ...store.rooms, tail } }, log, lane: 0, owner, signal: ended.signal }
-  return { ahead: new ReadAhead(deps), read, publish }
+  return { ahead: new ReadAhead(deps), read, publish, store, run: store.model.run }
 }
 
 it('[WK4] the busy rooms of slots that come from a worker that lives are read once, before the claim', async () => {
-  const { ahead, read, publish } = await harness()
+  const { ahead, read, publish, run } = await harness()
   const [busy, idle, elsewhere] = [roomIn(0), roomIn(2), roomIn(1)]
   await Promise.all([publish(0, busy), publish(0, busy), publish(1, elsewhere)])
   ahead.plan(planOf(1, [other, other, owner, null]))
   ahead.plan(planOf(2, [owner, owner, owner, owner]))
   await ahead.ready(0)
   expect(read).toEqual([busy])
-  expect([ahead.take(0, idle), ahead.take(2, idle), ahead.take(0, busy), ahead.take(0, busy)]).toEqual([
-    undefined,
-    undefined,
-    [],
-    undefined,
-  ])
+  expect([
+    ahead.take(0, idle, run),
+    ahead.take(2, idle, run),
+    ahead.take(0, busy, run),
+    ahead.take(0, busy, run),
+  ]).toEqual([undefined, undefined, [], undefined])
 })
 
 it('[WK4] nothing is read of a slot that was served by nobody, or by one that is gone, or before the first plan', async () => {
@@ -68,4 +68,20 @@ it('[WK4] nothing is read of a slot that was served by nobody, or by one that is
   first.ahead.plan(planOf(1, [owner, null, null, null]))
   await first.ahead.ready(0)
   expect([...read, ...first.read]).toEqual([])
+})
+
+it('[WK4] what was read of a server in another state is not used, nor what belongs to a plan of before', async () => {
+  const { ahead, publish, run } = await harness()
+  await publish(0, roomIn(0))
+  ahead.plan(planOf(1, [other, null, null, null]))
+  ahead.plan(planOf(2, [owner, null, null, null]))
+  await ahead.ready(0)
+  expect(ahead.take(0, roomIn(0), `${run}x`)).toBeUndefined()
+  const away = await harness()
+  await away.publish(0, roomIn(0))
+  away.ahead.plan(planOf(1, [other, null, null, null]))
+  away.ahead.plan(planOf(2, [owner, null, null, null]))
+  await away.ahead.ready(0)
+  away.ahead.plan(planOf(3, [other, null, null, null]))
+  expect(away.ahead.take(0, roomIn(0), away.run)).toBeUndefined()
 })

@@ -1,15 +1,21 @@
-import { decodeInput } from '@flotilla/core/entry'
+import { decodeInput, detached } from '@flotilla/core/entry'
 import type { LogEntry } from '@flotilla/core/entry'
 import type { Plan } from '@flotilla/core/plan'
 import type { Log } from '@flotilla/node/log'
 import type { Store } from '@flotilla/node/store/port'
-import { readRoomLog } from './room-log.ts'
+import { charsOf, readRoomLog } from './room-log.ts'
 
-/** Of a slot's input, the newest entries that say which rooms are busy; no more rooms of a slot are read. */
-const lookBack = 128
+/** Of a slot's input, the newest entries that say which rooms are busy: first a few, then more where those are small, UTF-16 units. */
+const firstLook = 8
+const fullLook = 128
+const smallChars = 2_048
+/** No more rooms of a slot are read. */
 const maxRooms = 64
-/** Slots of one lane that are read ahead at the same time: those that it serves go on. */
+/** Slots of one lane, and rooms of each, that are read at the same time: the slots that it serves go on. */
 const maxSlots = 2
+const maxReads = 8
+/** What a lane keeps for claims to come, UTF-16 units; beyond, rooms are read when they are loaded. */
+const maxKeptChars = 33_554_432
 /** A claim waits for what is read of its slot, not longer than this, ms: its owner may be gone. */
 const claimWaitsMs = 1_000
 /** What nobody asked for within this time is let go, ms. */
@@ -25,8 +31,12 @@ export interface ReadAheadDeps {
 }
 
 interface Slot {
-  readonly done: Promise<void>
-  readonly rooms: Map<string, readonly LogEntry[]>
+  readonly rooms: Map<string, { readonly entries: readonly LogEntry[]; readonly chars: number }>
+  done: Promise<void>
+  /** The server's run, the same before and after all of it was read; undefined: of no use. */
+  run: string | undefined
+  /** Nobody waits for it any more: nothing else is read. */
+  over: boolean
 }
 
 /**
@@ -38,6 +48,7 @@ export class ReadAhead {
   readonly #slots = new Map<number, Slot>()
   readonly #waiting: (() => void)[] = []
   #reading = 0
+  #keptChars = 0
   #plan: Plan | null = null
 
   constructor(deps: ReadAheadDeps) {
@@ -50,6 +61,7 @@ export class ReadAhead {
     const before = this.#plan
     if (before !== null && plan.version < before.version) return
     this.#plan = plan
+    for (const [slot, own] of this.#slots) if (plan.slots[slot]?.worker !== owner) this.#letGo(slot, own)
     if (before === null) return
     const members = once(async () => new Set((await store.fleet.read()).members.map(({ boot }) => boot)))
     for (let slot = lane; slot < plan.slots.length; slot += store.shape.lanes) {
@@ -62,58 +74,101 @@ export class ReadAhead {
 
   /** Before the slot is claimed. */
   async ready(slot: number): Promise<void> {
-    const done = this.#slots.get(slot)?.done
-    if (done === undefined) return
+    const own = this.#slots.get(slot)
+    if (own === undefined) return
     let timer: NodeJS.Timeout | undefined
     const late = new Promise<void>((resolve) => (timer = setTimeout(resolve, claimWaitsMs)))
-    await Promise.race([done, late])
+    await Promise.race([own.done, late])
     clearTimeout(timer)
+    own.over = true
   }
 
-  /** What was read of a room, once. */
-  take(slot: number, room: string): readonly LogEntry[] | undefined {
-    const rooms = this.#slots.get(slot)?.rooms
-    const entries = rooms?.get(room)
-    rooms?.delete(room)
-    return entries
+  /** What was read of a room, once, if the server still was in the state `run` when the slot was claimed. */
+  take(slot: number, room: string, run: string | undefined): readonly LogEntry[] | undefined {
+    const own = this.#slots.get(slot)
+    const found = own?.rooms.get(room)
+    if (own === undefined || found === undefined) return undefined
+    own.rooms.delete(room)
+    this.#keptChars -= found.chars
+    return own.run !== undefined && own.run === run ? found.entries : undefined
   }
 
   #begin(slot: number, isServed: () => Promise<boolean>): void {
-    const rooms = new Map<string, readonly LogEntry[]>()
-    const done = this.#inTurn(async () => {
-      if (await isServed()) await this.#read(slot, rooms)
-    }).catch((error: unknown) => {
+    const before = this.#slots.get(slot)
+    if (before !== undefined) this.#letGo(slot, before)
+    const own: Slot = { rooms: new Map(), done: Promise.resolve(), run: undefined, over: false }
+    const read = async (): Promise<void> => {
+      if (await isServed()) await this.#inTurn(() => this.#read(slot, own))
+    }
+    own.done = read().catch((error: unknown) => {
       // Whatever is wrong shows again when the room is loaded.
       this.#deps.log.debug('not read ahead', { slot, error: String(error) })
     })
-    const own = { done, rooms }
     this.#slots.set(slot, own)
-    const letGo = (): void => {
-      if (this.#slots.get(slot) === own) this.#slots.delete(slot)
+    void own.done.then(() => setTimeout(() => this.#letGo(slot, own), keptMs).unref())
+  }
+
+  #letGo(slot: number, own: Slot): void {
+    own.over = true
+    for (const { chars } of own.rooms.values()) this.#keptChars -= chars
+    own.rooms.clear()
+    if (this.#slots.get(slot) === own) this.#slots.delete(slot)
+  }
+
+  /** All of it from one state of the server: pages of two might not fit together. */
+  async #read(slot: number, own: Slot): Promise<void> {
+    const { store, lane, signal } = this.#deps
+    const wanted = (): boolean => !own.over && !signal.aborted
+    if (!wanted()) return
+    const { run } = await store.slots.values(lane, [slot])
+    if (run === '') return
+    const busy = await this.#busyRooms(slot)
+    const next = async (): Promise<void> => {
+      for (let room = busy.pop(); room !== undefined && wanted(); room = busy.pop())
+        await this.#readRoom(own, room, wanted)
     }
-    void done.then(() => setTimeout(letGo, keptMs).unref())
+    await Promise.all(Array.from({ length: maxReads }, next))
+    if (wanted() && (await store.slots.values(lane, [slot])).run === run) own.run = run
   }
 
-  async #read(slot: number, rooms: Map<string, readonly LogEntry[]>): Promise<void> {
-    const { store, signal } = this.#deps
-    const busy = busyRooms((await store.inputs.newest(slot, lookBack)).map(({ body }) => body))
-    const wanted = (): boolean => !signal.aborted
-    await Promise.all(
-      busy.map(async (room) => {
-        const entries = await readRoomLog(store, room, { wanted })
-        if (entries !== undefined) rooms.set(room, entries)
-      }),
-    )
+  async #readRoom(own: Slot, room: string, wanted: () => boolean): Promise<void> {
+    try {
+      const entries = await readRoomLog(this.#deps.store, room, { wanted })
+      if (entries === undefined || !wanted()) return
+      const chars = charsOf(entries)
+      if (this.#keptChars + chars > maxKeptChars) return
+      this.#keptChars += chars
+      own.rooms.set(room, { entries, chars })
+    } catch (error) {
+      this.#deps.log.debug('room not read ahead', { room, error: String(error) })
+    }
   }
 
+  /** Rooms that were published to or declared lately, the busiest of the moment last. */
+  async #busyRooms(slot: number): Promise<string[]> {
+    const { inputs } = this.#deps.store
+    let newest = await inputs.newest(slot, firstLook)
+    const chars = newest.reduce((sum, { body }) => sum + body.length, 0)
+    if (newest.length === firstLook && chars <= firstLook * smallChars) newest = await inputs.newest(slot, fullLook)
+    const rooms = new Set<string>()
+    for (const { body } of newest) {
+      for (const message of decodeInput(body)?.messages ?? []) {
+        if (message.type !== 'ephemeral' && rooms.size < maxRooms) rooms.add(message.room)
+      }
+    }
+    return [...rooms].map(detached).toReversed()
+  }
+
+  /** A place that becomes free is handed to who waits longest. */
   async #inTurn(task: () => Promise<void>): Promise<void> {
-    if (this.#reading >= maxSlots) await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    this.#reading += 1
+    if (this.#reading < maxSlots) this.#reading += 1
+    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
     try {
       await task()
     } finally {
-      this.#reading -= 1
-      this.#waiting.shift()?.()
+      const next = this.#waiting.shift()
+      if (next === undefined) this.#reading -= 1
+      else next()
     }
   }
 }
@@ -121,16 +176,4 @@ export class ReadAhead {
 function once<T>(call: () => Promise<T>): () => Promise<T> {
   let answer: Promise<T> | undefined
   return () => (answer ??= call())
-}
-
-/** Rooms that were published to or declared, from the newest entries on. */
-function busyRooms(bodies: readonly string[]): string[] {
-  const rooms = new Set<string>()
-  for (const body of bodies) {
-    for (const message of decodeInput(body)?.messages ?? []) {
-      if (message.type !== 'ephemeral') rooms.add(message.room)
-      if (rooms.size === maxRooms) return [...rooms]
-    }
-  }
-  return [...rooms]
 }

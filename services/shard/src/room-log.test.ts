@@ -60,3 +60,18 @@ it('[WK4] a log that nobody waits for is not read on', async () => {
   expect(await read(undefined, () => limits.length < 3)).toBeUndefined()
   expect(limits).toHaveLength(3)
 })
+
+it('[WK4] what was read ahead with a hole in it is not believed', async () => {
+  const whole = entries(1, 100)
+  expect(await logOf(whole).read([...entries(1, 90), ...entries(99, 100)])).toEqual(whole)
+})
+
+it('[WK4] the larger the entries are, the fewer are asked for at first', async () => {
+  const large = entries(1, 10).map((each) => ({
+    ...each,
+    messages: each.messages.map((message) => ({ ...message, tail: 'x'.repeat(100_000) })),
+  }))
+  const { read, limits } = logOf([...large, ...entries(11, 12)])
+  expect(await read(large)).toEqual([...large, ...entries(11, 12)])
+  expect(limits[0]).toBe(2)
+})

@@ -17,17 +17,17 @@ export interface RoomLogOptions {
 
 /**
  * All entries of the room's log, oldest first: what it keeps is what must be remembered. Undefined when nobody wants it any
- * more. An entry never changes, and a server that lost the end of a log writes another there: so where the newest entry of
- * `ahead` is found again, those before it are still there too, but for what was trimmed from the front.
+ * more. An entry never changes: where the newest entry of `ahead` is found again, and `ahead` was read from one state of the server,
+ * those before it are still there too, but for what was trimmed from the front.
  */
 export async function readRoomLog(
   store: Store,
   room: string,
   { wanted, ahead = [] }: RoomLogOptions,
 ): Promise<LogEntry[] | undefined> {
-  const known = ahead.at(-1)
+  const known = isWhole(ahead) ? ahead.at(-1) : undefined
   const newestFirst: LogEntry[] = []
-  let limit = known === undefined ? firstRoomPage : sincePage
+  let limit = known === undefined ? firstRoomPage : sincePageOf(ahead)
   for (let before = Infinity; ;) {
     if (!wanted()) return undefined
     const page = await store.rooms.tail(room, before, limit)
@@ -37,11 +37,30 @@ export async function readRoomLog(
     const oldest = page.at(-1)
     if (oldest === undefined || page.length < limit) return newestFirst.toReversed()
     before = oldest.first
-    let chars = 0
-    for (const entry of page)
-      for (const message of entry.messages) chars += message.tail.length + message.options.length
-    limit = Math.min(maxRoomPage, fitting(limit, chars, roomPageChars))
+    limit = Math.min(maxRoomPage, fitting(limit, charsOf(page), roomPageChars))
   }
+}
+
+/** What the events of these entries hold, UTF-16 units. */
+export function charsOf(entries: readonly LogEntry[]): number {
+  let chars = 0
+  for (const { messages } of entries) for (const { tail, options } of messages) chars += tail.length + options.length
+  return chars
+}
+
+/** Each entry begins where the one before it ends. */
+function isWhole(entries: readonly LogEntry[]): boolean {
+  return entries.every((entry, i) => {
+    const before = entries[i - 1]
+    return before === undefined || entry.first === before.first + before.messages.length
+  })
+}
+
+/** So many as fit on a page if they are as large as the last ones that are known. */
+function sincePageOf(ahead: readonly LogEntry[]): number {
+  const last = ahead.slice(-sincePage)
+  const most = Math.floor((roomPageChars * last.length) / Math.max(1, charsOf(last)))
+  return Math.max(1, Math.min(sincePage, most))
 }
 
 function isSame(one: LogEntry, other: LogEntry): boolean {
