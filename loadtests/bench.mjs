@@ -26,8 +26,8 @@ const { values: args } = parseArgs({
 const settings = args.quick
   ? {
       quick: true,
-      warmSeconds: 2,
-      seconds: 2.5,
+      warmSeconds: 1.5,
+      seconds: 2,
       stepSeconds: 1,
       halvings: 1,
       retries: 0,
