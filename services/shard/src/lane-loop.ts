@@ -14,6 +14,7 @@ import type { Store } from '@flotilla/node/store/port'
 import type { ShardMetrics } from './metrics.ts'
 import { ReadAhead } from './read-ahead.ts'
 import { fitting, readRoomLog } from './room-log.ts'
+import { createTurns } from './turns.ts'
 
 /** Input read but not yet committed, bytes per lane; above it the lane is not read further. */
 const maxPendingBytes = 16_777_216
@@ -58,7 +59,7 @@ export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
   const { store, scope } = deps
   const state = createLane(lane, store.shape.lanes, owner, { seed: randomBytes(4).readInt32LE() })
   const reader = createReader(state, deps, (input) => step(input))
-  const loads = createGate(maxLoads)
+  const loads = createTurns(maxLoads)
   const ahead = new ReadAhead({ store, log: deps.log, lane, owner, signal: scope.signal })
   let loaded: RoomRead[] = []
   const refused = createBackoff({ baseMs: refusedBaseMs, maxMs: refusedMaxMs, random: Math.random })
@@ -101,7 +102,7 @@ export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
       case 'claim':
         return claim(effect)
       case 'loadRoom':
-        return loads(() => loadRoom(effect))
+        return void loads(() => loadRoom(effect))
       case 'maintain':
         return tell('maintain', store.slots.maintain(lane, effect.work))
       case 'deadLetter':
@@ -186,7 +187,7 @@ export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
   /** Others are loaded meanwhile. A worker that can read it may take the slot over, or somebody mends the log. */
   async function loadLater(effect: LoadEffect): Promise<void> {
     await wait(unreadableRetryMs, scope.signal).catch(() => undefined)
-    if (!scope.signal.aborted) loads(() => loadRoom(effect))
+    if (!scope.signal.aborted) void loads(() => loadRoom(effect))
   }
 
   /** All that one answer of the store brought. */
@@ -222,27 +223,6 @@ async function askUntilAnswered<T>(what: string, call: () => Promise<T>, deps: L
 
 function describe(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
-}
-
-/** At most `limit` tasks at a time; the others wait in order. */
-function createGate(limit: number): (task: () => Promise<void>) => void {
-  const waiting: (() => Promise<void>)[] = []
-  let running = 0
-  const next = (): void => {
-    while (running < limit) {
-      const task = waiting.shift()
-      if (task === undefined) return
-      running += 1
-      void task().finally(() => {
-        running -= 1
-        next()
-      })
-    }
-  }
-  return (task) => {
-    waiting.push(task)
-    next()
-  }
 }
 
 interface Reader {

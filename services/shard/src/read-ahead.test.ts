@@ -10,8 +10,11 @@ const shape = { slots: 4, lanes: 2 }
 const log = createLog({ service: 'test', level: 'silent' })
 const owner = 's2#b'
 const other = 's1#a'
-const ended = new AbortController()
-afterEach(() => ended.abort())
+let ended = new AbortController()
+afterEach(() => {
+  ended.abort()
+  ended = new AbortController()
+})
 
 const planOf = (version: number, workers: readonly (string | null)[]): Plan => ({
   version,
@@ -24,14 +27,14 @@ const roomIn = (slot: number): string =>
   Array.from({ length: 100 }, (_, i) => `public:r${i}`).find((room) => slotOf(room, shape.slots) === slot) ?? ''
 
 /** A store in which `other` is a member, and which counts what is read of it. */
-async function harness({ alive = true } = {}) {
+async function harness({ alive = true, answers = true } = {}) {
   const store = createMemoryStore(shape)
   const member = { role: 'shard', state: 'live', beat: 1, owned: {}, knows: { plan: 0, epoch: 0 } } as const
   if (alive) await store.fleet.register({ ...member, boot: other, startedAtMs: 0, version: '0' })
   const read: string[] = []
   const tail: typeof store.rooms.tail = (room, ...rest) => {
     read.push(room)
-    return store.rooms.tail(room, ...rest)
+    return answers ? store.rooms.tail(room, ...rest) : new Promise(() => undefined)
   }
   const publish = (slot: number, room: string): Promise<unknown> => {
     const message = { type: 'publish', room, key: 'k', sender: 'alice', options: '', tail: '"event":"e"' } as const
@@ -70,18 +73,27 @@ it('[WK4] nothing is read of a slot that was served by nobody, or by one that is
   expect([...read, ...first.read]).toEqual([])
 })
 
-it('[WK4] what was read of a server in another state is not used, nor what belongs to a plan of before', async () => {
-  const { ahead, publish, run } = await harness()
+it.each([
+  ['is used', (run: string) => run, false, true],
+  ['of a server in another state is not', (run: string) => `${run}x`, false, false],
+  ['for a plan of before is not', (run: string) => run, true, false],
+] as const)('[WK4] what was read %s', async (_name, runOf, away, used) => {
+  const { ahead, read, publish, run } = await harness()
   await publish(0, roomIn(0))
   ahead.plan(planOf(1, [other, null, null, null]))
   ahead.plan(planOf(2, [owner, null, null, null]))
   await ahead.ready(0)
-  expect(ahead.take(0, roomIn(0), `${run}x`)).toBeUndefined()
-  const away = await harness()
-  await away.publish(0, roomIn(0))
-  away.ahead.plan(planOf(1, [other, null, null, null]))
-  away.ahead.plan(planOf(2, [owner, null, null, null]))
-  await away.ahead.ready(0)
-  away.ahead.plan(planOf(3, [other, null, null, null]))
-  expect(away.ahead.take(0, roomIn(0), away.run)).toBeUndefined()
+  expect(read).toEqual([roomIn(0)])
+  if (away) ahead.plan(planOf(3, [other, null, null, null]))
+  expect(ahead.take(0, roomIn(0), runOf(run)) !== undefined).toBe(used)
+})
+
+it('[WK4] a claim does not wait for a store that does not answer', async () => {
+  const { ahead, read, publish, run } = await harness({ answers: false })
+  await publish(0, roomIn(0))
+  ahead.plan(planOf(1, [other, null, null, null]))
+  ahead.plan(planOf(2, [owner, null, null, null]))
+  await ahead.ready(0)
+  expect(read).toEqual([roomIn(0)])
+  expect(ahead.take(0, roomIn(0), run)).toBeUndefined()
 })

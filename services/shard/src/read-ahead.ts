@@ -4,6 +4,7 @@ import type { Plan } from '@flotilla/core/plan'
 import type { Log } from '@flotilla/node/log'
 import type { Store } from '@flotilla/node/store/port'
 import { charsOf, readRoomLog } from './room-log.ts'
+import { createTurns } from './turns.ts'
 
 /** Of a slot's input, the newest entries that say which rooms are busy: first a few, then more where those are small, UTF-16 units. */
 const firstLook = 8
@@ -11,9 +12,9 @@ const fullLook = 128
 const smallChars = 2_048
 /** No more rooms of a slot are read. */
 const maxRooms = 64
-/** Slots of one lane, and rooms of each, that are read at the same time: the slots that it serves go on. */
+/** Slots of one lane, and rooms of all of them, that are read at the same time: the slots that it serves go on. */
 const maxSlots = 2
-const maxReads = 8
+const maxReads = 16
 /** What a lane keeps for claims to come, UTF-16 units; beyond, rooms are read when they are loaded. */
 const maxKeptChars = 33_554_432
 /** A claim waits for what is read of its slot, not longer than this, ms: its owner may be gone. */
@@ -46,8 +47,8 @@ interface Slot {
 export class ReadAhead {
   readonly #deps: ReadAheadDeps
   readonly #slots = new Map<number, Slot>()
-  readonly #waiting: (() => void)[] = []
-  #reading = 0
+  readonly #slotTurns = createTurns(maxSlots)
+  readonly #roomTurns = createTurns(maxReads)
   #keptChars = 0
   #plan: Plan | null = null
 
@@ -63,12 +64,14 @@ export class ReadAhead {
     this.#plan = plan
     for (const [slot, own] of this.#slots) if (plan.slots[slot]?.worker !== owner) this.#letGo(slot, own)
     if (before === null) return
-    const members = once(async () => new Set((await store.fleet.read()).members.map(({ boot }) => boot)))
+    let members: Promise<ReadonlySet<string>> | undefined
+    const readMembers = async (): Promise<ReadonlySet<string>> =>
+      new Set((await store.fleet.read()).members.map(({ boot }) => boot))
     for (let slot = lane; slot < plan.slots.length; slot += store.shape.lanes) {
       const from = before.slots[slot]
       if (from === undefined || from === null || from.worker === owner || plan.slots[slot]?.worker !== owner) continue
       // From one that is dead nothing is to be gained.
-      this.#begin(slot, async () => (await members()).has(from.worker))
+      this.#begin(slot, async () => (await (members ??= readMembers())).has(from.worker))
     }
   }
 
@@ -81,6 +84,7 @@ export class ReadAhead {
     await Promise.race([own.done, late])
     clearTimeout(timer)
     own.over = true
+    if (own.run === undefined) this.#letGo(slot, own)
   }
 
   /** What was read of a room, once, if the server still was in the state `run` when the slot was claimed. */
@@ -98,7 +102,7 @@ export class ReadAhead {
     if (before !== undefined) this.#letGo(slot, before)
     const own: Slot = { rooms: new Map(), done: Promise.resolve(), run: undefined, over: false }
     const read = async (): Promise<void> => {
-      if (await isServed()) await this.#inTurn(() => this.#read(slot, own))
+      if (await isServed()) await this.#slotTurns(() => this.#read(slot, own))
     }
     own.done = read().catch((error: unknown) => {
       // Whatever is wrong shows again when the room is loaded.
@@ -123,11 +127,7 @@ export class ReadAhead {
     const { run } = await store.slots.values(lane, [slot])
     if (run === '') return
     const busy = await this.#busyRooms(slot)
-    const next = async (): Promise<void> => {
-      for (let room = busy.pop(); room !== undefined && wanted(); room = busy.pop())
-        await this.#readRoom(own, room, wanted)
-    }
-    await Promise.all(Array.from({ length: maxReads }, next))
+    await Promise.all(busy.map((room) => this.#roomTurns(() => this.#readRoom(own, room, wanted))))
     if (wanted() && (await store.slots.values(lane, [slot])).run === run) own.run = run
   }
 
@@ -144,7 +144,7 @@ export class ReadAhead {
     }
   }
 
-  /** Rooms that were published to or declared lately, the busiest of the moment last. */
+  /** Rooms that were published to or declared lately, the last ones first. */
   async #busyRooms(slot: number): Promise<string[]> {
     const { inputs } = this.#deps.store
     let newest = await inputs.newest(slot, firstLook)
@@ -156,24 +156,6 @@ export class ReadAhead {
         if (message.type !== 'ephemeral' && rooms.size < maxRooms) rooms.add(message.room)
       }
     }
-    return [...rooms].map(detached).toReversed()
+    return [...rooms].map(detached)
   }
-
-  /** A place that becomes free is handed to who waits longest. */
-  async #inTurn(task: () => Promise<void>): Promise<void> {
-    if (this.#reading < maxSlots) this.#reading += 1
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    try {
-      await task()
-    } finally {
-      const next = this.#waiting.shift()
-      if (next === undefined) this.#reading -= 1
-      else next()
-    }
-  }
-}
-
-function once<T>(call: () => Promise<T>): () => Promise<T> {
-  let answer: Promise<T> | undefined
-  return () => (answer ??= call())
 }
