@@ -2,6 +2,7 @@ import { IncomingMessage } from 'node:http'
 import { Socket } from 'node:net'
 import { describe, expect, it } from 'vitest'
 import { developmentKey, keyNameOf, parseKeys } from './keys.ts'
+import type { IngestKeys } from './keys.ts'
 
 const a = 'aaaaaaaaaaaaaaaa'
 const b = 'bbbbbbbbbbbbbbbb'
@@ -37,22 +38,30 @@ describe('keys', () => {
     expect(developmentKey()).not.toBe(key)
   })
 
-  it('[IN20] what a connection has shown holds for that very text, connection and set of keys', () => {
-    const keys = parseKeys(`crm:${a}, shop:${b}`)
+  it('[IN20] what a connection has shown is not hashed again: it holds for that very text, connection and set of keys', () => {
+    const asked: string[] = []
+    const counted = (text: string): IngestKeys => {
+      const keys = parseKeys(text)
+      return { identify: (secret) => (asked.push(secret), keys.identify(secret)) }
+    }
+    const keys = counted(`crm:${a}, shop:${b}`)
     const socket = new Socket()
     const named = (authorization: string | undefined, by = keys, on = socket): string | undefined => {
       const request = new IncomingMessage(on)
       if (authorization !== undefined) request.headers = { authorization }
       return keyNameOf(by, request)
     }
-    expect(named(`Bearer ${a}`)).toBe('crm')
-    expect(named(`bearer ${a}`)).toBe('crm')
-    expect(named(`Bearer ${b}`)).toBe('shop')
-    expect(named(`Bearer ${b}`)).toBe('shop')
-    expect(named(`Bearer ${b}x`)).toBeUndefined()
-    expect(named(`Basic ${b}`)).toBeUndefined()
-    expect(named(undefined)).toBeUndefined()
-    expect(named(`Bearer ${b}`, parseKeys(`crm:${a}`))).toBeUndefined()
-    expect(named(`Bearer ${b}`, parseKeys(`other:${b}`), new Socket())).toBe('other')
+    const told = [`Bearer ${b}`, `Bearer ${b}`, `Bearer ${a}`, `Bearer ${a}`, `bearer ${a}`].map((each) => named(each))
+    expect(told).toEqual(['shop', 'shop', 'crm', 'crm', 'crm'])
+    expect(asked).toEqual([b, a, a])
+    expect([named(`Bearer ${b}x`), named(`Bearer ${b}x`), named(`Basic ${a}`), named(undefined)]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ])
+    expect(asked.slice(3)).toEqual([`${b}x`, `${b}x`])
+    expect(named(`bearer ${a}`, counted(`shop:${b}`))).toBeUndefined()
+    expect(named(`bearer ${a}`, counted(`other:${a}`), new Socket())).toBe('other')
   })
 })
