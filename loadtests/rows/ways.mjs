@@ -2,7 +2,7 @@
 import { costPer, ingestKey, secret, withFleet } from '../harness/fleet.mjs'
 import { until } from '../harness/processes.mjs'
 import { latencies } from '../harness/samples.mjs'
-import { median, cost } from '../harness/search.mjs'
+import { cost, median } from '../harness/search.mjs'
 
 /** A multiple of the connections of every way. */
 const rooms = 512
