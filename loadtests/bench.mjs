@@ -33,6 +33,7 @@ const settings = args.quick
       retries: 0,
       repeats: 1,
       quietRepeats: 1,
+      idleConnections: 5_000,
       idleUsers: ['own'],
     }
   : {
@@ -44,6 +45,7 @@ const settings = args.quick
       retries: 2,
       repeats: 3,
       quietRepeats: 3,
+      idleConnections: 10_000,
       idleUsers: ['own', 'one'],
     }
 

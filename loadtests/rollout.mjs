@@ -40,6 +40,8 @@ const env = {
   FLOTILLA_INGEST_KEYS: `demo:${key}`,
   FLOTILLA_EDGE_DRAIN_TIMEOUT: '120s',
   FLOTILLA_CONTROL_RECONNECTS_PER_SECOND: String(budget),
+  // Every client is another user, at the limit: without its ticket none could be in twice, and move without a gap.
+  FLOTILLA_CONNECTIONS_PER_USER: '1',
 }
 const running = Object.fromEntries(Object.keys(tiers).map((tier) => [tier, []]))
 let started = 0
@@ -69,6 +71,8 @@ async function whole() {
 /** A new process first, then the old one is asked to end. */
 async function replace(tier) {
   const [old] = running[tier]
+  // What it has counted goes with it.
+  refused += await refusedBy([old])
   const fresh = await start(tier)
   const beganAt = performance.now()
   running[tier].splice(0, 1)
@@ -80,6 +84,14 @@ async function replace(tier) {
   if (code !== 0) throw new Error(`${old.id} ended with ${code}`)
 }
 const leaving = []
+let refused = 0
+/** Connections that these processes turned away because their user had as many as it may. */
+async function refusedBy(processes) {
+  const counts = await Promise.all(
+    processes.map((each) => each.metric('flotilla_edge_refusals_total', 'code="TOO_MANY_CONNECTIONS"')),
+  )
+  return counts.reduce((sum, count) => sum + count, 0)
+}
 
 for (const [tier, count] of Object.entries(tiers)) for (let i = 0; i < count; i += 1) await start(tier)
 await whole()
@@ -103,6 +115,7 @@ await until('everything has been delivered', async () => {
   return reports.reduce((sum, { delivered }) => sum + delivered, 0) >= expected
 }).catch(() => say('not everything has come: the rest is counted as lost'))
 const delays = await Promise.all(crowds.map((crowd) => crowd.ask('delays')))
+refused += await refusedBy(running.edge)
 const views = reports.flatMap((report) => report.views)
 const all = delays.reduce((sum, each) => each.delays.map((count, ms) => count + (sum[ms] ?? 0)), [])
 const { p50Ms, p99Ms } = latencies(all.flatMap((count, ms) => Array(count).fill(ms)))
@@ -117,6 +130,7 @@ const report = {
   postsRepeated: publisher.sum.retries,
   ...judge(views, publisher.heads),
   toldOfLoss: reports.reduce((sum, { seen }) => sum + seen.told, 0),
+  refusedAtLimit: refused,
   sawDisconnected: reports.reduce((sum, { seen }) => sum + seen.disconnected, 0),
   gapMs: { p50: p50Ms, p99: p99Ms, max: Math.round(worst) },
   reconnects: edges.openedAtMs.filter((at) => at >= calmAt).length,
@@ -131,6 +145,7 @@ const lines = [
   ['duplicated', report.duplicated, 0],
   ['disordered', report.disordered, 0],
   ['clients that saw a disconnect', report.sawDisconnected, 0],
+  ['refused at the limit of a user', report.refusedAtLimit, 0],
   ['told of a loss', report.toldOfLoss, 0],
   ['publish to delivery, p99 ms', gapMs.p99, bars.p99Ms],
   ['publish to delivery, longest ms', gapMs.max, bars.maxMs],

@@ -64,14 +64,14 @@ async function main() {
     deps('ingest'),
   )
   parts.push(() => ingest.close())
-  const { maxSubscriptions, maxPublishesInFlight, framesPerSecond } = edgeSettings
+  const { maxSubscriptions, maxPublishesInFlight, framesPerSecond, connectionsPerUser } = edgeSettings
   const verifier = createVerifier({ ...verifierOptions(edgeSettings), log })
   const edge = await startEdge(
     {
       ...edgeSettings,
       memberId: 'edge-1',
       version,
-      limits: { maxSubscriptions, maxPublishesInFlight, framesPerSecond },
+      limits: { maxSubscriptions, maxPublishesInFlight, framesPerSecond, connectionsPerUser },
       drain: { timeoutMs: 1_000, settleMs: 0, graceMs: 1_000, perSecond: 1_000 },
     },
     { ...deps('edge'), verifier },

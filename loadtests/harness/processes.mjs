@@ -100,8 +100,8 @@ export async function startService(service, { id, env, place, nodeArgs = [], sto
     pid: child.pid,
     port,
     adminPort,
-    /** The sum of a metric over its labels. */
-    metric: async (name) => sumOf(await (await fetch(`${admin}/metrics`)).text(), name),
+    /** The sum of a metric over its series, or over those whose labels contain `label`. */
+    metric: async (name, label = '') => sumOf(await (await fetch(`${admin}/metrics`)).text(), name, label),
     /** Several of them from one look, by name. */
     metrics: async (names) => {
       const text = await (await fetch(`${admin}/metrics`)).text()
@@ -116,10 +116,11 @@ export async function startService(service, { id, env, place, nodeArgs = [], sto
   }
 }
 
-function sumOf(text, name) {
+function sumOf(text, name, label = '') {
   let sum = 0
   for (const line of text.split('\n')) {
-    if (line.startsWith(`${name}{`) || line.startsWith(`${name} `)) sum += Number(line.slice(line.lastIndexOf(' ') + 1))
+    const isOfName = line.startsWith(`${name}{`) || line.startsWith(`${name} `)
+    if (isOfName && line.includes(label)) sum += Number(line.slice(line.lastIndexOf(' ') + 1))
   }
   return sum
 }

@@ -62,7 +62,7 @@ function idleTable(rows) {
     'µs per idle second': (row) => row.microsecondsPerIdleSecond.servers,
     ...cores,
   }
-  return `Idle: 10,000 connections in 1,000 rooms; µs of CPU per connect.\n${grid(columns, rows)}`
+  return `Idle: connections in 1,000 rooms; µs of CPU per connect.\n${grid(columns, rows)}`
 }
 
 function resumeTable(row) {

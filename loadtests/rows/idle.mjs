@@ -3,7 +3,6 @@ import { Crowd } from '../harness/crowd.mjs'
 import { costPer, withFleet } from '../harness/fleet.mjs'
 import { rssOf, sleep } from '../harness/processes.mjs'
 
-const size = 10_000
 const rooms = 1_000
 /** Load processes: each has its own source address, and stays far below the 20,000 files that a process may open. */
 const processes = 4
@@ -24,9 +23,10 @@ export async function settledRss(pid) {
 
 /** A row for each kind of users: everybody is somebody else (`own`), or all are the same (`one`). */
 export async function idle({ settings, progress }) {
+  const { idleConnections: size, seconds: restSeconds } = settings
   const rows = []
   for (const users of settings.idleUsers) {
-    const row = await withFleet({ edges: 1 }, (fleet) => hold(fleet, { users, restSeconds: settings.seconds }))
+    const row = await withFleet({ edges: 1 }, (fleet) => hold(fleet, { size, users, restSeconds }))
     progress(
       `${size} connections, ${users} user: ${Math.round(row.connectsPerSecond)}/s, ${row.kilobytesPerConnection.toFixed(1)} KB each`,
     )
@@ -36,7 +36,7 @@ export async function idle({ settings, progress }) {
 }
 
 /** Each connection authenticates with a token and joins one of 1,000 rooms, and its user's own. */
-async function hold(fleet, { users, restSeconds }) {
+async function hold(fleet, { size, users, restSeconds }) {
   const crowd = await Crowd.prepare(fleet, { size, processes, users })
   await fleet.quiet()
   const [edge] = fleet.edges

@@ -23,11 +23,15 @@ export function atEnd(cleanup: () => Promise<void> | void): void {
   cleanups.push(cleanup)
 }
 
-/** A fleet of processes on a Redis that loses nothing, and 50 clients spread over its two edges. */
-export async function begin(): Promise<Setting> {
+/**
+ * A fleet of processes on a Redis that loses nothing, and 50 clients spread over its two edges. Each is another user, and may have
+ * `connectionsPerUser`; 0: any number.
+ */
+export async function begin({ connectionsPerUser = 0 } = {}): Promise<Setting> {
   const redis = await startRedis({ appendonly: true })
   atEnd(() => redis.close())
-  const fleet = await startFleet({ redisUrl: redis.url, edges: 2, workers: 2, controls: 1, ingests: 1 })
+  const env = { FLOTILLA_CONNECTIONS_PER_USER: String(connectionsPerUser) }
+  const fleet = await startFleet({ redisUrl: redis.url, edges: 2, workers: 2, controls: 1, ingests: 1, env })
   atEnd(() => fleet.stop())
   const balancer = await startBalancer(fleet.edges.map((edge) => edge.port))
   atEnd(() => balancer.close())

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { wait } from '@flotilla/node/backoff'
+import { sumMetric } from '../fleet/metrics.ts'
 import { begin, during, expectWhole } from './setting.ts'
 
 describe('the spine, as processes over a real Redis', () => {
@@ -10,8 +11,8 @@ describe('the spine, as processes over a real Redis', () => {
     expect(setting.traffic.reconnects).toBe(0)
   })
 
-  test('[E2E2] the same with Redis restarted, an edge killed and a worker killed in mid-flow, clients resuming', async () => {
-    const setting = await begin()
+  test('[E2E2] the same with Redis restarted, an edge killed and a worker killed in mid-flow, clients resuming at their limit', async () => {
+    const setting = await begin({ connectionsPerUser: 1 })
     const { redis, fleet, traffic } = setting
     const [worker] = fleet.workers
     const [edge] = fleet.edges
@@ -30,6 +31,8 @@ describe('the spine, as processes over a real Redis', () => {
       await fleet.settled()
     })
     expect(traffic.reconnects).toBeGreaterThan(0)
+    // Who came back took the place of the connection that the killed edge had: it counted still.
+    expect(await sumMetric(fleet.edges, 'flotilla_edge_refusals_total', 'TOO_MANY_CONNECTIONS')).toBe(0)
     await during(traffic, { at: 12_000, total: 16_000 }, async () => {
       await worker.kill('SIGKILL')
       await fleet.settled()
@@ -41,12 +44,16 @@ describe('the spine, as processes over a real Redis', () => {
     await expectWhole(setting, 20_000)
   })
 
-  test('[E2E3] a SIGTERM to every process, one after the other, exits 0 and loses nothing', async () => {
-    const setting = await begin()
+  test('[E2E3][UC16] a SIGTERM to every process, one after the other, exits 0 and loses nothing; users at their limit see nothing', async () => {
+    const setting = await begin({ connectionsPerUser: 1 })
     const { fleet, traffic } = setting
+    const refused = (): Promise<number> =>
+      sumMetric(fleet.edges, 'flotilla_edge_refusals_total', 'TOO_MANY_CONNECTIONS')
     let total = 0
     for (const each of fleet.all) {
       total += 2_000
+      // Its counters go with it. Without a ticket nobody could be in twice, and move without a gap.
+      expect(await refused()).toBe(0)
       await during(traffic, { at: total - 1_500, total }, async () => {
         expect({ name: each.name, ...(await each.kill('SIGTERM')) }).toEqual({ name: each.name, code: 0, signal: null })
         await each.start()
@@ -54,6 +61,8 @@ describe('the spine, as processes over a real Redis', () => {
       })
     }
     await traffic.connected()
+    expect(await refused()).toBe(0)
+    expect(traffic.reconnects).toBe(0)
     await expectWhole(setting, total)
   })
 

@@ -88,6 +88,20 @@ export const mutations = [
     tests: { project: 'unit', file: 'packages/core/src/drain.test.ts', name: '[DR2]' },
   },
   {
+    rule: 'a ticket takes the place of the connection that it names',
+    file: 'packages/core/src/connections.ts',
+    find: 'own?.has(message.replaces) === true && message.replaces !== connection',
+    replace: 'false',
+    tests: { project: 'unit', file: 'services/edge/src/user-connections.test.ts', name: '[UC14] a ticket' },
+  },
+  {
+    rule: 'whose place was taken does not stay',
+    file: 'services/edge/src/user-connections.ts',
+    find: 'if (nowMs - sinceMs >= graceMs)',
+    replace: 'if (nowMs < sinceMs)',
+    tests: { project: 'unit', file: 'services/edge/src/user-connections.test.ts', name: '[UC14]' },
+  },
+  {
     rule: 'acknowledgements wait for replicas under the run that they were read under',
     file: 'packages/core/src/held-acks.ts',
     find: 'proven.filter((each) => each.run === run).flatMap(',

@@ -10,7 +10,7 @@ describe('connect', () => {
     const { pair } = await harness()
     const { client } = await pair()
     expect(client.state).toBe('connected')
-    expect(client.session).toMatchObject({ userId: 'alice', connectionId: 'c1', protocol: 1 })
+    expect(client.session).toMatchObject({ userId: 'alice', connectionId: 'edge-1.boot.1', protocol: 1 })
   })
 
   test('[CC1] a terminal close code rejects with a typed error and ends it', async () => {

@@ -53,7 +53,8 @@ export class Connector {
   #phase: Phase = { type: 'idle' }
   #attempt = 0
   #refreshed = false
-  #wasUp = false
+  /** The id of the last connection that a server took in: the next one takes its place. */
+  #lastId: string | undefined
   #lastError: FlotillaError | undefined
 
   constructor(settings: Settings, listener: ConnectorListener) {
@@ -65,7 +66,7 @@ export class Connector {
   get state(): ClientState {
     if (this.#phase.type === 'closed') return 'closed'
     if (this.#phase.type === 'up') return 'connected'
-    return this.#wasUp ? 'reconnecting' : 'connecting'
+    return this.#lastId === undefined ? 'connecting' : 'reconnecting'
   }
 
   get lastError(): FlotillaError | undefined {
@@ -119,7 +120,8 @@ export class Connector {
     // While the token was awaited the attempt may have been given up.
     if (this.#phase !== phase) return
     try {
-      const options = { url, token, carriage, WebSocket, pingTimeoutMs, log, returns: this.#wasUp }
+      const ticket = this.#lastId
+      const options = { url, token, carriage, WebSocket, pingTimeoutMs, log, ticket, returns: ticket !== undefined }
       phase.link = new Link(options, this.#linkListener)
     } catch (cause) {
       this.#leave()
@@ -133,7 +135,7 @@ export class Connector {
       if (phase.type !== 'opening' || phase.link === undefined) return
       phase.stopDeadline()
       this.#refreshed = false
-      this.#wasUp = true
+      this.#lastId = frame.connectionId
       this.#phase = { type: 'up', link: phase.link, stopStable: this.#watchStable() }
       this.#listener.up(frame)
       this.#listener.state('connected')
@@ -158,6 +160,10 @@ export class Connector {
     const { asks } = this.#listener
     phase.successor = new Successor(this.#settings, withinMs, {
       asks,
+      ticket: () => this.#lastId,
+      connected: (frame) => {
+        this.#lastId = frame.connectionId
+      },
       takeOver: (taken) => this.#takeOver(phase, taken),
     })
   }

@@ -25,6 +25,8 @@ export interface LinkOptions {
   readonly log: Log
   /** Whether this client was connected before: edges accept more of those per second. */
   readonly returns: boolean
+  /** Its id then: the new connection takes the place of that one, where connections per user are limited. */
+  readonly ticket?: string | undefined
 }
 
 export type ConnectedFrame = Extract<ServerFrame, { type: 'connected' }>
@@ -51,6 +53,9 @@ const open = 1
 export const brokenCode = 1006
 const subprotocol = 'flotilla.v1'
 const resumeProtocol = 'flotilla.resume'
+const ticketProtocol = 'flotilla.ticket'
+/** What can be offered: with anything else no connection could be made. */
+const ticketForm = /^[\w.-]{1,128}$/
 
 /** Base64url without padding of the UTF-8 bytes. */
 export function base64url(text: string): string {
@@ -88,6 +93,7 @@ export class Link {
     const offered = [
       ...(options.carriage === 'subprotocol' ? [`flotilla.token.${base64url(options.token)}`] : []),
       ...(options.returns ? [resumeProtocol] : []),
+      ...(ticketForm.test(options.ticket ?? '') ? [`${ticketProtocol}.${options.ticket}`] : []),
     ]
     this.#socket =
       offered.length > 0 ? new options.WebSocket(url, [subprotocol, ...offered]) : new options.WebSocket(url)

@@ -28,7 +28,39 @@ async function beside(server: FakeServer, old: Peer) {
   return { next, resume: await next.expect('resume') }
 }
 
+const offered = ({ request }: Peer): string[] =>
+  (request.headers['sec-websocket-protocol'] ?? '').split(',').map((each) => each.trim())
+
 describe('a server that drains', () => {
+  test('[UC15] when the old connection ends before the new one has resumed, the next names the new one: that has the place', async () => {
+    const { server, old, states } = await subscribed()
+    const { next } = await beside(server, old)
+    old.close(1012)
+    const back = await server.accept()
+    expect(offered(back)).toContain(`flotilla.ticket.${next.connectionId}`)
+    await back.welcome()
+    await until(() => states.length === 2, 'it is connected again')
+    expect(states).toEqual(['reconnecting', 'connected'])
+  })
+
+  test('[UC15] who moves or comes back names the connection that it had, and after a failed attempt the one it made', async () => {
+    const { server, old, states } = await subscribed()
+    expect(offered(old).join()).not.toContain('ticket')
+    const { next, resume } = await beside(server, old)
+    expect(offered(next)).toContain(`flotilla.ticket.${old.connectionId}`)
+    next.close(1013)
+    const again = await server.accept()
+    expect(offered(again)).toContain(`flotilla.ticket.${next.connectionId}`)
+    await again.welcome()
+    again.ok(await again.expect('resume'), { rooms: [{ room, position: at(7), recovered: true, missed: 0 }] })
+    expect(await old.closed).toBe(1000)
+    expect([resume.type, states]).toEqual(['resume', []])
+    again.close(1012)
+    const back = await server.accept()
+    expect(offered(back)).toContain(`flotilla.ticket.${again.connectionId}`)
+    await back.welcome()
+  })
+
   test('[CC24] the old connection delivers until the new one has resumed, then it is closed, and nobody sees a state change', async () => {
     const { server, old, heard, states, told, client } = await subscribed()
     old.send(event(room, 8))

@@ -35,6 +35,10 @@ export interface ResumeAsk {
 export interface SuccessorPort {
   /** What is to be asked for now: of every room, or of these. */
   asks(rooms?: ReadonlySet<string>): readonly ResumeAsk[]
+  /** The connection whose place is to be taken. */
+  ticket(): string | undefined
+  /** The server has taken the new connection in, in the place of that one. */
+  connected(frame: ConnectedFrame): void
   /** Called once. */
   takeOver(taken: TakeOver): void
 }
@@ -150,7 +154,7 @@ class Attempt {
       const token = typeof source === 'function' ? await source() : source
       if (this.#over) return
       this.#link = new Link(
-        { ...options, token, returns: true },
+        { ...options, token, ticket: this.#port.ticket(), returns: true },
         {
           connected: (frame) => this.#up(frame),
           frame: (frame) => this.#receive(frame),
@@ -165,6 +169,7 @@ class Attempt {
 
   #up(frame: ConnectedFrame): void {
     this.#connected = frame
+    this.#port.connected(frame)
     this.#ask()
     this.#finish()
   }

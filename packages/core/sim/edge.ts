@@ -174,7 +174,7 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
       } else if (record.type === 'reset') {
         for (const feed of [...feeds.values()])
           if (slotOf(feed.room, shape.slots) === record.slot) stepRoom(feed, { type: 'reset', inc: record.inc })
-      } else if (record.type !== 'boot') {
+      } else if (record.type !== 'boot' && record.type !== 'connection') {
         const feed = feeds.get(record.room)
         if (feed !== undefined) stepRoom(feed, { type: 'record', record })
       }
@@ -312,7 +312,7 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
 
   function interest(room: string, on: boolean, nonce: string): void {
     const { slot, producer } = producerFor(room)
-    step(slot, producer, { type: 'interest', message: { type: 'interest', room, on, nonce } })
+    step(slot, producer, { type: 'declare', message: { type: 'interest', room, on, nonce } })
   }
 
   function fetch(feed: FeedState, { request, after, limit }: Extract<FeedEffect, { type: 'fetch' }>): void {

@@ -1,4 +1,4 @@
-import type { Claim, ClaimReply, CommitReply, SlotCommit, SlotValues } from '../src/commit.ts'
+import type { Claim, ClaimReply, CommitReply, Interest, SlotCommit, SlotValues } from '../src/commit.ts'
 import type { LogEntry } from '../src/entry.ts'
 import type { MaintenanceWork } from '../src/lane-state.ts'
 import type { Member, Plan } from '../src/plan.ts'
@@ -76,7 +76,7 @@ export class Stores {
   roomTail(room: string, before: number, limit: number): LogEntry[] {
     return this.#ofRoom(room).model.roomTail(room, before, limit)
   }
-  interest(slot: number): { room: string; boot: string }[] {
+  interest(slot: number): readonly Interest[] {
     return this.server(slot % this.#shape.lanes).model.interest(slot)
   }
   register(member: Member): void {

@@ -25,6 +25,8 @@ export const errorCodes = {
   BAD_FILTER: { retry: false },
   /** The connection holds as many subscriptions as it may. */
   TOO_MANY_SUBSCRIPTIONS: { retry: false },
+  /** The user has as many connections as it may, over the whole fleet. */
+  TOO_MANY_CONNECTIONS: { retry: true },
   /** Unsubscribe from, or resume of, a room that is not subscribed. */
   NOT_SUBSCRIBED: { retry: false },
   /** The payload is larger than the limit. */
@@ -61,6 +63,8 @@ export const closeCodes = {
   slowConsumer: { code: 4008, reason: 'slow consumer' },
   /** No pong within the time. */
   pingTimeout: { code: 4009, reason: 'ping timeout' },
+  /** The user has as many connections as it may: connect again after a back-off, one of them may have ended. */
+  tooManyConnections: { code: 4010, reason: 'too many connections' },
   /** Authentication missing, refused or expired. */
   unauthorized: { code: 4401, reason: 'Authentication required' },
   /** Disconnected by administrator. */

@@ -1,4 +1,4 @@
-import { RS } from './entry.ts'
+import { RS, US } from './entry.ts'
 import type { Replaced } from './plan.ts'
 
 /**
@@ -81,10 +81,24 @@ export interface OutAppend {
   readonly records: string
   readonly logs: readonly number[]
 }
-/** `on` sets the interest of `boot` in `room`, else it is removed. */
-export interface InterestChange {
+/** Who is interested in a room: `boot`, or of a user's room one connection that is open at `boot`. */
+export interface Interest {
   readonly room: string
   readonly boot: string
+  readonly connection?: string | undefined
+  /** The connection that this one named as the one whose place it takes. */
+  readonly after?: string | undefined
+}
+/** As a store names it. */
+export function formatInterest({ room, boot, connection, after = '' }: Interest): string {
+  return connection === undefined ? room + US + boot : [room, boot, connection, after].join(US)
+}
+export function parseInterest(text: string): Interest {
+  const [room = '', boot = '', connection, after] = text.split(US)
+  return connection === undefined ? { room, boot } : { room, boot, connection, after }
+}
+/** `on` sets it, else it is removed. */
+export interface InterestChange extends Interest {
   readonly on: boolean
 }
 

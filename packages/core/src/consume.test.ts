@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { formatSlotValue, outText, parseSlotValue } from './commit.ts'
+import { formatInterest, formatSlotValue, outText, parseSlotValue } from './commit.ts'
+import type { Interest, InterestChange } from './commit.ts'
 import { consume } from './consume.ts'
 import { decodeInput, decodeLog, decodeOut, encodeInput } from './entry.ts'
 import type { InputMessage, OutRecord } from './entry.ts'
@@ -10,7 +11,7 @@ import type { SlotState } from './slot-state.ts'
 const edge = 'edge-1#a'
 const other = 'edge-2#b'
 
-function own(interest: { room: string; boot: string }[] = []): SlotState {
+function own(interest: readonly Interest[] = []): SlotState {
   const value = { epoch: 3, owner: 'shard-1#s', n: 10, token: 'c3', inc: 1, run: 'r1', cursor: '5-0', marks: new Map() }
   const state = ownSlot(7, formatSlotValue(value), interest)
   for (const room of ['public:a', 'public:b']) state.rooms.set(room, loadRoom(room, [], state.keys, 0))
@@ -169,5 +170,27 @@ describe('consuming input', () => {
     ])
     expect(commit?.logs).toEqual([])
     expect(room?.touchedAt).toBe(1)
+  })
+
+  it('[UC7] a connection is counted and its edge told in one commit, and needs no room loaded; the next owner knows it', () => {
+    const state = own()
+    const connection = (id: string, replaces = ''): InputMessage => ({
+      ...{ type: 'connection', room: 'user:alice', connection: id, change: 'open', replaces, limit: 1 },
+    })
+    state.loading.add('public:c')
+    push(state, { k: 1 }, [connection('edge-1.a.1')])
+    push(state, { boot: other, k: 1 }, [connection('edge-2.b.1'), connection('edge-2.b.2', 'edge-1.a.1')])
+    const { commit } = run(state)
+    const told = (boot: string) =>
+      said(commit, boot).flatMap((each) => (each.type === 'connection' ? `${each.connection} ${each.outcome}` : []))
+    expect(told(edge)).toEqual(['edge-1.a.1 taken', 'edge-1.a.1 replaced'])
+    expect(told(other)).toEqual(['edge-2.b.1 refused', 'edge-2.b.2 taken'])
+    const kept = new Map<string, InterestChange>()
+    for (const row of commit?.interest ?? []) kept.set(formatInterest(row), row)
+    const next = own([...kept.values()].filter(({ on }) => on))
+    expect(next.connections).toEqual(
+      new Map([['user:alice', new Map([['edge-2.b.2', { boot: other, after: 'edge-1.a.1' }]])]]),
+    )
+    expect(next.interest.size).toBe(0)
   })
 })

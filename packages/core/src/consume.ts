@@ -1,8 +1,10 @@
 import type { InterestChange, LogAppend, OutAppend } from './commit.ts'
 import { formatMarks } from './commit.ts'
 import { detached, encodeAck, encodeLog, encodeOut, encodeResult, RS } from './entry.ts'
+import type { ConnectionMessage } from './connection-entry.ts'
 import type { EphemeralMessage, InputEntry, InputRecord, InterestMessage, PublishRecord } from './entry.ts'
 import { formatEpoch } from './position.ts'
+import { takeConnection } from './connections.ts'
 import type { Retained } from './retained.ts'
 import { closeEntry, orderMessage } from './room-state.ts'
 import type { RoomState } from './room-state.ts'
@@ -109,8 +111,12 @@ function takeEntry(state: SlotState, draft: Draft, entry: InputEntry, context: C
   return true
 }
 
-const isReady = (state: SlotState) => (message: InputRecord) =>
-  message.type === 'ephemeral' || state.rooms.has(message.room)
+const isReady = (state: SlotState) => (message: InputRecord) => !needsRoom(message) || state.rooms.has(message.room)
+
+/** Whether the state of its room must be there before it is taken. */
+export function needsRoom({ type }: InputRecord): boolean {
+  return type === 'publish' || type === 'interest'
+}
 
 function takeMessages(
   state: SlotState,
@@ -123,6 +129,7 @@ function takeMessages(
     context.budget.messages -= 1
     if (message.type === 'publish') results.push(takePublish(state, draft, message, context))
     else if (message.type === 'interest') takeInterest(state, draft, message, boot)
+    else if (message.type === 'connection') countConnection(state, draft, message, boot)
     else takeEphemeral(state, draft, message)
   }
   if (entry.k === 0) return
@@ -214,6 +221,14 @@ function takeInterest(state: SlotState, draft: Draft, message: InterestMessage, 
     nonce: message.nonce,
   }
   say(draft, boot, encodeOut({ type: 'interest', ...answer }))
+}
+
+function countConnection(state: SlotState, draft: Draft, message: ConnectionMessage, boot: string): void {
+  const { rows, told } = takeConnection(state.connections, message, boot)
+  draft.interest.push(...rows)
+  const { room } = message
+  for (const { boot: to, connection, outcome } of told)
+    say(draft, to, encodeOut({ type: 'connection', room, connection, outcome }))
 }
 
 function takeEphemeral(state: SlotState, draft: Draft, message: EphemeralMessage): void {

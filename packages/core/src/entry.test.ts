@@ -27,6 +27,14 @@ const message: fc.Arbitrary<InputMessage> = fc.oneof(
   fc.record({ type: fc.constant('publish' as const), room: text, key: text, sender: text, options: text, tail: text }),
   fc.record({ type: fc.constant('ephemeral' as const), room: text, options: text, tail: text }),
   fc.record({ type: fc.constant('interest' as const), room: text, on: fc.boolean(), nonce: text }),
+  fc.record({
+    type: fc.constant('connection' as const),
+    room: text,
+    connection: text,
+    change: fc.constantFrom('open' as const, 'kept' as const, 'closed' as const),
+    replaces: text,
+    limit: fc.integer({ min: 1, max: 100_000 }),
+  }),
 )
 const event = fc.record({ options: text, tail: text })
 const result = fc.oneof(
@@ -44,6 +52,12 @@ const record: fc.Arbitrary<Exclude<OutRecord, { type: 'events' }>> = fc.oneof(
     results: fc.array(result, { maxLength: 5 }),
   }),
   fc.record({ type: fc.constant('interest' as const), room: text, epoch: text, head: count, nonce: text }),
+  fc.record({
+    type: fc.constant('connection' as const),
+    room: text,
+    connection: text,
+    outcome: fc.constantFrom('taken' as const, 'refused' as const, 'replaced' as const),
+  }),
   fc.record({ type: fc.constant('rewind' as const), slot: fc.nat(), generation: fc.nat(), from: count }),
   fc.record({ type: fc.constant('reset' as const), slot: fc.nat(), inc: count }),
   fc.record({ type: fc.constant('head' as const), room: text, epoch: text, head: count }),

@@ -1,3 +1,6 @@
+import { connectionFields, connectionMessage, connectionRecord } from './connection-entry.ts'
+import type { ConnectionMessage, ConnectionRecord } from './connection-entry.ts'
+
 /**
  * What travels through Redis Streams: input entries (producer → worker), outbox entries (worker → edge) and log
  * entries (a room's history). All are text: records separated by U+001E, fields by U+001F (before the U+001E of an input
@@ -39,7 +42,7 @@ export interface InterestMessage {
   /** Comes back in the answer, so that an edge knows which of its declarations is answered. */
   readonly nonce: string
 }
-export type InputMessage = PublishMessage | EphemeralMessage | InterestMessage
+export type InputMessage = PublishMessage | EphemeralMessage | InterestMessage | ConnectionMessage
 
 /**
  * A publish as its worker reads it. `text` is the message as the room's log and its subscribers' outboxes get it: the
@@ -53,7 +56,7 @@ export interface PublishRecord {
   /** The first so many characters, sender and key, name the message in its room (promise 3). */
   readonly keyEnd: number
 }
-export type InputRecord = PublishRecord | EphemeralMessage | InterestMessage
+export type InputRecord = PublishRecord | EphemeralMessage | InterestMessage | ConnectionMessage
 
 /** What the publisher chose for one event. `except`: user or connection ids; `match`: attributes for filters. */
 export interface EventOptions {
@@ -86,6 +89,9 @@ export function encodeInput(head: Omit<InputEntry, 'messages'>, messages: readon
         break
       case 'interest':
         fields.push(`${RS}I`, message.room, message.on ? '+' : '-', message.nonce)
+        break
+      case 'connection':
+        fields.push(`${RS}C`, ...connectionFields(message))
     }
   }
   return fields.join(US)
@@ -102,6 +108,8 @@ export function lengthOf(message: InputMessage): number {
       return message.room.length + message.options.length + message.tail.length + 6
     case 'interest':
       return message.room.length + message.nonce.length + 7
+    case 'connection':
+      return connectionFields(message).join(US).length + 4
   }
 }
 
@@ -132,6 +140,7 @@ function decodeMessage(record: string): InputRecord | undefined {
   if (record.startsWith(`P${US}`)) return decodePublish(record)
   const [kind, room = '', ...rest] = record.split(US)
   if (kind === 'E' && rest.length === 2) return { type: 'ephemeral', room, options: rest[0] ?? '', tail: rest[1] ?? '' }
+  if (kind === 'C') return connectionMessage([room, ...rest])
   if (kind === 'I' && rest.length === 2) return { type: 'interest', room, on: rest[0] === '+', nonce: rest[1] ?? '' }
   return undefined
 }
@@ -172,6 +181,7 @@ export type PublishResult =
  * - `rewind`: the worker misses `from`; resend from there (generation as the worker knows it).
  * - `reset`: continuity of the slot was lost at `inc`; declare all interest in it again.
  * - `head`: the periodic digest of a room.
+ * - `connection`: what became of a connection of this edge.
  */
 export type OutRecord =
   | { readonly type: 'boot' }
@@ -200,6 +210,7 @@ export type OutRecord =
   | { readonly type: 'rewind'; readonly slot: number; readonly generation: number; readonly from: number }
   | { readonly type: 'reset'; readonly slot: number; readonly inc: number }
   | { readonly type: 'head'; readonly room: string; readonly epoch: string; readonly head: number }
+  | ConnectionRecord
 
 export function encodeResult(result: PublishResult): string {
   return result.ok ? `${result.epoch}:${result.seq}` : `!${result.code}:${result.retryAfterMs}`
@@ -230,6 +241,8 @@ export function encodeOut(record: Exclude<OutRecord, { type: 'events' }>): strin
       return `z${US}${record.slot}${US}${record.inc}`
     case 'head':
       return `d${US}${record.room}${US}${record.epoch}${US}${record.head}`
+    case 'connection':
+      return `c${US}${record.room}${US}${record.connection}${US}${record.outcome}`
   }
 }
 
@@ -257,6 +270,7 @@ const decoders: Readonly<Record<string, Decode>> = {
   i: (f) => ({ type: 'interest', room: field(f, 1), epoch: field(f, 2), head: number(f, 3), nonce: field(f, 4) }),
   w: (f) => ({ type: 'rewind', slot: number(f, 1), generation: number(f, 2), from: number(f, 3) }),
   z: (f) => ({ type: 'reset', slot: number(f, 1), inc: number(f, 2) }),
+  c: (f) => connectionRecord(f.slice(1)),
   d: (f) => ({ type: 'head', room: field(f, 1), epoch: field(f, 2), head: number(f, 3) }),
 }
 

@@ -236,6 +236,44 @@ describe('claims of a lane', () => {
     expect(bench.stored()).toMatchObject({ cursor, run: 'run-3' })
   })
 
+  describe('connections of users', () => {
+    const who = { room: 'user:ann', boot: edge, connection: 'edge-1.a.1', after: '' }
+    const elsewhere = { ...who, boot: 'edge-2#b', connection: 'edge-2.b.1' }
+    /** A lane that claims a slot of which another worker has counted two connections. */
+    const taken = (claim: { confirmed: number; alive?: string[] }): Bench => {
+      const bench = new Bench()
+      const { alive = [edge, elsewhere.boot] } = claim
+      for (const boot of alive) bench.store.openOutbox(0, boot)
+      const first = bench.store.claim({ slot: 0, epoch: 1, owner: 'w1#a', confirmed: 0, boots: [] })
+      if (!first.ok) throw new Error('not claimed')
+      const expect = first.value.split('|').slice(0, 4).join('|') + '|'
+      const value = first.value.replace('|1|c1|', '|2|t1|')
+      const interest = [who, elsewhere].map((each) => ({ ...each, on: true }))
+      bench.store.commit(0, [{ slot: 0, expect, value, logs: [], outs: new Map(), interest }], 1_000)
+      bench.step({ type: 'members', alive: new Set(alive) })
+      bench.assign({ epoch: 5, confirmed: claim.confirmed })
+      return bench
+    }
+
+    it('[UC5] those of an edge that is in no list any more, or whose outbox is gone, are forgotten', () => {
+      const bench = taken({ confirmed: 1 })
+      expect(bench.store.interest(0)).toEqual([who, elsewhere])
+      for (let i = 0; i < 2; i += 1) bench.step({ type: 'members', alive: new Set([edge]) })
+      expect(bench.store.interest(0)).toEqual([who])
+      bench.store.removeOutboxes(edge)
+      bench.publish('m1')
+      bench.clock = { ...bench.clock, now: bench.clock.now + 100 }
+      bench.step({ type: 'tick' })
+      expect(bench.store.interest(0)).toEqual([])
+    })
+
+    it('[UC5] after a loss of continuity none is left of those whose edges are told of it', () => {
+      const bench = taken({ confirmed: 3, alive: [edge] })
+      expect(bench.stored()).toMatchObject({ inc: 5 })
+      expect(bench.store.interest(0)).toEqual([elsewhere])
+    })
+  })
+
   it('[LN15] interest of a boot that registered after the last list was read stays, until a later list lacks it', () => {
     const bench = new Bench()
     const claimed = bench.store.claim({ slot: 0, epoch: 1, owner: 'w1#a', confirmed: 0, boots: [] })

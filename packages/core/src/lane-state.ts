@@ -1,4 +1,4 @@
-import type { Claim, ClaimReply, CommitReply, SlotCommit, SlotValues } from './commit.ts'
+import type { Claim, ClaimReply, CommitReply, Interest, SlotCommit, SlotValues } from './commit.ts'
 import type { Poison } from './consume.ts'
 import type { LogEntry } from './entry.ts'
 import type { KeyBudget } from './key-window.ts'
@@ -80,7 +80,7 @@ export type LaneInput =
       readonly type: 'claimed'
       readonly claim: Claim
       readonly reply: ClaimReply
-      readonly interest: readonly { room: string; boot: string }[]
+      readonly interest: readonly Interest[]
     }
   /** What one read of the lane brought: together, so that they go into as few commits as possible. */
   | { readonly type: 'entries'; readonly reads: readonly SlotRead[] }

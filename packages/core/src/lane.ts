@@ -1,6 +1,7 @@
 import type { Claim, ClaimReply, CommitReply, SlotCommit } from './commit.ts'
 import { parseSlotValue } from './commit.ts'
-import { consume } from './consume.ts'
+import { dropConnections } from './connections.ts'
+import { consume, needsRoom } from './consume.ts'
 import { decodeInput, detached } from './entry.ts'
 import { KeyWindow } from './key-window.ts'
 import { maintainLane } from './lane-maintenance.ts'
@@ -138,7 +139,12 @@ function takeMembers(state: LaneState, alive: ReadonlySet<string>): void {
     for (const [room, boots] of own.interest) {
       for (const boot of boots) if (!alive.has(boot)) dropInterest(own, room, boot)
     }
+    forgetConnections(own, (boot) => !alive.has(boot))
   }
+}
+
+function forgetConnections(own: SlotState, isGone: (boot: string) => boolean): void {
+  for (const row of dropConnections(own.connections, isGone)) own.dropped.push(row)
 }
 
 /** What a dead boot had declared is removed with the next commit. */
@@ -185,6 +191,8 @@ function takeClaim(state: LaneState, input: Extract<LaneInput, { type: 'claimed'
   state.slots.set(claim.slot, fresh)
   fresh.listsAtClaim = state.membersVersion
   fresh.claimedAtMs = state.steppedAt
+  // Those that are told of the loss tell of all their connections again; who ended meanwhile may be among those that the store has.
+  if (value.inc === value.epoch) forgetConnections(fresh, (boot) => claim.boots.includes(boot))
   if (input.interest.some(({ boot }) => !state.alive.has(boot))) effects.push({ type: 'members' })
   effects.push({ type: 'read', slot: fresh.slot, cursor: fresh.cursor, read: fresh.reads }, { type: 'report' })
   renewReplaced(state)
@@ -206,7 +214,7 @@ function takeEntries(state: LaneState, input: SlotRead, effects: LaneEffect[]): 
     own.pending.push({ id, body, entry })
     own.pendingBytes += body.length
     for (const message of entry?.messages ?? []) {
-      if (message.type === 'ephemeral' || own.rooms.has(message.room) || own.loading.has(message.room)) continue
+      if (!needsRoom(message) || own.rooms.has(message.room) || own.loading.has(message.room)) continue
       const room = detached(message.room)
       own.loading.add(room)
       effects.push({ type: 'loadRoom', slot: own.slot, read: own.reads, room })
@@ -257,6 +265,7 @@ function* owners(state: LaneState, flight: Flight): Iterable<SlotState> {
 function forgetBoot(state: LaneState, boot: string): void {
   for (const own of state.slots.values()) {
     for (const room of [...own.interest.keys()]) dropInterest(own, room, boot)
+    forgetConnections(own, (each) => each === boot)
   }
 }
 

@@ -141,7 +141,7 @@ function play(ops: readonly Op[]) {
       case 'interest':
         rooms.push(`+public:${rooms.length}`)
         run({
-          type: 'interest',
+          type: 'declare',
           message: { type: 'interest', room: `public:${rooms.length - 1}`, on: true, nonce: '' },
         })
         break

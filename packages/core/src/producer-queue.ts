@@ -1,10 +1,11 @@
 import { encodeInput, lengthOf } from './entry.ts'
-import type { EphemeralMessage, InterestMessage } from './entry.ts'
+import type { EphemeralMessage } from './entry.ts'
 import { maxEntryBytes, maxWindowEntries } from './limits.ts'
 import { messageOverheadBytes, overloadRetryMs, restartStallTimer, sizeOf } from './producer-state.ts'
 import type {
+  Declaration,
   Pending,
-  PendingInterest,
+  PendingDeclaration,
   PendingPublish,
   ProducerEffect,
   ProducerInput,
@@ -58,24 +59,28 @@ function enqueue(state: ProducerState, message: Pending): void {
 
 /**
  * Never refused, because a subscriber that the worker does not know would silently hear nothing. Bounded all the
- * same: a declaration that was never sent is replaced by the room's next one.
+ * same: a declaration that was never sent is replaced by the next one of the same room, or connection.
  */
-export function declareInterest(state: ProducerState, message: InterestMessage): void {
-  const pending: PendingInterest = {
-    kind: 'interest',
+export function declare(state: ProducerState, message: Declaration): void {
+  const pending: PendingDeclaration = {
+    kind: 'declaration',
     message,
     length: lengthOf(message),
     superseded: false,
   }
-  const before = state.queuedInterest.get(message.room)
+  const key = keyOf(message)
+  const before = state.queuedDeclarations.get(key)
   if (before !== undefined) {
     before.superseded = true
     state.superseded += 1
   }
-  state.queuedInterest.set(message.room, pending)
+  state.queuedDeclarations.set(key, pending)
   enqueue(state, pending)
   if (state.superseded > 64 && state.superseded * 2 > state.queue.length) compact(state)
 }
+
+/** A room's name has a colon, a connection's id has none. */
+const keyOf = (message: Declaration): string => (message.type === 'interest' ? message.room : message.connection)
 
 const isGone = (message: Pending): boolean => (message.kind === 'publish' ? message.settled : message.superseded)
 
@@ -156,10 +161,10 @@ function takeBatch(state: ProducerState): readonly Pending[] {
     state.queuedBytes -= message.length
     if (isGone(message)) {
       state.budget.used -= sizeOf(message)
-      if (message.kind === 'interest') state.superseded -= 1
+      if (message.kind === 'declaration') state.superseded -= 1
       continue
     }
-    if (message.kind === 'interest') state.queuedInterest.delete(message.message.room)
+    if (message.kind === 'declaration') state.queuedDeclarations.delete(keyOf(message.message))
     messages.push(message)
     bytes += message.length
   }

@@ -1,10 +1,11 @@
+import type { ConnectionMessage } from './connection-entry.ts'
 import type { EphemeralMessage, InterestMessage, PublishMessage, PublishResult } from './entry.ts'
 import { resendAfterMs } from './limits.ts'
 
 /** What a producer is told, what it asks for and what it holds. The decisions are in producer.ts. */
 export type ProducerInput =
   | { readonly type: 'publish'; readonly id: number; readonly message: PublishMessage; readonly deadlineAtMs: number }
-  | { readonly type: 'interest'; readonly message: InterestMessage }
+  | { readonly type: 'declare'; readonly message: Declaration }
   | { readonly type: 'ephemeral'; readonly message: EphemeralMessage }
   | { readonly type: 'appended'; readonly attempt: number }
   | { readonly type: 'appendFailed'; readonly attempt: number; readonly outcome: 'refused' | 'unknown' }
@@ -54,13 +55,15 @@ export interface PendingPublish {
   consumed: boolean
   settled: boolean
 }
-export interface PendingInterest {
-  readonly kind: 'interest'
-  readonly message: InterestMessage
+/** What an edge tells of itself: never refused here, and the last word counts. */
+export type Declaration = InterestMessage | ConnectionMessage
+export interface PendingDeclaration {
+  readonly kind: 'declaration'
+  readonly message: Declaration
   readonly length: number
   superseded: boolean
 }
-export type Pending = PendingPublish | PendingInterest
+export type Pending = PendingPublish | PendingDeclaration
 
 export interface WindowEntry {
   k: number
@@ -83,7 +86,8 @@ export interface ProducerState {
   /** Accepted, not yet in an entry. */
   queue: Pending[]
   queuedBytes: number
-  readonly queuedInterest: Map<string, PendingInterest>
+  /** By room or connection. */
+  readonly queuedDeclarations: Map<string, PendingDeclaration>
   superseded: number
   ephemerals: EphemeralMessage[]
   /** Sent and not acknowledged; k contiguous, ascending. */

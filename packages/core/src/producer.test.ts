@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
+import type { ConnectionMessage } from './connection-entry.ts'
 import { decodeInput, publishOf } from './entry.ts'
 import type { InputEntry, PublishMessage } from './entry.ts'
 import { dedupeMs, maxEntryBytes, maxWindowEntries, publishDeadlineMs, resendAfterMs } from './limits.ts'
 import type { ProducerEffect, ProducerInput, ProducerState, Settlement } from './producer-state.ts'
+import { rewindQuietMs } from './producer-window.ts'
 import { createProducer, isIdle, stepProducer } from './producer.ts'
 
 function message(key: string, size = 10): PublishMessage {
@@ -41,7 +43,7 @@ function harness(max = 1e9) {
     return run({ type: 'tick' })
   }
   const interest = (room: string, on: boolean, nonce = 'n'): void => {
-    run({ type: 'interest', message: { type: 'interest', room, on, nonce } })
+    run({ type: 'declare', message: { type: 'interest', room, on, nonce } })
   }
   return { budget, state, settled, run, publish, tick, interest }
 }
@@ -60,6 +62,32 @@ const ks = (appends: readonly Append[]): readonly number[] => appends.map((appen
 const ok = (seq: number) => ({ ok: true, epoch: '1.1', seq }) as const
 const overloaded: Settlement = { type: 'refused', code: 'OVERLOADED', retryAfterMs: 1_000 }
 const unknown: Settlement = { type: 'unknown', retryAfterMs: 1_000 }
+
+describe('connections of users', () => {
+  const connection = (id: string, change: ConnectionMessage['change']): ConnectionMessage => ({
+    ...{ type: 'connection', room: 'user:ann', connection: id, change, replaces: '', limit: 1 },
+  })
+  const changes = (append: Append | undefined): readonly string[] =>
+    append?.entry.messages.map((m) => (m.type === 'connection' ? `${m.connection} ${m.change}` : m.type)) ?? []
+
+  it('[UC8] what is told of them is kept until it is acknowledged; of what was not sent yet the last word counts', () => {
+    const p = harness()
+    const declare = (...of: readonly ConnectionMessage[]): void => {
+      for (const message of of) p.run({ type: 'declare', message })
+    }
+    declare(connection('c1', 'open'), connection('c2', 'open'), connection('c1', 'closed'))
+    p.interest('user:ann', true)
+    const [first] = p.tick()
+    expect(changes(first)).toEqual(['c2 open', 'c1 closed', 'interest'])
+    declare(connection('c2', 'closed'))
+    const [second] = p.tick()
+    expect(changes(second)).toEqual(['c2 closed'])
+    p.run({ type: 'rewind', generation: 0, from: 1 })
+    expect(p.tick(rewindQuietMs).map(changes)).toEqual([changes(first), changes(second)])
+    p.run({ type: 'ack', generation: 0, k: 2, results: [] })
+    expect(p.budget.used).toBe(0)
+  })
+})
 
 describe('sending', () => {
   it('[PR1] what was queued since the last tick travels in one entry, and k is contiguous from 1', () => {

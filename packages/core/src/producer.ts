@@ -1,5 +1,5 @@
 import { resendAfterMs } from './limits.ts'
-import { compact, declareInterest, flush, maxQueuedEphemerals, publish } from './producer-queue.ts'
+import { compact, declare, flush, maxQueuedEphemerals, publish } from './producer-queue.ts'
 import { overloadRetryMs, sizeOf } from './producer-state.ts'
 import type { ByteBudget, ProducerEffect, ProducerInput, ProducerState, Settlement } from './producer-state.ts'
 import {
@@ -20,7 +20,7 @@ export function createProducer(boot: string, budget: ByteBudget): ProducerState 
     nextK: 1,
     queue: [],
     queuedBytes: 0,
-    queuedInterest: new Map(),
+    queuedDeclarations: new Map(),
     superseded: 0,
     ephemerals: [],
     window: [],
@@ -53,8 +53,8 @@ export function stepProducer(state: ProducerState, input: ProducerInput, nowMs: 
     case 'publish':
       publish(state, input, effects)
       break
-    case 'interest':
-      declareInterest(state, input.message)
+    case 'declare':
+      declare(state, input.message)
       break
     case 'ephemeral':
       if (state.ephemerals.length < maxQueuedEphemerals) state.ephemerals.push(input.message)
@@ -97,7 +97,7 @@ function expire(state: ProducerState, nowMs: number, effects: ProducerEffect[]):
   let earliest = Infinity
   let queued = false
   for (const message of [...state.queue, ...state.window.flatMap((entry) => entry.messages)]) {
-    if (message.kind === 'interest' || message.settled) continue
+    if (message.kind === 'declaration' || message.settled) continue
     if (message.deadlineAtMs > nowMs) {
       earliest = Math.min(earliest, message.deadlineAtMs)
       continue

@@ -5,7 +5,12 @@ import type { Placed } from './retained.ts'
 
 const count = fc.nat({ max: 2 ** 31 })
 const log = fc.record({ room: fc.string(), lastSeq: count, body: fc.string({ unit: 'binary' }), keepFromSeq: count })
-const change = fc.record({ room: fc.string(), boot: fc.string(), on: fc.boolean() })
+/** Names, in which the separators of an entry cannot occur. */
+const name = fc.string({ unit: 'grapheme-ascii' })
+const change = fc.oneof(
+  fc.record({ room: name, boot: name, on: fc.boolean() }),
+  fc.record({ room: name, boot: name, connection: name, after: name, on: fc.boolean() }),
+)
 const out = fc.record({ records: fc.string({ unit: 'binary' }), logs: fc.array(count) })
 
 const placed = (okAt: number): fc.Arbitrary<Placed> =>

@@ -1,3 +1,4 @@
+import { formatInterest, parseInterest } from './commit.ts'
 import type { InterestChange, LogAppend, OutAppend } from './commit.ts'
 
 /**
@@ -53,7 +54,7 @@ export function packCommits(placed: readonly Placed[], okAt: number): RetainedBa
     texts.push(`${slot} ${n} ${bytes} ${logs.length} ${outs.size} ${interest.length}`, after, token, cursor, marks)
     for (const { room, lastSeq, body, keepFromSeq } of logs) texts.push(`${lastSeq} ${keepFromSeq}`, room, body)
     for (const [boot, out] of outs) texts.push(boot, out.records, out.logs.join(' '))
-    for (const { room, boot, on } of interest) texts.push(room, boot, on ? '+' : '-')
+    for (const { on, ...who } of interest) texts.push(formatInterest(who), on ? '+' : '-')
   }
   const lengths = new Int32Array(texts.length)
   texts.forEach((each, i) => (lengths[i] = each.length))
@@ -81,7 +82,7 @@ export function unpackCommits({ text, lengths, okAt, composedAt }: RetainedBatch
     const outs = new Map<string, OutAppend>()
     while (outs.size < outCount) outs.set(next(), { records: next(), logs: numbers() })
     const interest: InterestChange[] = []
-    while (interest.length < interestCount) interest.push({ room: next(), boot: next(), on: next() === '+' })
+    while (interest.length < interestCount) interest.push({ ...parseInterest(next()), on: next() === '+' })
     const commit = { n, token, cursor, marks, logs, outs, interest, bytes, composedAt, okAt }
     placed.push({ slot, after, commit })
   }

@@ -19,9 +19,14 @@ import { refusalText } from './session-text.ts'
 
 type Wish = Extract<ClientFrame, { type: 'resume' }>['rooms'][number]
 
+export function userRoom({ userId }: SessionIdentity): string {
+  return `user:${userId}`
+}
+
 /** The rooms that every connection of this identity is put into. */
-export function ownRooms({ userId, tenantId }: SessionIdentity): string[] {
-  return [`user:${userId}`, ...(tenantId === undefined ? [] : [`tenant:${tenantId}`]), 'public:all']
+export function ownRooms(identity: SessionIdentity): string[] {
+  const { tenantId } = identity
+  return [userRoom(identity), ...(tenantId === undefined ? [] : [`tenant:${tenantId}`]), 'public:all']
 }
 
 /** None of a room that was joined and waits for its answer differs from another. */

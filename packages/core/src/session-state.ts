@@ -14,6 +14,8 @@ export interface SessionLimits {
   /** Frames a connection may send per second, and at once after a silence. */
   readonly framesPerSecond: number
   readonly framesAtOnce: number
+  /** Of one user, over the whole fleet; 0: no limit, and nobody counts. */
+  readonly connectionsPerUser: number
 }
 
 /** Whom a verified token named. */
@@ -37,6 +39,8 @@ export type SessionPhase =
       readonly type: 'authenticating'
       readonly deadlineMs: number
       verifying: Verifying | null
+      /** Whom the token named, while the worker of the user's room is asked whether there is a place. */
+      registering: { readonly identity: SessionIdentity; readonly id: RequestId | undefined } | null
       /** Frames that came before the verdict, in order. */
       readonly held: HeldFrame[]
       heldBytes: number
@@ -71,6 +75,8 @@ export interface Resume {
 /** One connection. Changed in place by `stepSession` only. */
 export interface SessionState {
   readonly connectionId: string
+  /** The connection whose place it takes, as the client names it; `''`: none. */
+  readonly replaces: string
   readonly limits: SessionLimits
   phase: SessionPhase
   readonly rooms: Map<string, Subscription>
@@ -94,6 +100,8 @@ export type SessionInput =
   | { readonly type: 'binary' }
   /** `retryable`: the token could not be judged now. */
   | { readonly type: 'verdict'; readonly attempt: number; readonly verdict: SessionVerdict }
+  /** Whether there is a place for the connection; `unknown`: it cannot be said now. */
+  | { readonly type: 'registered'; readonly outcome: 'taken' | 'refused' | 'unknown' }
   | { readonly type: 'published'; readonly request: number; readonly outcome: SessionOutcome }
   /** A subscription is live: `missed` events follow its answer. */
   | {
@@ -121,6 +129,8 @@ export type SessionOutcome =
 export type SessionEffect =
   | { readonly type: 'verify'; readonly attempt: number; readonly token: string }
   | { readonly type: 'send'; readonly frame: ServerFrame }
+  /** Ask whether there is a place for another connection of the user. */
+  | { readonly type: 'register'; readonly room: string; readonly replaces: string }
   /** The identity is known; comes before everything else that it allows. */
   | { readonly type: 'opened'; readonly identity: SessionIdentity }
   /** Nothing of the room is sent before its `release`. Replaces a subscription of the same room. */

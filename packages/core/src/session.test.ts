@@ -13,8 +13,8 @@ class Conn {
   readonly state: SessionState
   now = 1_000
 
-  constructor(limits: Partial<SessionLimits> = {}) {
-    this.state = createSession('c1', this.now, { ...defaultSessionLimits, ...limits })
+  constructor(limits: Partial<SessionLimits> = {}, replaces = '') {
+    this.state = createSession('c1', this.now, { ...defaultSessionLimits, ...limits }, replaces)
   }
   step(input: SessionInput): readonly SessionEffect[] {
     const wallMs = wallStart + this.now
@@ -51,6 +51,44 @@ const invalid = (attempt: number, retryable = false): SessionInput => ({
   type: 'verdict',
   attempt,
   verdict: { ok: false, retryable },
+})
+
+describe('connections per user', () => {
+  const limited = (replaces = ''): Conn => {
+    const conn = new Conn({ connectionsPerUser: 2 }, replaces)
+    conn.step({ type: 'token', token: 't' })
+    return conn
+  }
+
+  it('[UC10] the worker of the user’s room is asked before anything is answered, and told which connection it replaces', () => {
+    const conn = limited('edge-1.a.7')
+    expect(conn.verdict(1)).toEqual([{ type: 'register', room: 'user:alice', replaces: 'edge-1.a.7' }])
+    expect(conn.frame({ type: 'subscribe', id: 1, room: 'public:a' })).toEqual([])
+    expect(conn.frame({ type: 'auth', id: 2, token: 'again' })).toEqual([])
+    const effects = conn.step({ type: 'registered', outcome: 'taken' })
+    expect(codes(effects).slice(0, 1)).toEqual(['connected'])
+    expect(effects.flatMap((effect) => (effect.type === 'subscribe' ? [effect.room] : []))).toContain('public:a')
+    expect(conn.step({ type: 'registered', outcome: 'taken' })).toEqual([])
+  })
+
+  it('[UC11] one too many is told so and closed; when it cannot be said now, it is to come again', () => {
+    const refused = limited()
+    refused.verdict(1)
+    const effects = refused.step({ type: 'registered', outcome: 'refused' })
+    expect(sent(effects)).toMatchObject([
+      { type: 'error', code: 'TOO_MANY_CONNECTIONS', message: 'at most 2 connections per user' },
+    ])
+    expect(closes(effects)).toEqual(['tooManyConnections'])
+    const unknown = limited()
+    unknown.verdict(1)
+    const later = unknown.step({ type: 'registered', outcome: 'unknown' })
+    expect([codes(later), closes(later)]).toEqual([['OVERLOADED'], ['tryLater']])
+    const silent = limited()
+    silent.verdict(1)
+    silent.now += authDeadlineMs
+    expect(closes(silent.step({ type: 'tick' }))).toEqual(['tryLater'])
+    expect(silent.step({ type: 'registered', outcome: 'taken' })).toEqual([])
+  })
 })
 
 describe('authentication', () => {

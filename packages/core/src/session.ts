@@ -23,6 +23,7 @@ import {
   retryOwnRooms,
   subscribe,
   unsubscribe,
+  userRoom,
 } from './session-rooms.ts'
 import { close, fail, send } from './session-state.ts'
 import type {
@@ -45,6 +46,7 @@ export const defaultSessionLimits: SessionLimits = {
   maxBadFrames,
   framesPerSecond: 500,
   framesAtOnce: 2_000,
+  connectionsPerUser: 0,
 }
 /** Bad frames beyond the limit are forgiven at this rate, so that a connection of weeks is not closed for a slip a day. */
 const forgivenPerSecond = 1 / 60
@@ -55,14 +57,17 @@ export function createSession(
   connectionId: string,
   nowMs: number,
   limits: SessionLimits = defaultSessionLimits,
+  replaces = '',
 ): SessionState {
   return {
     connectionId,
+    replaces,
     limits,
     phase: {
       type: 'authenticating',
       deadlineMs: nowMs + limits.authDeadlineMs,
       verifying: null,
+      registering: null,
       held: [],
       heldBytes: 0,
     },
@@ -86,7 +91,7 @@ export function stepSession(state: SessionState, input: SessionInput, clock: Ses
   if (state.phase.type === 'closed') return step.effects
   switch (input.type) {
     case 'token':
-      if (state.phase.verifying === null) verify(step, state.phase, { token: input.token, id: undefined })
+      if (mayVerify(state.phase)) verify(step, state.phase, { token: input.token, id: undefined })
       break
     case 'frame':
       takeFrame(step, input)
@@ -96,6 +101,9 @@ export function stepSession(state: SessionState, input: SessionInput, clock: Ses
       break
     case 'verdict':
       takeVerdict(step, input)
+      break
+    case 'registered':
+      registered(step, input.outcome)
       break
     case 'published':
       published(step, input)
@@ -122,6 +130,10 @@ export function isDue(state: SessionState, nowMs: number, wallMs: number): boole
   if (phase.type === 'authenticating') return nowMs >= phase.deadlineMs
   if (phase.type === 'closed') return false
   return nowMs >= state.retryAtMs || (phase.identity.expiresAtMs !== undefined && wallMs >= phase.identity.expiresAtMs)
+}
+
+function mayVerify(phase: Exclude<SessionPhase, { type: 'closed' }>): boolean {
+  return phase.verifying === null && (phase.type === 'open' || phase.registering === null)
 }
 
 function verify(
@@ -168,7 +180,7 @@ function takeEarly(
   { frame, text, bytes }: { frame: ClientFrame; text: string; bytes: number },
 ): void {
   if (frame.type === 'ping') return pong(step, frame.id)
-  if (frame.type === 'auth' && phase.verifying === null) return verify(step, phase, frame)
+  if (frame.type === 'auth' && mayVerify(phase)) return verify(step, phase, frame)
   if (phase.held.length >= maxHeldFrames || phase.heldBytes + bytes > maxUnauthenticatedFrameBytes) {
     return bad(step, { code: 'UNAUTHORIZED', message: 'too many frames before authentication', id: frame.id })
   }
@@ -210,13 +222,34 @@ function takeVerdict(step: SessionStep, { attempt, verdict }: Extract<SessionInp
   const { id } = phase.verifying
   phase.verifying = null
   if (phase.type === 'open') return refresh(step, phase, id, verdict)
-  if (verdict.ok) return open(step, phase, id, verdict.identity)
+  if (verdict.ok) return register(step, phase, id, verdict.identity)
   if (verdict.retryable) {
     fail(step, { code: 'OVERLOADED', message: 'the token cannot be checked now', id, retryAfterMs: 1_000 })
     return close(step, 'tryLater')
   }
   fail(step, { code: 'UNAUTHORIZED', message: 'Invalid token', id })
   close(step, 'unauthorized', 'Invalid token')
+}
+
+function register(step: SessionStep, early: Early, id: RequestId | undefined, identity: SessionIdentity): void {
+  const { limits, replaces } = step.state
+  if (limits.connectionsPerUser === 0) return open(step, early, id, identity)
+  early.registering = { identity, id }
+  step.effects.push({ type: 'register', room: userRoom(identity), replaces })
+}
+
+function registered(step: SessionStep, outcome: Extract<SessionInput, { type: 'registered' }>['outcome']): void {
+  const { phase, limits } = step.state
+  if (phase.type !== 'authenticating' || phase.registering === null) return
+  const { identity, id } = phase.registering
+  if (outcome === 'taken') return open(step, phase, id, identity)
+  if (outcome === 'unknown') {
+    fail(step, { code: 'OVERLOADED', message: 'connections cannot be counted now', id, retryAfterMs: 1_000 })
+    return close(step, 'tryLater')
+  }
+  const message = `at most ${limits.connectionsPerUser} connections per user`
+  fail(step, { code: 'TOO_MANY_CONNECTIONS', message, id })
+  close(step, 'tooManyConnections')
 }
 
 function open(step: SessionStep, early: Early, id: RequestId | undefined, identity: SessionIdentity): void {
@@ -271,8 +304,8 @@ function tick(step: SessionStep): void {
   const { phase } = state
   if (phase.type === 'authenticating') {
     if (clock.now < phase.deadlineMs) return
-    // The client did its part: the keys cannot be had.
-    if (phase.verifying !== null) return close(step, 'tryLater')
+    // The client did its part: the keys cannot be had, or nobody counts connections now.
+    if (phase.verifying !== null || phase.registering !== null) return close(step, 'tryLater')
     fail(step, { code: 'UNAUTHORIZED', message: 'Authentication required' })
     return close(step, 'unauthorized')
   }

@@ -1,5 +1,7 @@
 import { formatMarks, parseSlotValue, slotPrefix } from './commit.ts'
-import type { InterestChange, Mark, SlotCommit, SlotValue } from './commit.ts'
+import type { Interest, InterestChange, Mark, SlotCommit, SlotValue } from './commit.ts'
+import { knowConnection } from './connections.ts'
+import type { Connections } from './connections.ts'
 import type { InputEntry } from './entry.ts'
 import { KeyWindow } from './key-window.ts'
 import type { Retained } from './retained.ts'
@@ -34,6 +36,8 @@ export interface SlotState {
   readonly keys: KeyWindow
   readonly loading: Set<string>
   readonly interest: Map<string, Set<string>>
+  /** Of users whose rooms are in the slot; only where their number is limited. */
+  readonly connections: Connections
   /** Texts of boots that were seen. */
   readonly boots: Map<string, string>
   /** Count of the lists of members when the slot was claimed: only the list after the next was surely read since. */
@@ -60,12 +64,7 @@ export interface SlotState {
   returnedTo: string | undefined
 }
 
-export function ownSlot(
-  slot: number,
-  text: string,
-  interest: readonly { room: string; boot: string }[],
-  keys = new KeyWindow(0),
-): SlotState {
+export function ownSlot(slot: number, text: string, interest: readonly Interest[], keys = new KeyWindow(0)): SlotState {
   const value = parseSlotValue(text)
   const state: SlotState = {
     slot,
@@ -82,6 +81,7 @@ export function ownSlot(
     keys,
     loading: new Set(),
     interest: new Map(),
+    connections: new Map(),
     boots: new Map(),
     listsAtClaim: 0,
     claimedAtMs: 0,
@@ -97,7 +97,11 @@ export function ownSlot(
     before: undefined,
     returnedTo: undefined,
   }
-  for (const { room, boot } of interest) interested(state, room).add(boot)
+  for (const row of interest) {
+    const { room, boot, connection } = row
+    if (connection === undefined) interested(state, room).add(boot)
+    else knowConnection(state.connections, row)
+  }
   return state
 }
 

@@ -1,5 +1,5 @@
-import type { LogAppend, SlotCommit, SlotStatus } from './commit.ts'
-import { outText, parseSlotValue } from './commit.ts'
+import type { Interest, LogAppend, SlotCommit, SlotStatus } from './commit.ts'
+import { formatInterest, outText, parseSlotValue } from './commit.ts'
 import { roomIdleMs } from './limits.ts'
 import { appendNumbered } from './store-streams.ts'
 import type { Stream } from './store-streams.ts'
@@ -21,7 +21,7 @@ export interface LaneData {
   readonly inputs: Map<number, Stream>
   readonly outboxes: Map<string, Stream>
   readonly logs: Map<string, RoomLog>
-  readonly interest: Map<number, Map<string, { readonly room: string; readonly boot: string }>>
+  readonly interest: Map<number, Map<string, Interest>>
   readonly dead: { readonly id: string; readonly body: string; readonly reason: string }[]
 }
 export function entryOf<K, V>(map: Map<K, V>, key: K, create: () => V): V {
@@ -74,9 +74,9 @@ export function write(data: LaneData, commit: SlotCommit, context: WriteContext)
     if (outbox.entries.length > context.maxOut) outbox.entries.splice(0, outbox.entries.length - context.maxOut)
   }
   const interest = entryOf(data.interest, commit.slot, () => new Map())
-  for (const { room, boot, on } of commit.interest) {
-    if (on) interest.set(`${room}\u001f${boot}`, { room, boot })
-    else interest.delete(`${room}\u001f${boot}`)
+  for (const { on, ...who } of commit.interest) {
+    if (on) interest.set(formatInterest(who), who)
+    else interest.delete(formatInterest(who))
   }
   data.slots.set(commit.slot, commit.value)
 }

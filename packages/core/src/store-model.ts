@@ -1,4 +1,13 @@
-import type { Claim, ClaimReply, CommitReply, SlotCommit, SlotStatus, SlotValue, SlotValues } from './commit.ts'
+import type {
+  Claim,
+  ClaimReply,
+  CommitReply,
+  Interest,
+  SlotCommit,
+  SlotStatus,
+  SlotValue,
+  SlotValues,
+} from './commit.ts'
 import { formatSlotValue, parseSlotValue, slotPrefix } from './commit.ts'
 import { decodeLog, decodeWholeLog, encodeOut } from './entry.ts'
 import type { LogEntry } from './entry.ts'
@@ -223,7 +232,7 @@ export class StoreModel {
     )
   }
 
-  interest(slot: number): { room: string; boot: string }[] {
+  interest(slot: number): Interest[] {
     return [...(this.#of(slot).interest.get(slot)?.values() ?? [])]
   }
 

@@ -1,3 +1,4 @@
+import type { ConnectionMessage } from '@flotilla/core/connection-entry'
 import type { OutEvent } from '@flotilla/core/entry'
 import type { LogEntry } from '@flotilla/core/entry'
 import type { Plan } from '@flotilla/core/plan'
@@ -24,6 +25,11 @@ export interface Endpoint {
    * A declaration that was never sent (the store is away) is replaced by the room's next one: only that is answered.
    */
   interest(room: string, on: boolean, nonce: string): void
+  /**
+   * Tells of a user's connection. Resent until committed; `open` and `kept` are answered by `connection` records. False: it is `open`,
+   * and nothing was sent, as too much waits already.
+   */
+  connection(message: ConnectionMessage): boolean
   /** Committed events with a seq > `after`, oldest first, at the most `limit` log entries. Rejects with StoreError. */
   history(room: string, after: number, limit: number): Promise<readonly LogEntry[]>
   /** Newest log entries below `before`, newest first. */

@@ -1,3 +1,4 @@
+import type { ConnectionMessage } from '@flotilla/core/connection-entry'
 import type { OutRecord } from '@flotilla/core/entry'
 import { maxWindowBytes, publishDeadlineMs } from '@flotilla/core/limits'
 import { createProducer, isIdle, stepProducer } from '@flotilla/core/producer'
@@ -90,7 +91,15 @@ export class Producers {
   }
 
   interest(room: string, on: boolean, nonce: string): void {
-    this.#accept(room, { type: 'interest', message: { type: 'interest', room, on, nonce } })
+    this.#accept(room, { type: 'declare', message: { type: 'interest', room, on, nonce } })
+  }
+
+  /** False: nothing was sent, as what waits for the workers is as much as may. Only who comes is refused. */
+  connection(message: ConnectionMessage): boolean {
+    const isFull = this.#state !== 'open' || this.#budget.used >= this.#budget.max
+    if (message.change === 'open' && isFull) return false
+    this.#accept(message.room, { type: 'declare', message })
+    return true
   }
 
   /** Acknowledgements and rewinds among the records of an outbox. */

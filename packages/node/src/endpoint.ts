@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import type { ConnectionMessage } from '@flotilla/core/connection-entry'
 import type { LogEntry, OutEvent, OutRecord } from '@flotilla/core/entry'
 import { endpointHeartbeatMs } from '@flotilla/core/limits'
 import { learn } from '@flotilla/core/plan'
@@ -123,6 +124,9 @@ class StoreEndpoint implements Endpoint {
   }
   interest(room: string, on: boolean, nonce: string): void {
     this.#producers.interest(room, on, nonce)
+  }
+  connection(message: ConnectionMessage): boolean {
+    return this.#producers.connection(message)
   }
   history(room: string, after: number, limit: number): Promise<readonly LogEntry[]> {
     return this.#options.store.rooms.range(room, after, limit)

@@ -20,7 +20,7 @@ beforeAll(async () => {
   const deps = (service: string) => ({ store, log, scope, metrics: createMetrics({ service }) })
   await startControl({ memberId: 'c', version: '0', host: '127.0.0.1', port: 0 }, deps('control'))
   await startShard({ memberId: 's', version: '0', drainTimeoutMs: 0 }, deps('shard'))
-  const limits = { maxSubscriptions: 1_000, maxPublishesInFlight: 256, framesPerSecond: 100_000 }
+  const limits = { maxSubscriptions: 1_000, maxPublishesInFlight: 256, framesPerSecond: 100_000, connectionsPerUser: 0 }
   const verifier = createVerifier({ keys: { type: 'secret', secrets: [secret] }, log })
   const server = {
     host: '127.0.0.1',

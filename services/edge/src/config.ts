@@ -70,6 +70,13 @@ export const edgeConfig = defineConfig({
     max: 100_000,
     description: 'Rooms that one connection may be subscribed to',
   }),
+  connectionsPerUser: integer('FLOTILLA_CONNECTIONS_PER_USER', {
+    default: 0,
+    min: 0,
+    max: 100_000,
+    description:
+      'Connections that one user may have over the whole fleet, counted by the worker of the user’s room; 0: no limit. To be the same on all edges, and set when all workers run a version that knows it',
+  }),
   maxPublishesInFlight: integer('FLOTILLA_EDGE_MAX_PUBLISHES_IN_FLIGHT', {
     default: maxPublishesInFlight,
     min: 1,

@@ -42,6 +42,8 @@ export interface ConnectionDeps {
   readonly metrics: EdgeMetrics
   /** Effects that concern rooms. */
   onRooms(connection: Connection, effect: RoomEffect): void
+  /** There is a limit of connections per user. */
+  onRegister(connection: Connection, effect: Extract<SessionEffect, { type: 'register' }>): void
   onClosed(connection: Connection): void
   /** The connection has something to write at the end of this tick. */
   onDirty(connection: Connection): void
@@ -90,13 +92,19 @@ export class Connection {
   #closed = false
   #identity: SessionIdentity | null = null
 
-  constructor(id: string, socket: ConnectionSocket, raw: Duplex, deps: ConnectionDeps) {
+  /** `replaces`: the connection whose place it takes, as the client names it. */
+  constructor(
+    { id, replaces = '' }: { readonly id: string; readonly replaces?: string },
+    socket: ConnectionSocket,
+    raw: Duplex,
+    deps: ConnectionDeps,
+  ) {
     this.id = id
     this.#socket = socket
     this.#raw = raw
     this.#deps = deps
     this.aging = startAging(deps.age, performance.now(), Math.random())
-    this.#session = createSession(id, performance.now(), deps.limits)
+    this.#session = createSession(id, performance.now(), deps.limits, replaces)
   }
 
   /** Empty until authenticated. */
@@ -169,6 +177,8 @@ export class Connection {
       case 'opened':
         this.#identity = effect.identity
         return
+      case 'register':
+        return this.#deps.onRegister(this, effect)
       case 'subscribe':
       case 'unsubscribe':
       case 'release':

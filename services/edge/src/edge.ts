@@ -1,5 +1,6 @@
 import type { SessionIdentity, SessionLimits } from '@flotilla/core/session-state'
 import { defaultSessionLimits } from '@flotilla/core/session'
+import { detached } from '@flotilla/core/entry'
 import type { Member } from '@flotilla/core/plan'
 import type { DrainLimits } from '@flotilla/core/drain'
 import { wait } from '@flotilla/node/backoff'
@@ -22,6 +23,7 @@ import { edgeMetrics } from './metrics.ts'
 import { pageHtml, pagePolicy } from './page.ts'
 import { listen } from './server.ts'
 import type { ServerOptions } from './server.ts'
+import { createUserConnections } from './user-connections.ts'
 
 /** How often the list of members is read, for the page and for a drain, ms. */
 const membersEveryMs = 2_000
@@ -32,7 +34,10 @@ const membersWithinMs = 1_000
 export interface EdgeOptions extends ServerOptions {
   readonly memberId: string
   readonly version: string
-  readonly limits: Pick<SessionLimits, 'maxSubscriptions' | 'maxPublishesInFlight' | 'framesPerSecond'>
+  readonly limits: Pick<
+    SessionLimits,
+    'maxSubscriptions' | 'maxPublishesInFlight' | 'framesPerSecond' | 'connectionsPerUser'
+  >
   readonly drain: DrainLimits
   /** Age at which a client is told to move, ms; 0: never. */
   readonly connectionAgeMs: number
@@ -68,16 +73,16 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
   let counter = 0
 
   const metrics = edgeMetrics(deps.metrics, { connections: () => connections.size, rooms: () => hub.rooms })
-  const hub: Hub = createHub({
-    shape: store.shape,
-    log,
-    scope,
-    metrics,
-    connections: () => connections,
-    endpoint: () => {
-      if (endpoint === undefined) throw new Error('the endpoint is not there yet')
-      return endpoint
-    },
+  const theEndpoint = (): Endpoint => {
+    if (endpoint === undefined) throw new Error('the endpoint is not there yet')
+    return endpoint
+  }
+  const { shape } = store
+  const hub: Hub = createHub({ shape, log, scope, metrics, connections: () => connections, endpoint: theEndpoint })
+  const userConnections = createUserConnections({
+    ...{ shape, metrics, endpoint: theEndpoint },
+    limit: options.limits.connectionsPerUser,
+    graceMs: options.drain.graceMs,
   })
   const lagMs = createLag(scope)
   endpoint = await createEndpoint({
@@ -89,9 +94,13 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     scope,
     metrics: deps.metrics,
     figures: () => ({ connections: connections.size, rooms: hub.rooms, lagMs: lagMs() }),
-    onRecords: (_lane, records) => hub.onRecords(records),
+    onRecords: (_lane, records) => {
+      userConnections.onRecords(records)
+      hub.onRecords(records)
+    },
     onResync: (lane, reason) => {
       metrics.resyncs.inc({ reason })
+      userConnections.onResync(lane)
       hub.onResync(lane)
     },
     ...(options.admin === undefined ? {} : { admin: options.admin }),
@@ -109,10 +118,12 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     verifier,
     metrics,
     onRooms: hub.onRooms,
+    onRegister: userConnections.open,
     onDirty: hub.onDirty,
     onClosed: (closed) => {
       connections.delete(closed)
       hub.onClosed(closed)
+      userConnections.closed(closed)
     },
   }
   const server = await listen(options, {
@@ -120,9 +131,11 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     metrics,
     admits: () => admits,
     connections: () => connections.size,
-    onConnection: (socket, raw, token) => {
+    onConnection: (socket, raw, { token, ticket }) => {
+      // What is cut out of a header holds on to all of it.
+      const replaces = limits.connectionsPerUser === 0 ? '' : detached(ticket)
       const id = `${started.boot.replace('#', '.')}.${(counter += 1).toString(36)}`
-      const connection = new Connection(id, socket, raw, shared)
+      const connection = new Connection({ id, replaces }, socket, raw, shared)
       connections.add(connection)
       connection.start()
       if (token !== undefined) connection.step({ type: 'token', token })
@@ -165,6 +178,7 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
 
   scope.every(1_000, () => {
     const [now, wallMs] = [performance.now(), Date.now()]
+    userConnections.check(now)
     const edges = members.filter(({ role, state }) => role === 'edge' && state === 'live').length
     for (const connection of connections) {
       connection.check(now, wallMs)

@@ -42,14 +42,14 @@ async function run(config: ConfigOf<typeof edgeConfig>, log: Log, scope: Scope):
   scope.defer(() => admin.close())
   onShutdown(scope, log, async () => edge?.drain(), { deadlineMs: config.drainTimeoutMs + shutdownSlackMs })
   const store = await openStore(config, { log, scope })
-  const { maxSubscriptions, maxPublishesInFlight, framesPerSecond } = config
+  const { maxSubscriptions, maxPublishesInFlight, framesPerSecond, connectionsPerUser } = config
   const { drainTimeoutMs, drainSettleMs, drainGraceMs, drainPerSecond } = config
   edge = await startEdge(
     {
       ...config,
       memberId: config.memberId ?? hostMemberId(),
       version: packageVersion(),
-      limits: { maxSubscriptions, maxPublishesInFlight, framesPerSecond },
+      limits: { maxSubscriptions, maxPublishesInFlight, framesPerSecond, connectionsPerUser },
       drain: {
         timeoutMs: drainTimeoutMs,
         settleMs: drainSettleMs,

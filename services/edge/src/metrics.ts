@@ -15,6 +15,10 @@ export function edgeMetrics(metrics: Metrics, figures: { connections(): number; 
   return {
     accepted: metrics.counter({ name: 'flotilla_edge_accepts_total', help: 'Connections accepted' }),
     aged: metrics.counter({ name: 'flotilla_edge_aged_total', help: 'Clients told to move because of their age' }),
+    replaced: metrics.counter({
+      name: 'flotilla_edge_connections_replaced_total',
+      help: 'Connections whose place was taken by another of the same user that named them',
+    }),
     turnedAway: metrics.counter({
       name: 'flotilla_edge_turned_away_total',
       help: 'Connections refused before the upgrade',

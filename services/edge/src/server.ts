@@ -15,6 +15,8 @@ const subprotocol = 'flotilla.v1'
 const tokenProtocol = 'flotilla.token.'
 /** Offered by a client that was connected before and comes back, or moves. */
 const resumeProtocol = 'flotilla.resume'
+/** Offered with it where connections per user are limited: the id of the connection that the client had, or moves from. */
+const ticketProtocol = /^flotilla\.ticket\.([\w.-]{1,128})$/
 /** Time to wait that a client is told when too many connect at once, s, and as much again at random. */
 const retryAfterSeconds = 1
 /** Who comes when more come than are accepted per second waits, as many as make it within so long, ms. */
@@ -49,9 +51,15 @@ export interface ServerDeps {
   admits(): boolean
   connections(): number
   /** `raw` is corked: the handshake's answer goes out with the first frames. */
-  onConnection(socket: ClientSocket, raw: Duplex, token: string | undefined): void
+  onConnection(socket: ClientSocket, raw: Duplex, came: CameWith): void
   /** GET pages by path; they are given the token that came along. */
   readonly pages: Readonly<Record<string, (token: string | undefined) => Promise<Page>>>
+}
+/** What a handshake brought. */
+export interface CameWith {
+  readonly token: string | undefined
+  /** The connection whose place is to be taken; `''`: none. */
+  readonly ticket: string
 }
 export interface Page {
   readonly status?: number
@@ -122,7 +130,7 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
     socket.cork()
     upgrades.handleUpgrade(request, socket, head, (ws) => {
       deps.metrics.accepted.inc()
-      deps.onConnection(ws, socket, tokenOf(request))
+      deps.onConnection(ws, socket, { token: tokenOf(request), ticket: ticketOf(request) })
     })
   }
   const refuse = (socket: Duplex, refusal: TurnAway): void => {
@@ -216,10 +224,22 @@ function originAllowed(request: IncomingMessage, origins: readonly string[]): bo
   return origin === `http://${host ?? ''}` || origin === `https://${host ?? ''}`
 }
 
+function offered(request: IncomingMessage): string[] {
+  return (request.headers['sec-websocket-protocol'] ?? '').split(',').map((each) => each.trim())
+}
+
+/** It proves nothing and needs not to: only a connection of the user whom the token names can be replaced. */
+function ticketOf(request: IncomingMessage): string {
+  for (const each of offered(request)) {
+    const id = ticketProtocol.exec(each)?.[1]
+    if (id !== undefined) return id
+  }
+  return ''
+}
+
 /** Subprotocol, then header, then query: the one least likely to be written into somebody's log counts. */
 function tokenOf(request: IncomingMessage): string | undefined {
-  const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((each) => each.trim())
-  const encoded = offered.find((each) => each.startsWith(tokenProtocol))
+  const encoded = offered(request).find((each) => each.startsWith(tokenProtocol))
   if (encoded !== undefined) return Buffer.from(encoded.slice(tokenProtocol.length), 'base64url').toString('utf8')
   const bearer = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1]
   if (bearer !== undefined) return bearer

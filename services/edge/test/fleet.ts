@@ -6,6 +6,7 @@ import { createMetrics } from '@flotilla/node/metrics'
 import { createScope } from '@flotilla/node/scope'
 import type { Scope } from '@flotilla/node/scope'
 import { createMemoryStore } from '@flotilla/node/store/memory'
+import type { Store } from '@flotilla/node/store/port'
 import type { ServerFrame } from '@flotilla/core/frames'
 import { serverFrame } from '@flotilla/core/frames'
 import { afterAll, beforeAll, vi } from 'vitest'
@@ -21,6 +22,7 @@ const deadlineMs = 15_000
 
 /** Control, a worker, and a producer that is no edge, in this process over the memory store; edges are started by tests. */
 export interface Fleet {
+  readonly store: Store
   readonly publisher: Endpoint
   readonly edge: (options?: Partial<EdgeOptions>) => Promise<Edge>
   readonly close: () => Promise<void>
@@ -74,10 +76,11 @@ async function startFleet(): Promise<Fleet> {
   const edges: Edge[] = []
   let count = 0
   return {
+    store,
     publisher,
     edge: async (options = {}) => {
       count += 1
-      const limits = { maxSubscriptions: 1_000, maxPublishesInFlight: 256, framesPerSecond: 500 }
+      const limits = { maxSubscriptions: 1_000, maxPublishesInFlight: 256, framesPerSecond: 500, connectionsPerUser: 0 }
       const usual = {
         host,
         port: 0,

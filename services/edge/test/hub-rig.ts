@@ -73,6 +73,7 @@ export function startHub(): {
   }
   const endpoint: Endpoint = {
     ...{ boot: 'edge#1', healthy: true, plan: null, publish: unheard, ephemeral: unheard, tail: unheard },
+    connection: unheard,
     drain: () => undefined,
     close: () => Promise.resolve(),
     interest: (room, on, nonce) => {
@@ -103,10 +104,10 @@ export function startHub(): {
       verifier: { verify: () => Promise.resolve({ ok: true, claims: { userId: user, roles: [], permissions: [] } }) },
       metrics,
       age: { ageMs: 0, graceMs: 0 },
-      ...{ onRooms: hub.onRooms, onDirty: hub.onDirty, onClosed: hub.onClosed },
+      ...{ onRooms: hub.onRooms, onRegister: () => undefined, onDirty: hub.onDirty, onClosed: hub.onClosed },
     }
     // The hub writes only.
-    const connection = new Connection(`c${(count += 1)}`, socket, wire as unknown as Duplex, deps)
+    const connection = new Connection({ id: `c${(count += 1)}` }, socket, wire as unknown as Duplex, deps)
     connections.add(connection)
     connection.step({ type: 'token', token: 't' })
     await turn()

@@ -49,6 +49,7 @@ function listEndpoint() {
     },
     ephemeral: (room, event) => void ephemeral.push({ ...event, room }),
     interest: () => {},
+    connection: () => false,
     history: async (room, after, limit) =>
       log(room)
         .filter((entry) => entry.first > after)

@@ -47,12 +47,15 @@ class Arrivals<T> {
 export class Peer {
   readonly request: IncomingMessage
   readonly closed: Promise<number>
+  /** As `connected` tells it. */
+  readonly connectionId: string
   readonly #socket: WebSocket
   readonly #frames = new Arrivals<ClientFrame>()
 
-  constructor(socket: WebSocket, request: IncomingMessage) {
+  constructor(socket: WebSocket, request: IncomingMessage, connectionId: string) {
     this.#socket = socket
     this.request = request
+    this.connectionId = connectionId
     this.closed = once(socket, 'close').then(([code]) => Number(code))
     socket.on('message', (data) => this.#frames.push(clientFrame.parse(JSON.parse(String(data)))))
     socket.on('error', () => {})
@@ -92,7 +95,7 @@ export class Peer {
   /** Takes the `auth` frame and says `connected`. */
   async welcome(rooms: readonly string[] = [], pingIntervalMs = 25_000): Promise<void> {
     await this.expect('auth')
-    this.send(connected(rooms, pingIntervalMs))
+    this.send(connected(this.connectionId, rooms, pingIntervalMs))
   }
 
   /** `behind`: frames that come in one piece with the answer. */
@@ -123,12 +126,16 @@ function isOfType<T extends ClientFrame['type']>(frame: ClientFrame, type: T): f
   return frame.type === type
 }
 
-export function connected(rooms: readonly string[] = [], pingIntervalMs = 25_000): ServerFrame {
+export function connected(
+  connectionId = 'edge-1.boot.1',
+  rooms: readonly string[] = [],
+  pingIntervalMs = 25_000,
+): ServerFrame {
   return {
     type: 'connected',
     protocol: 1,
     userId: 'alice',
-    connectionId: 'c1',
+    connectionId,
     rooms: [...rooms],
     timestamp: '2026-01-01T00:00:00.000Z',
     resumeWindow: { events: 1_000, ms: 120_000 },
@@ -161,7 +168,8 @@ export async function startFakeServer(): Promise<FakeServer> {
     handleProtocols: (offered) => (offered.has('flotilla.v1') ? 'flotilla.v1' : false),
   })
   const peers = new Arrivals<Peer>()
-  server.on('connection', (socket, request) => peers.push(new Peer(socket, request)))
+  let count = 0
+  server.on('connection', (socket, request) => peers.push(new Peer(socket, request, `edge-1.boot.${(count += 1)}`)))
   await once(server, 'listening')
   const address = server.address()
   if (address === null || typeof address === 'string') throw new Error('the server has no port')

@@ -321,6 +321,23 @@ export function commitContract(subject: () => ContractSubject): void {
     expect(await store.rooms.interest(slotB)).toEqual([{ room: roomB, boot: 'e1#a' }])
   })
 
+  it('[CO18] connections of a user are kept beside interest, each by its own name', async () => {
+    const { store } = subject()
+    const who = [
+      { room: roomA, boot: 'e1#a' },
+      { room: roomA, boot: 'e1#a', connection: 'e1.a.1', after: '' },
+      { room: roomA, boot: 'e1#a', connection: 'e1.a.2', after: 'e1.a.1' },
+    ]
+    const interest = who.map((each) => ({ ...each, on: true }))
+    const one = following(slotA, await claimed(store, slotA, 1), { interest })
+    await commitOk(store, lane, one.commit)
+    expect(await store.rooms.interest(slotA)).toHaveLength(3)
+    expect(await store.rooms.interest(slotA)).toEqual(expect.arrayContaining(who))
+    const off = who.slice(0, 2).map((each) => ({ ...each, on: false }))
+    await commitOk(store, lane, following(slotA, one.value, { interest: off }).commit)
+    expect(await store.rooms.interest(slotA)).toEqual(who.slice(2))
+  })
+
   it('[CO11] texts of any characters come back as they were', async () => {
     const { store } = subject()
     const key = 'ключ-"☃"-\u{1F600}|,=\\'

@@ -1,4 +1,4 @@
-import type { Claim, ClaimReply, CommitReply, SlotCommit, SlotValues } from '@flotilla/core/commit'
+import type { Claim, ClaimReply, CommitReply, Interest, SlotCommit, SlotValues } from '@flotilla/core/commit'
 import type { LogEntry } from '@flotilla/core/entry'
 import type { Member, Plan } from '@flotilla/core/plan'
 
@@ -119,8 +119,8 @@ export interface RoomLogs {
    * another.
    */
   tail(room: string, before: number, limit: number): Promise<readonly LogEntry[]>
-  /** Which boots declared interest in which rooms of the slot. */
-  interest(slot: number): Promise<readonly { readonly room: string; readonly boot: string }[]>
+  /** Which boots declared interest in which rooms of the slot, and the connections that are counted there. */
+  interest(slot: number): Promise<readonly Interest[]>
 }
 
 export interface Beat {

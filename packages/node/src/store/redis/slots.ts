@@ -1,3 +1,4 @@
+import { formatInterest } from '@flotilla/core/commit'
 import type { Claim, ClaimReply, CommitReply, OutAppend, SlotCommit, SlotStatus } from '@flotilla/core/commit'
 import { encodeOut, RS, US } from '@flotilla/core/entry'
 import { laneOf } from '@flotilla/core/slot'
@@ -117,7 +118,7 @@ function commitCall(keys: Keys, lane: number, commits: readonly SlotCommit[]): C
   for (const { slot, interest } of changing) {
     names.push(keys.interest(slot))
     args.push(interest.length)
-    for (const { room, boot, on } of interest) args.push(on ? '+' : '-', room + US + boot)
+    for (const { on, ...who } of interest) args.push(on ? '+' : '-', formatInterest(who))
   }
   return { keys: names, args, boots: [...outs.keys()] }
 }

@@ -1,4 +1,5 @@
-import { decodeLog, decodeWholeLog, encodeOut, US } from '@flotilla/core/entry'
+import { parseInterest } from '@flotilla/core/commit'
+import { decodeLog, decodeWholeLog, encodeOut } from '@flotilla/core/entry'
 import type { LogEntry } from '@flotilla/core/entry'
 import { laneOf } from '@flotilla/core/slot'
 import type { InputStreams, Outboxes, RoomLogs, StreamEntry } from '../port.ts'
@@ -75,10 +76,7 @@ export function redisRooms(topology: Topology, keys: Keys): RoomLogs {
     },
     interest: async (slot) => {
       const fields = await topology.lane(laneOf(slot, keys.lanes)).command('HKEYS', [keys.interest(slot)])
-      return (fields as string[]).map((field) => {
-        const at = field.lastIndexOf(US)
-        return { room: field.slice(0, at), boot: field.slice(at + 1) }
-      })
+      return (fields as string[]).map(parseInterest)
     },
   }
 }
