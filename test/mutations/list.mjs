@@ -90,8 +90,8 @@ export const mutations = [
   {
     rule: 'a ticket takes the place of the connection that it names',
     file: 'packages/core/src/connections.ts',
-    find: 'own?.has(message.replaces) === true && message.replaces !== connection',
-    replace: 'false',
+    find: 'before === undefined ? placeOf(own, replaces) : undefined',
+    replace: "before === undefined ? placeOf(own, '') : undefined",
     tests: { project: 'unit', file: 'services/edge/src/user-connections.test.ts', name: '[UC14] a ticket' },
   },
   {
