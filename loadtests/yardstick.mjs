@@ -1,7 +1,7 @@
 /**
  * The same small piece of work again and again, on the core of the servers: what it costs says how fast the machine is while
  * something is measured. Shared machines change by half within minutes, and by what their neighbours do, which no load
- * average shows. Started by the harness; tells over IPC how often it has worked, and the CPU time of that, so far.
+ * average shows. Started by the harness; tells over IPC what each round has cost.
  */
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
@@ -67,7 +67,6 @@ for (let i = 0; i < warmUp; i += 1) {
   compute(documents)
   await transfer()
 }
-const sofar = { rounds: 0, microseconds: 0 }
 process.on('disconnect', () => process.exit(0))
 // One round after the other: on a busy core one may take longer than the pause.
 for (;;) {
@@ -78,7 +77,6 @@ for (;;) {
   const before = cpu()
   compute(documents)
   await transfer()
-  sofar.rounds += 1
-  sofar.microseconds += cpu() - before
-  if (process.connected) process.send({ ...sofar, chars })
+  const microseconds = cpu() - before
+  if (process.connected) process.send({ microseconds, chars })
 }

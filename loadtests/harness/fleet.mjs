@@ -121,7 +121,7 @@ class Fleet {
     for (const { role, process: each } of [...this.#services, ...this.#loads]) {
       spent[role] = (spent[role] ?? 0) + cpuOf(each.pid)
     }
-    return { atMs: performance.now(), machine: machineCpu(), spent, yardstick: this.#yardstick.sofar }
+    return { atMs: performance.now(), machine: machineCpu(), spent, yardstick: [...this.#yardstick.rounds] }
   }
 
   /** Resolves when the servers do next to nothing: what came before is over. At the latest after 10 s. */
@@ -144,7 +144,7 @@ class Fleet {
 
 /**
  * What was spent between two counts of `cpu()`: microseconds per unit by role, how many cores that kept busy, and what a round of
- * the yardstick cost meanwhile, microseconds (null when it had none).
+ * the yardstick cost meanwhile, microseconds: the median, as the garbage of one round is collected in another (null when it had none).
  */
 export function costPer(before, after, units) {
   const seconds = (after.atMs - before.atMs) / 1_000
@@ -153,14 +153,14 @@ export function costPer(before, after, units) {
   )
   const { load } = used
   const servers = Object.values(used).reduce((sum, each) => sum + each, 0) - load
-  const rounds = after.yardstick.rounds - before.yardstick.rounds
+  const rounds = after.yardstick.slice(before.yardstick.length).toSorted((a, b) => a - b)
   const others = Math.max(0, after.machine - before.machine - servers - load)
   return {
     microseconds: Object.fromEntries(
       Object.entries({ ...used, servers }).map(([role, spent]) => [role, (spent / units) * 1e6]),
     ),
     cores: { servers: servers / seconds, load: load / seconds, others: others / seconds },
-    yardstick: rounds === 0 ? null : (after.yardstick.microseconds - before.yardstick.microseconds) / rounds,
+    yardstick: rounds[Math.floor(rounds.length / 2)] ?? null,
   }
 }
 

@@ -151,7 +151,7 @@ export function startLoad(file, { id = file, env = {}, place = 'load', nodeArgs 
   }
 }
 
-/** Starts the yardstick; resolves when it has worked for the first time. `sofar`: rounds and microseconds of CPU. */
+/** Starts the yardstick; resolves when it has worked for the first time. `rounds`: microseconds of CPU of each so far. */
 export async function startYardstick(place) {
   const child = start({
     place,
@@ -161,12 +161,10 @@ export async function startYardstick(place) {
   })
   const yardstick = {
     pid: child.pid,
-    sofar: { rounds: 0, microseconds: 0 },
+    rounds: [],
     stop: () => end(child, () => child.disconnect()),
   }
-  child.on('message', (sofar) => {
-    yardstick.sofar = sofar
-  })
+  child.on('message', ({ microseconds }) => yardstick.rounds.push(microseconds))
   await once(child, 'message')
   return yardstick
 }

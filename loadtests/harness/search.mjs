@@ -18,11 +18,15 @@ export const cost = ({ microsecondsPerDelivery, microsecondsPerMessage }) =>
 
 /**
  * Of runs of the same row the one with the median of what it cost (of the two in the middle the lower): a machine that is slower or faster
- * for a moment moves it least. `costs` has what each of them cost.
+ * for a moment moves it least. `costs` has what each of them cost, and `yardsticks` what the yardstick did meanwhile.
  */
 export function median(rows) {
   const sorted = rows.toSorted((a, b) => cost(a) - cost(b))
-  return { ...sorted[Math.floor((sorted.length - 1) / 2)], costs: rows.map(cost) }
+  return {
+    ...sorted[Math.floor((sorted.length - 1) / 2)],
+    costs: rows.map(cost),
+    yardsticks: rows.map(({ yardstick }) => yardstick),
+  }
 }
 
 /** So many runs, one after the other. */

@@ -4,7 +4,7 @@ import { figure, grid } from './table.mjs'
 /** The share by which two runs may differ and still agree. */
 const tolerance = 0.15
 
-/** What every run measures in the same way, at a fixed rate or as fast as it goes: name → CPU µs per unit of all servers, and of the yardstick. */
+/** What every run measures in the same way, at a fixed rate or as fast as it goes: name → CPU µs per unit of all servers, and in yardsticks. */
 function costs({ path = [], hot, small, edges, ways = [] }) {
   const delivery = (name, part) => (part?.quiet ? [[name, part.quiet, part.quiet.microsecondsPerDelivery]] : [])
   const message = (name, row) => [[name, row, row.microsecondsPerMessage]]
@@ -16,15 +16,25 @@ function costs({ path = [], hot, small, edges, ways = [] }) {
     ...path.flatMap((row) => (row.offered === null ? message(`path, ${row.place}`, row) : [])),
     ...ways.flatMap((row) => message(`${row.way}, ${row.offered ?? 'most'}`, row)),
   ]
-  return new Map(found.map(([name, { yardstick }, { servers }]) => [name, { cost: servers, yardstick }]))
+  return new Map(found.map(([name, row, { servers }]) => [name, { cost: servers, ...inYardsticks(row, servers) }]))
 }
+
+/** The median of what each run of the row cost, in what the yardstick cost meanwhile; null where that is not known of one. */
+function inYardsticks({ yardstick, costs: each, yardsticks }, cost) {
+  const [of, by] = each === undefined || yardsticks === undefined ? [[cost], [yardstick]] : [each, yardsticks]
+  if (by.includes(null)) return { yardstick: null, relative: null }
+  return { yardstick: middle(by), relative: middle(of.map((one, i) => one / by[i])) }
+}
+
+/** Of the two in the middle the lower. */
+const middle = (values) => values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) / 2)]
 
 const apart = (first, second) => Math.abs(first - second) / Math.min(first, second)
 
 /**
- * `{ name, first, second, apart, byYardstick, agree }` of everything that both runs have, as shares of the smaller one. The costs
- * themselves have to agree. `byYardstick` says how much of it was the machine: how far they are apart as multiples of what the same
- * piece of work cost meanwhile; null where a row has no yardstick.
+ * `{ name, first, second, apart, relative, agree }` of everything that both runs have; `apart` and `relative` are shares of the smaller
+ * one. What has to agree is `relative`: costs as multiples of what the same piece of work cost meanwhile, as a shared machine is faster
+ * or slower by a third some minutes later (docs/performance.md has figures). Where a run has no yardstick the costs themselves have to.
  */
 export function agreement(before, now) {
   const [earlier, later] = [costs(before), costs(now)]
@@ -32,9 +42,9 @@ export function agreement(before, now) {
     const second = later.get(name)
     if (second === undefined) return []
     const share = apart(first.cost, second.cost)
-    const measured = first.yardstick !== null && second.yardstick !== null
-    const byYardstick = measured ? apart(first.cost / first.yardstick, second.cost / second.yardstick) : null
-    return [{ name, first, second, apart: share, byYardstick, agree: share <= tolerance }]
+    const measured = first.relative !== null && second.relative !== null
+    const relative = measured ? apart(first.relative, second.relative) : null
+    return [{ name, first, second, apart: share, relative, agree: (relative ?? share) <= tolerance }]
   })
 }
 
@@ -49,9 +59,9 @@ export function agreementTable(before, now) {
     'run before': ({ first }) => first.cost,
     'this run': ({ second }) => second.cost,
     apart: (row) => percent(row.apart),
-    [`within ${tolerance * 100} %`]: ({ agree }) => (agree ? 'yes' : 'no'),
     'yardstick µs': ({ first, second }) => `${figure(first.yardstick)} · ${figure(second.yardstick)}`,
-    'apart, in yardsticks': ({ byYardstick }) => (byYardstick === null ? '–' : percent(byYardstick)),
+    'apart, in yardsticks': ({ relative }) => (relative === null ? '–' : percent(relative)),
+    [`within ${tolerance * 100} %`]: ({ agree }) => (agree ? 'yes' : 'no'),
   }
   return `This run beside the one of ${before.startedAt}.\n${grid(columns, rows)}`
 }

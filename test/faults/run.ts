@@ -1,7 +1,7 @@
 import { check } from './checks/check.ts'
 import { evidenceOf, unproved } from './evidence.ts'
 import type { Evidence, Fault } from './fault.ts'
-import { readLogs } from './harness/logs.ts'
+import { readConnections, readLogs } from './harness/logs.ts'
 import { startWorld } from './harness/world.ts'
 import type { World } from './harness/world.ts'
 import type { Line, Logged } from './history.ts'
@@ -108,10 +108,17 @@ async function drain(world: World): Promise<{ logs: Logged[]; trouble: string[] 
       },
       drainMs,
     )
+    await until('the connections that count are those that are open', () => isCounted(world), drainMs)
     return { logs, trouble: [] }
   } catch (error) {
     return { logs, trouble: [String(error)] }
   }
+}
+
+/** A client whose old connection still counts would be locked out by its limit. */
+async function isCounted({ traffic, primary }: World): Promise<boolean> {
+  const counted = await readConnections(primary.url)
+  return counted.toSorted().join() === traffic.connections().toSorted().join()
 }
 
 function allAt(lines: readonly Line[], logs: readonly Logged[]): boolean {

@@ -9,15 +9,28 @@ import type { Logged } from '../history.ts'
 /** Log entries per read. */
 const entriesPerRead = 500
 
+const shape = { slots: 128, lanes }
+
 /** All messages that the rooms' logs hold now, room by room. */
-export async function readLogs(redisUrl: string, rooms: readonly string[]): Promise<Logged[]> {
+export function readLogs(redisUrl: string, rooms: readonly string[]): Promise<Logged[]> {
+  return reading(redisUrl, async (store) => (await Promise.all(rooms.map((room) => readRoom(store, room)))).flat())
+}
+
+/** The connections that count for their users now, each as the user's room and its id. */
+export function readConnections(redisUrl: string): Promise<string[]> {
+  return reading(redisUrl, async (store) => {
+    const slots = Array.from({ length: shape.slots }, (_, slot) => store.rooms.interest(slot))
+    const all = (await Promise.all(slots)).flat()
+    return all.flatMap(({ room, connection }) => (connection === undefined ? [] : [`${room} ${connection}`]))
+  })
+}
+
+async function reading<T>(redisUrl: string, read: (store: Store) => Promise<T>): Promise<T> {
   const log = createLog({ service: 'faults', level: 'silent' })
   const scope = createScope(log)
-  const shape = { slots: 128, lanes }
   try {
     const config = { redisUrl, redisCluster: false, redisPrefix: '', redisCommandTimeoutMs: 5_000, ...shape }
-    const store = await openStore(config, { log, scope })
-    return (await Promise.all(rooms.map((room) => readRoom(store, room)))).flat()
+    return await read(await openStore(config, { log, scope }))
   } finally {
     await scope.close()
   }

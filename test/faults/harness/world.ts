@@ -91,7 +91,13 @@ async function open(
   const fleet = await startFleet({
     redisUrl: (name) => `redis://127.0.0.1:${linkOf.get(name)?.port ?? redis.port}`,
     ...counts(needs),
-    env: { NODE_ENV: 'test', FLOTILLA_LOG_LEVEL: 'info', FAULTS_HOOK: hooks.file },
+    env: {
+      NODE_ENV: 'test',
+      FLOTILLA_LOG_LEVEL: 'info',
+      FAULTS_HOOK: hooks.file,
+      // Every client is another user, at the limit: it comes back with its ticket only.
+      FLOTILLA_CONNECTIONS_PER_USER: '1',
+    },
     ...(needs.env === undefined ? {} : { envOf: needs.env }),
     nodeArgs: needs.hooks === true ? ['--import', './test/faults/harness/hooks.mjs'] : [],
   })

@@ -35,6 +35,8 @@ export class RawClient {
   readonly #recorder: Recorder
   readonly #places = new Map<string, Place>()
   #socket: WebSocket | undefined
+  /** The id of the last connection: the next one takes its place. */
+  #ticket = ''
   #resumed = false
   #asked = false
   #closed = false
@@ -49,6 +51,10 @@ export class RawClient {
     this.#dial = dial
     this.#recorder = dial.recorder
     this.#open()
+  }
+
+  get connectionId(): string {
+    return this.#ticket
   }
 
   get connected(): boolean {
@@ -68,7 +74,9 @@ export class RawClient {
   }
 
   #open(): void {
-    const socket = new WebSocket(this.#dial.url, { headers: { authorization: `Bearer ${tokenOf(this.name)}` } })
+    const returns = this.#ticket === '' ? [] : ['flotilla.resume', `flotilla.ticket.${this.#ticket}`]
+    const headers = { authorization: `Bearer ${tokenOf(this.name)}` }
+    const socket = new WebSocket(this.#dial.url, ['flotilla.v1', ...returns], { headers })
     this.#socket = socket
     this.#resumed = this.#asked = false
     this.#heardAt = performance.now()
@@ -105,6 +113,7 @@ export class RawClient {
   #receive(frame: ServerFrame): void {
     switch (frame.type) {
       case 'connected': {
+        this.#ticket = frame.connectionId
         this.#asked = true
         const rooms = this.#dial.rooms.map((room) => ({ room, since: this.#places.get(room) }))
         this.#socket?.send(JSON.stringify({ type: 'resume', id: 1, rooms }))

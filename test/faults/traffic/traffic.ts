@@ -35,6 +35,8 @@ export interface Traffic {
   connected(withinMs?: number): Promise<void>
   /** Resolves when `cut`, which ends every connection, has been called and every client is connected anew. */
   reconnected(cut: () => number, withinMs?: number): Promise<number>
+  /** Of every client: its user's room, and the connection that it has, or had last. */
+  connections(): string[]
   /** Begins no further publish; resolves when every one that was begun has its outcome. */
   stop(): Promise<void>
   close(): void
@@ -75,6 +77,10 @@ export async function startTraffic(options: TrafficOptions): Promise<Traffic> {
       await until('every client is back', () => countConnects(recorder) >= goal, withinMs)
       return count
     },
+    connections: () => [
+      ...raw.map(({ name, connectionId }) => `user:${name} ${connectionId}`),
+      ...library.map(({ session }) => `user:${session?.userId} ${session?.connectionId}`),
+    ],
     stop: publishing.stop,
     close: () => {
       publishing.halt()
