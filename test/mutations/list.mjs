@@ -95,6 +95,20 @@ export const mutations = [
     tests: { project: 'unit', file: 'services/edge/src/user-connections.test.ts', name: '[UC14] a ticket' },
   },
   {
+    rule: 'what was counted before a loss of continuity is not known any more',
+    file: 'packages/core/src/connections.ts',
+    find: 'if (inc !== now) return',
+    replace: 'if (inc > now) return',
+    tests: { project: 'unit', file: 'packages/core/src/lane-claims.test.ts', name: '[UC5]' },
+  },
+  {
+    rule: 'what counts and is not open is sent off',
+    file: 'services/edge/src/user-connections.ts',
+    find: "if (outcome === 'taken') sendOff(room, id)",
+    replace: "if (outcome === 'replaced') sendOff(room, id)",
+    tests: { project: 'unit', file: 'services/edge/src/user-connections.test.ts', name: '[UC9]' },
+  },
+  {
     rule: 'whose place was taken does not stay',
     file: 'services/edge/src/user-connections.ts',
     find: 'if (nowMs - sinceMs >= graceMs)',

@@ -88,14 +88,16 @@ export interface Interest {
   readonly connection?: string | undefined
   /** The connection that this one named as the one whose place it takes. */
   readonly after?: string | undefined
+  /** The incarnation of its slot in which it was counted. */
+  readonly inc?: number | undefined
 }
 /** As a store names it. */
-export function formatInterest({ room, boot, connection, after = '' }: Interest): string {
-  return connection === undefined ? room + US + boot : [room, boot, connection, after].join(US)
+export function formatInterest({ room, boot, connection, after = '', inc = 0 }: Interest): string {
+  return connection === undefined ? room + US + boot : [room, boot, connection, after, inc].join(US)
 }
 export function parseInterest(text: string): Interest {
-  const [room = '', boot = '', connection, after] = text.split(US)
-  return connection === undefined ? { room, boot } : { room, boot, connection, after }
+  const [room = '', boot = '', connection, after, inc] = text.split(US)
+  return connection === undefined ? { room, boot } : { room, boot, connection, after, inc: Number(inc) }
 }
 /** `on` sets it, else it is removed. */
 export interface InterestChange extends Interest {

@@ -48,7 +48,9 @@ export function connectionMessage(fields: readonly string[]): ConnectionMessage 
   return { type: 'connection', room, connection, change, replaces, limit }
 }
 
-export function connectionRecord(fields: readonly string[]): ConnectionRecord {
+/** Undefined when it says what this version does not know. */
+export function connectionRecord(fields: readonly string[]): ConnectionRecord | undefined {
   const [room = '', connection = '', text] = fields
-  return { type: 'connection', room, connection, outcome: outcomes.find((each) => each === text) ?? 'taken' }
+  const outcome = outcomes.find((each) => each === text)
+  return outcome === undefined ? undefined : { type: 'connection', room, connection, outcome }
 }

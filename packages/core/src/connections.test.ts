@@ -18,8 +18,9 @@ const message = (connection: string, options: Partial<ConnectionMessage> = {}): 
   limit: 2,
   ...options,
 })
+const take = (all: Connections, each: ConnectionMessage, boot: string) => takeConnection(all, each, { boot, inc: 3 })
 const outcome = (all: Connections, connection: string, options: Partial<ConnectionMessage> = {}, boot = edge) =>
-  takeConnection(all, message(connection, options), boot).told.map((each) => `${each.connection} ${each.outcome}`)
+  take(all, message(connection, options), boot).told.map((each) => `${each.connection} ${each.outcome}`)
 const full = (): Connections => {
   const all: Connections = new Map()
   outcome(all, 'c1')
@@ -33,7 +34,7 @@ describe('connections of a user', () => {
     const all: Connections = new Map()
     expect(outcome(all, 'c1')).toEqual(['c1 taken'])
     expect(outcome(all, 'c2', {}, other)).toEqual(['c2 taken'])
-    expect(takeConnection(all, message('c3'), other)).toEqual({
+    expect(take(all, message('c3'), other)).toEqual({
       rows: [],
       told: [{ boot: other, connection: 'c3', outcome: 'refused' }],
     })
@@ -43,7 +44,7 @@ describe('connections of a user', () => {
 
   it('[UC2] at the limit, one that names another of the same user takes its place, and the edge of that one is told', () => {
     const all = full()
-    expect(takeConnection(all, message('c3', { replaces: 'c1' }), other).told).toEqual([
+    expect(take(all, message('c3', { replaces: 'c1' }), other).told).toEqual([
       { boot: edge, connection: 'c1', outcome: 'replaced' },
       { boot: other, connection: 'c3', outcome: 'taken' },
     ])
@@ -65,13 +66,16 @@ describe('connections of a user', () => {
   it('[UC2] a client that never heard of the connection it made names the one before again, and means that one', () => {
     const all = full()
     outcome(all, 'c3', { replaces: 'c1' })
-    expect(takeConnection(all, message('c4', { replaces: 'c1' }), other).told).toEqual([
+    expect(take(all, message('c4', { replaces: 'c1' }), other).told).toEqual([
       { boot: edge, connection: 'c3', outcome: 'replaced' },
       { boot: other, connection: 'c4', outcome: 'taken' },
     ])
     expect(outcome(all, 'c5', { replaces: 'c1' })).toEqual(['c4 replaced', 'c5 taken'])
     expect(outcome(all, 'c6', { replaces: 'c3' })).toEqual(['c6 refused'])
     expect(ids(all)).toEqual(['c2', 'c5'])
+    // One that is there already says nothing of now: another has its place.
+    expect(outcome(all, 'c4', { change: 'kept', replaces: 'c1' })).toEqual(['c4 taken'])
+    expect(ids(all)).toEqual(['c2', 'c5', 'c4'])
   })
 
   it('[UC2] a name that nobody has, of somebody else or its own, is no place', () => {
@@ -84,7 +88,7 @@ describe('connections of a user', () => {
 
   it('[UC3] a message that comes again is answered again, and counts once', () => {
     const all = full()
-    expect(takeConnection(all, message('c1'), edge)).toEqual({
+    expect(take(all, message('c1'), edge)).toEqual({
       rows: [],
       told: [{ boot: edge, connection: 'c1', outcome: 'taken' }],
     })
@@ -96,15 +100,26 @@ describe('connections of a user', () => {
   it('[UC4] one that is open already counts whatever the limit, and under its edge’s new boot instead of the old', () => {
     const all = full()
     expect(outcome(all, 'c3', { change: 'kept' })).toEqual(['c3 taken'])
-    const { rows } = takeConnection(all, message('c1', { change: 'kept' }), 'edge-1#c')
+    const { rows } = take(all, message('c1', { change: 'kept' }), 'edge-1#c')
     expect(rows).toEqual([
-      { room, boot: edge, connection: 'c1', after: '', on: false },
-      { room, boot: 'edge-1#c', connection: 'c1', after: '', on: true },
+      { room, boot: edge, connection: 'c1', after: '', inc: 3, on: false },
+      { room, boot: 'edge-1#c', connection: 'c1', after: '', inc: 3, on: true },
     ])
     expect(dropConnections(all, (boot) => boot === edge)).toEqual([
-      { room, boot: edge, connection: 'c3', after: '', on: false },
+      { room, boot: edge, connection: 'c3', after: '', inc: 3, on: false },
     ])
     expect(ids(all).toSorted()).toEqual(['c1', 'c2'])
+  })
+
+  it('[UC5] what was counted before a loss of continuity is not known to the next owner, and is removed', () => {
+    const all = full()
+    const [row] = take(all, message('c3', { change: 'kept' }), edge).rows
+    if (row === undefined) throw new Error('no row')
+    const next: Connections = new Map()
+    expect(knowConnection(next, row, 4)).toEqual({ ...row, on: false })
+    expect(next.size).toBe(0)
+    expect(knowConnection(next, row, 3)).toBeUndefined()
+    expect(ids(next)).toEqual(['c3'])
   })
 
   it('[UC5] who ends makes room for one; an edge that is gone for all that it had', () => {
@@ -140,7 +155,7 @@ describe('connections of a user', () => {
         for (const { boot, gone, ...fields } of steps) {
           const sizeBefore = all.get(fields.room)?.size ?? 0
           const wasIn = all.get(fields.room)?.has(fields.connection) === true
-          const { rows, told } = takeConnection(all, message(fields.connection, { ...fields, limit }), boot)
+          const { rows, told } = take(all, message(fields.connection, { ...fields, limit }), boot)
           write(rows)
           const mine = told.filter(({ connection }) => connection === fields.connection).map((each) => each.outcome)
           const isIn = all.get(fields.room)?.has(fields.connection) === true
@@ -151,7 +166,7 @@ describe('connections of a user', () => {
           if (gone === 0) write(dropConnections(all, (each) => each === boot))
         }
         const again: Connections = new Map()
-        for (const text of stored) knowConnection(again, parseInterest(text))
+        for (const text of stored) expect(knowConnection(again, parseInterest(text), 3)).toBeUndefined()
         expect(again).toEqual(all)
       }),
     )

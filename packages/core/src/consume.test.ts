@@ -189,7 +189,7 @@ describe('consuming input', () => {
     for (const row of commit?.interest ?? []) kept.set(formatInterest(row), row)
     const next = own([...kept.values()].filter(({ on }) => on))
     expect(next.connections).toEqual(
-      new Map([['user:alice', new Map([['edge-2.b.2', { boot: other, after: 'edge-1.a.1' }]])]]),
+      new Map([['user:alice', new Map([['edge-2.b.2', { boot: other, after: 'edge-1.a.1', inc: 1 }]])]]),
     )
     expect(next.interest.size).toBe(0)
   })

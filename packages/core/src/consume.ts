@@ -224,7 +224,7 @@ function takeInterest(state: SlotState, draft: Draft, message: InterestMessage, 
 }
 
 function countConnection(state: SlotState, draft: Draft, message: ConnectionMessage, boot: string): void {
-  const { rows, told } = takeConnection(state.connections, message, boot)
+  const { rows, told } = takeConnection(state.connections, message, { boot, inc: state.inc })
   draft.interest.push(...rows)
   const { room } = message
   for (const { boot: to, connection, outcome } of told)

@@ -253,7 +253,7 @@ function decodeResult(text: string): PublishResult {
   return { ok: true, epoch: text.slice(0, at), seq: value }
 }
 
-type Decode = (fields: readonly string[]) => OutRecord
+type Decode = (fields: readonly string[]) => OutRecord | undefined
 const field = (fields: readonly string[], i: number): string => fields[i] ?? ''
 const number = (fields: readonly string[], i: number): number => Number(fields[i])
 
@@ -311,7 +311,8 @@ export function decodeOut(body: string): OutRecord[] {
     }
     const fields = text.split(US)
     const decode = decoders[field(fields, 0)]
-    if (decode !== undefined) records.push(decode(fields))
+    const record = decode?.(fields)
+    if (record !== undefined) records.push(record)
   }
   return records
 }

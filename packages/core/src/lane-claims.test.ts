@@ -237,12 +237,12 @@ describe('claims of a lane', () => {
   })
 
   describe('connections of users', () => {
-    const who = { room: 'user:ann', boot: edge, connection: 'edge-1.a.1', after: '' }
+    const who = { room: 'user:ann', boot: edge, connection: 'edge-1.a.1', after: '', inc: 1 }
     const elsewhere = { ...who, boot: 'edge-2#b', connection: 'edge-2.b.1' }
-    /** A lane that claims a slot of which another worker has counted two connections. */
-    const taken = (claim: { confirmed: number; alive?: string[] }): Bench => {
+    const alive = [edge, elsewhere.boot]
+    /** A lane before it claims a slot of which another worker has counted two connections. */
+    const counted = (): Bench => {
       const bench = new Bench()
-      const { alive = [edge, elsewhere.boot] } = claim
       for (const boot of alive) bench.store.openOutbox(0, boot)
       const first = bench.store.claim({ slot: 0, epoch: 1, owner: 'w1#a', confirmed: 0, boots: [] })
       if (!first.ok) throw new Error('not claimed')
@@ -251,12 +251,12 @@ describe('claims of a lane', () => {
       const interest = [who, elsewhere].map((each) => ({ ...each, on: true }))
       bench.store.commit(0, [{ slot: 0, expect, value, logs: [], outs: new Map(), interest }], 1_000)
       bench.step({ type: 'members', alive: new Set(alive) })
-      bench.assign({ epoch: 5, confirmed: claim.confirmed })
       return bench
     }
 
     it('[UC5] those of an edge that is in no list any more, or whose outbox is gone, are forgotten', () => {
-      const bench = taken({ confirmed: 1 })
+      const bench = counted()
+      bench.assign({ epoch: 5, confirmed: 1 })
       expect(bench.store.interest(0)).toEqual([who, elsewhere])
       for (let i = 0; i < 2; i += 1) bench.step({ type: 'members', alive: new Set([edge]) })
       expect(bench.store.interest(0)).toEqual([who])
@@ -267,10 +267,21 @@ describe('claims of a lane', () => {
       expect(bench.store.interest(0)).toEqual([])
     })
 
-    it('[UC5] after a loss of continuity none is left of those whose edges are told of it', () => {
-      const bench = taken({ confirmed: 3, alive: [edge] })
+    it('[UC5] after a loss of continuity none is left, also when the answer to the claim that told it was lost', () => {
+      const bench = counted()
+      bench.assign({ epoch: 5, confirmed: 3 })
       expect(bench.stored()).toMatchObject({ inc: 5 })
-      expect(bench.store.interest(0)).toEqual([elsewhere])
+      expect(bench.store.interest(0)).toEqual([])
+
+      const late = counted()
+      late.held.add('claim')
+      late.assign({ epoch: 5, confirmed: 3 })
+      for (const effect of late.waiting) if (effect.type === 'claim') late.store.claim(effect.claim)
+      expect(late.store.interest(0)).toHaveLength(2)
+      late.held.delete('claim')
+      late.assign({ epoch: 9, confirmed: 3 })
+      expect(late.stored()).toMatchObject({ epoch: 9, inc: 5 })
+      expect(late.store.interest(0)).toEqual([])
     })
   })
 

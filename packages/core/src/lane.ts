@@ -191,8 +191,6 @@ function takeClaim(state: LaneState, input: Extract<LaneInput, { type: 'claimed'
   state.slots.set(claim.slot, fresh)
   fresh.listsAtClaim = state.membersVersion
   fresh.claimedAtMs = state.steppedAt
-  // Those that are told of the loss tell of all their connections again; who ended meanwhile may be among those that the store has.
-  if (value.inc === value.epoch) forgetConnections(fresh, (boot) => claim.boots.includes(boot))
   if (input.interest.some(({ boot }) => !state.alive.has(boot))) effects.push({ type: 'members' })
   effects.push({ type: 'read', slot: fresh.slot, cursor: fresh.cursor, read: fresh.reads }, { type: 'report' })
   renewReplaced(state)

@@ -133,15 +133,33 @@ export function rewind(state: ProducerState, input: Rewind, nowMs: number): void
   else state.resend = { from: Math.min(resend.from, entry.k), atMs: Math.min(resend.atMs, atMs), probe: false }
 }
 
+type Declared = Extract<Pending, { kind: 'declaration' }>
+
+/** The last message about each connection that is not acknowledged. */
+function lastWords(state: ProducerState): ReadonlyMap<string, Pending> {
+  const last = new Map<string, Pending>()
+  for (const message of [...state.window.flatMap((entry) => entry.messages), ...state.queue])
+    if (message.kind === 'declaration' && message.message.type === 'connection')
+      last.set(message.message.connection, message)
+  return last
+}
+
+/** The boot under which it was told may be forgotten: a connection that ended must not take anybody's place again, however shortly. */
+function isOutdated(declared: Declared, last: ReadonlyMap<string, Pending>): boolean {
+  return declared.message.type === 'connection' && last.get(declared.message.connection) !== declared
+}
+
 /**
  * Numbers everything un-acknowledged from 1 under a new generation or boot and sends it again. A publish that was
  * answered `unknown` long ago is left out: its key may be forgotten by now, and it would become a second message.
  */
 export function renumber(state: ProducerState, generation: number, nowMs: number): void {
   const kept: WindowEntry[] = []
+  const last = lastWords(state)
   for (const entry of state.window) {
     const old = nowMs - entry.firstSentAtMs > dedupeMs / 2
-    const gone = (message: Pending): boolean => old && message.kind === 'publish' && message.settled
+    const gone = (message: Pending): boolean =>
+      message.kind === 'publish' ? old && message.settled : isOutdated(message, last)
     for (const message of entry.messages) if (gone(message)) state.budget.used -= sizeOf(message)
     entry.messages = entry.messages.filter((message) => !gone(message))
     if (entry.messages.length === 0) continue

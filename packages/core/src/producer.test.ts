@@ -87,6 +87,20 @@ describe('connections of users', () => {
     p.run({ type: 'ack', generation: 0, k: 2, results: [] })
     expect(p.budget.used).toBe(0)
   })
+
+  it('[UC8] under a new boot only the last word on a connection is sent again: one that ended takes nobody’s place any more', () => {
+    const p = harness()
+    const declare = (message: ConnectionMessage): void => void p.run({ type: 'declare', message })
+    declare(connection('c1', 'open'))
+    declare(connection('c2', 'open'))
+    p.tick()
+    declare(connection('c1', 'closed'))
+    p.tick()
+    declare(connection('c2', 'kept'))
+    const again = p.run({ type: 'reboot', boot: 'edge-1#b' })
+    expect(again.map(changes)).toEqual([['c1 closed']])
+    expect(p.tick().map(changes)).toEqual([['c2 kept']])
+  })
 })
 
 describe('sending', () => {

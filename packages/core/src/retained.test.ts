@@ -9,7 +9,7 @@ const log = fc.record({ room: fc.string(), lastSeq: count, body: fc.string({ uni
 const name = fc.string({ unit: 'grapheme-ascii' })
 const change = fc.oneof(
   fc.record({ room: name, boot: name, on: fc.boolean() }),
-  fc.record({ room: name, boot: name, connection: name, after: name, on: fc.boolean() }),
+  fc.record({ room: name, boot: name, connection: name, after: name, inc: count, on: fc.boolean() }),
 )
 const out = fc.record({ records: fc.string({ unit: 'binary' }), logs: fc.array(count) })
 

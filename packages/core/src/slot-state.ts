@@ -100,7 +100,10 @@ export function ownSlot(slot: number, text: string, interest: readonly Interest[
   for (const row of interest) {
     const { room, boot, connection } = row
     if (connection === undefined) interested(state, room).add(boot)
-    else knowConnection(state.connections, row)
+    else {
+      const stale = knowConnection(state.connections, row, value.inc)
+      if (stale !== undefined) state.dropped.push(stale)
+    }
   }
   return state
 }

@@ -175,6 +175,20 @@ describe('what an edge knows of its connections', () => {
     expect(changes()).toEqual(['c1 closed', 'c2 closed', 'c3 closed'])
   })
 
+  test('[UC9] asked again, a connection does not take a place by its ticket again; one that is open stays whatever it is told', () => {
+    const { counted, open, answer, told, heard, changes } = rig()
+    open('c2', 'c1')
+    expect(told).toMatchObject([{ change: 'open', replaces: 'c1' }])
+    counted.onResync(slotOf(room, shape.slots) % shape.lanes)
+    expect(told.slice(1)).toMatchObject([{ change: 'open', replaces: '' }])
+    answer('c2', 'taken')
+    changes()
+    answer('c2', 'refused')
+    expect(changes()).toEqual(['c2 kept'])
+    answer('c2', 'taken')
+    expect([changes(), heard]).toEqual([[], ['c2 taken']])
+  })
+
   test('[UC9] who ends is told of once, also before an answer; one that was refused or replaced is not', () => {
     const { counted, open, answer, changes, heard } = rig()
     const [asked, refused, replaced] = [open('c1'), open('c2'), open('c3')]

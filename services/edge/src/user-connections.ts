@@ -61,6 +61,8 @@ export function createUserConnections({
       if (!taken) connection.step({ type: 'registered', outcome })
       return
     }
+    // It was told of more than once, and what was lost meanwhile took its place: it is open all the same.
+    if (outcome === 'refused' && taken) return void tell(entry, 'kept')
     entries.delete(id)
     if (outcome === 'refused') return connection.step({ type: 'registered', outcome })
     metrics.replaced.inc()
@@ -71,9 +73,13 @@ export function createUserConnections({
     endpoint().connection({ type: 'connection', room, connection: id, change: 'closed', replaces: '', limit })
   }
 
-  /** The worker may know nothing of those that are there, or its answers were lost. Who waits for one is closed in time. */
+  /**
+   * The worker may know nothing of those that are there, or its answers were lost. Who waits for one is closed in time; it had its place by
+   * its ticket the first time, and must not take it from one that came after it.
+   */
   function tellAgain(concerns: (room: string) => boolean): void {
-    for (const entry of entries.values()) if (concerns(entry.room)) tell(entry, entry.taken ? 'kept' : 'open')
+    for (const entry of entries.values())
+      if (concerns(entry.room)) tell(entry.taken ? entry : { ...entry, replaces: '' }, entry.taken ? 'kept' : 'open')
   }
 
   return {

@@ -30,6 +30,8 @@ export interface World {
   readonly traffic: Traffic
   /** Between the first clients and the balancer. */
   readonly clientLinks: readonly FaultProxy[]
+  /** Whether every user may have one connection only. */
+  readonly limited: boolean
   /** Between processes and Redis: all that were asked for, or those of these processes. */
   links(...processes: readonly FleetProcess[]): readonly FaultProxy[]
   /** Throws when the fault did not ask for one. */
@@ -74,6 +76,8 @@ async function open(
   { close, atEnd }: { close(): Promise<void>; atEnd(cleanup: Cleanup): void },
 ): Promise<World> {
   const random = createRandom(seed)
+  // Every client is another user: at the limit it comes back with its ticket only.
+  const limited = seed % 2 === 1
   const recorder = createRecorder()
   const keep = async <T extends { close(): Promise<void> }>(starting: Promise<T>): Promise<T> => {
     const started = await starting
@@ -95,8 +99,7 @@ async function open(
       NODE_ENV: 'test',
       FLOTILLA_LOG_LEVEL: 'info',
       FAULTS_HOOK: hooks.file,
-      // Every client is another user, at the limit: it comes back with its ticket only.
-      FLOTILLA_CONNECTIONS_PER_USER: '1',
+      FLOTILLA_CONNECTIONS_PER_USER: limited ? '1' : '0',
     },
     ...(needs.env === undefined ? {} : { envOf: needs.env }),
     nodeArgs: needs.hooks === true ? ['--import', './test/faults/harness/hooks.mjs'] : [],
@@ -125,7 +128,7 @@ async function open(
     return what
   }
   return {
-    ...{ random, recorder, redis, fleet, balancer, traffic, clientLinks, primary: redis, counted, close },
+    ...{ random, recorder, redis, fleet, balancer, traffic, clientLinks, limited, primary: redis, counted, close },
     count: (what, by) => void (counted[what] = (counted[what] ?? 0) + by),
     any: (processes) => random.pick(processes),
     links: (...processes) =>

@@ -35,7 +35,7 @@ export interface Traffic {
   connected(withinMs?: number): Promise<void>
   /** Resolves when `cut`, which ends every connection, has been called and every client is connected anew. */
   reconnected(cut: () => number, withinMs?: number): Promise<number>
-  /** Of every client: its user's room, and the connection that it has, or had last. */
+  /** Of every client: its user's room, and the connection that it has. */
   connections(): string[]
   /** Begins no further publish; resolves when every one that was begun has its outcome. */
   stop(): Promise<void>
@@ -78,8 +78,10 @@ export async function startTraffic(options: TrafficOptions): Promise<Traffic> {
       return count
     },
     connections: () => [
-      ...raw.map(({ name, connectionId }) => `user:${name} ${connectionId}`),
-      ...library.map(({ session }) => `user:${session?.userId} ${session?.connectionId}`),
+      ...raw.map(({ name, connected, connectionId }) => `user:${name} ${connected ? connectionId : 'none'}`),
+      ...library.map(
+        ({ state, session }) => `user:${session?.userId} ${state === 'connected' ? session?.connectionId : 'none'}`,
+      ),
     ],
     stop: publishing.stop,
     close: () => {

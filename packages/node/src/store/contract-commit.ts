@@ -325,8 +325,8 @@ export function commitContract(subject: () => ContractSubject): void {
     const { store } = subject()
     const who = [
       { room: roomA, boot: 'e1#a' },
-      { room: roomA, boot: 'e1#a', connection: 'e1.a.1', after: '' },
-      { room: roomA, boot: 'e1#a', connection: 'e1.a.2', after: 'e1.a.1' },
+      { room: roomA, boot: 'e1#a', connection: 'e1.a.1', after: '', inc: 1 },
+      { room: roomA, boot: 'e1#a', connection: 'e1.a.2', after: 'e1.a.1', inc: 1 },
     ]
     const interest = who.map((each) => ({ ...each, on: true }))
     const one = following(slotA, await claimed(store, slotA, 1), { interest })
