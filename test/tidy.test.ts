@@ -6,6 +6,7 @@ import { ingestConfig } from '@flotilla/ingest/config'
 import { namesOf, renderMarkdown } from '@flotilla/node/config'
 import { shardConfig } from '@flotilla/shard/config'
 import { describe, expect, test } from 'vitest'
+import { mutations } from './mutations/list.mjs'
 
 const root = join(import.meta.dirname, '..')
 const notOurs = new Set(['node_modules', 'dist', 'out', '.git'])
@@ -95,6 +96,12 @@ describe('the code', () => {
     const hosts = /\b(?:registry|artifactory|verdaccio|proxy)\.(?!npmjs\.org\b)[a-z0-9-]+\.[a-z]{2,}\b/g
     expect([...find(ours, paths), ...find(ours, hosts)]).toEqual([])
   })
+})
+
+test('[TD12] what `make mutations` leaves out is there, once', () => {
+  const gone = mutations.filter((each) => read(each.file).split(each.find).length !== 2)
+  expect(mutations.length).toBeGreaterThan(15)
+  expect(gone.map(({ rule }) => rule)).toEqual([])
 })
 
 describe('the documents', () => {

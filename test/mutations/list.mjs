@@ -90,8 +90,8 @@ export const mutations = [
   {
     rule: 'a ticket takes the place of the connection that it names',
     file: 'packages/core/src/connections.ts',
-    find: 'before === undefined ? placeOf(own, replaces) : undefined',
-    replace: "before === undefined ? placeOf(own, '') : undefined",
+    find: "placeOf(own, { ticket: replaces, isNew: change === 'open' })",
+    replace: "placeOf(own, { ticket: '', isNew: change === 'open' })",
     tests: { project: 'unit', file: 'services/edge/src/user-connections.test.ts', name: '[UC14] a ticket' },
   },
   {
