@@ -16,7 +16,7 @@ const tokenProtocol = 'flotilla.token.'
 /** Offered by a client that was connected before and comes back, or moves. */
 const resumeProtocol = 'flotilla.resume'
 /** Offered with it where connections per user are limited: the id of the connection that the client had, or moves from. */
-const ticketProtocol = /^flotilla\.ticket\.([\w.-]{1,128})$/
+const ticketProtocol = /(?:^|,) *flotilla\.ticket\.([\w.-]{1,128}) *(?:,|$)/
 /** Time to wait that a client is told when too many connect at once, s, and as much again at random. */
 const retryAfterSeconds = 1
 /** Who comes when more come than are accepted per second waits, as many as make it within so long, ms. */
@@ -224,22 +224,15 @@ function originAllowed(request: IncomingMessage, origins: readonly string[]): bo
   return origin === `http://${host ?? ''}` || origin === `https://${host ?? ''}`
 }
 
-function offered(request: IncomingMessage): string[] {
-  return (request.headers['sec-websocket-protocol'] ?? '').split(',').map((each) => each.trim())
-}
-
 /** It proves nothing and needs not to: only a connection of the user whom the token names can be replaced. */
-function ticketOf(request: IncomingMessage): string {
-  for (const each of offered(request)) {
-    const id = ticketProtocol.exec(each)?.[1]
-    if (id !== undefined) return id
-  }
-  return ''
+function ticketOf({ headers }: IncomingMessage): string {
+  return ticketProtocol.exec(headers['sec-websocket-protocol'] ?? '')?.[1] ?? ''
 }
 
 /** Subprotocol, then header, then query: the one least likely to be written into somebody's log counts. */
 function tokenOf(request: IncomingMessage): string | undefined {
-  const encoded = offered(request).find((each) => each.startsWith(tokenProtocol))
+  const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((each) => each.trim())
+  const encoded = offered.find((each) => each.startsWith(tokenProtocol))
   if (encoded !== undefined) return Buffer.from(encoded.slice(tokenProtocol.length), 'base64url').toString('utf8')
   const bearer = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1]
   if (bearer !== undefined) return bearer
