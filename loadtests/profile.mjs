@@ -13,6 +13,7 @@ import { sleep, until } from './harness/processes.mjs'
 import { grid } from './report/table.mjs'
 import { loads, withCrowd } from './rows/fanout.mjs'
 import { drive, withPath } from './rows/path.mjs'
+import { singlePosts } from './rows/ways.mjs'
 
 const { values: args } = parseArgs({ options: { only: { type: 'string' }, top: { type: 'string', default: '15' } } })
 const folder = 'out/profiles'
@@ -76,7 +77,7 @@ const profiled = {
       await fleet.quiet()
       await recorded(fleet, () => crowd.open({ port: fleet.edges[0].port, rooms: 1_000 }))
     }),
-  single: posting({ connections: 64, single: true }),
+  single: posting(singlePosts),
   batches: posting({ connections: 2 }),
 }
 
