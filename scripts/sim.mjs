@@ -1,6 +1,7 @@
 // npm run sim -- --seed 7          one seed, with a log
 // npm run sim -- --from 1 --to 500 those seeds, on all cores
 // npm run sim -- --forever         from a new seed on, until it is interrupted
+// --counted: users have limited connections, and phones that contend for them
 import { spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
@@ -13,6 +14,7 @@ const { values } = parseArgs({
     from: { type: 'string', default: '1' },
     to: { type: 'string', default: '5000' },
     forever: { type: 'boolean', default: false },
+    counted: { type: 'boolean', default: false },
   },
 })
 const bundle = 'out/sim.mjs'
@@ -30,7 +32,8 @@ await build({
 
 const run = (...args) =>
   new Promise((resolve) => {
-    const child = spawn(process.execPath, ['--enable-source-maps', bundle, ...args.map(String)], { stdio: 'inherit' })
+    const all = [...args.map(String), ...(values.counted ? ['counted'] : [])]
+    const child = spawn(process.execPath, ['--enable-source-maps', bundle, ...all], { stdio: 'inherit' })
     child.once('exit', (code) => resolve(code ?? 1))
   })
 

@@ -1,4 +1,3 @@
-import { US } from '../src/entry.ts'
 import type { LogEntry, OutRecord } from '../src/entry.ts'
 import { createFeed, isForgotten, stepFeed } from '../src/feed.ts'
 import type { FeedEffect, FeedInput, FeedState } from '../src/feed-state.ts'
@@ -7,14 +6,17 @@ import { learn } from '../src/plan.ts'
 import type { Knowledge, Member } from '../src/plan.ts'
 import { parseEpoch } from '../src/position.ts'
 import type { Position } from '../src/position.ts'
-import { createProducer, isIdle, stepProducer } from '../src/producer.ts'
-import type { ByteBudget, ProducerInput, ProducerState, Settlement } from '../src/producer-state.ts'
+import type { ByteBudget, ProducerState, Settlement } from '../src/producer-state.ts'
 import { slotOf } from '../src/slot.ts'
+import type { UserConnections } from '../src/user-connections.ts'
+import { countConnections } from './connections.ts'
+import type { CountedFrame } from './connections.ts'
 import { watchFeed } from './landmarks.ts'
 import { backoff } from './network.ts'
 import type { Process } from './network.ts'
 import { startOutbox } from './outbox.ts'
 import type { Outbox } from './outbox.ts'
+import { Producers } from './producers.ts'
 import type { World } from './world.ts'
 
 const tickEveryMs = 50
@@ -58,7 +60,11 @@ export interface Edge {
   readonly producers: ReadonlyMap<number, ProducerState>
   readonly feeds: ReadonlyMap<string, FeedState>
   readonly budget: ByteBudget
+  /** What it knows of the connections that count. */
+  readonly connections: UserConnections
   open(send: (frame: ServerFrame) => void): Session
+  /** A connection of the user whose room it is; returns how it ends. */
+  count(room: string, replaces: string, tell: (frame: CountedFrame) => void): () => void
   /** Records that did not come by the outbox. */
   take(records: readonly OutRecord[]): void
 }
@@ -77,11 +83,10 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
   const commands = lanes.map((lane) => network.connection(process, store.primaryOf(lane)))
   const fleet = network.connection(process)
   const budget: ByteBudget = { used: 0, max: knobs.window.bytes, entries: knobs.window.entries }
-  const producers = new Map<number, ProducerState>()
+  const producers = new Producers(world, process, { budget, commands, boot: () => boot })
+  const counted = countConnections(world, process, { budget, declare: (message) => producers.declare(message) })
   const feeds = new Map<string, FeedState>()
   const subscribers = new Map<number, { id: number; room: string; send: (frame: ServerFrame) => void }>()
-  const publishes = new Map<number, (outcome: Settlement) => void>()
-  const dirty = new Set<number>()
   let outboxes: Outbox[] = []
   let boots = 0
   let ready = false
@@ -143,9 +148,10 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
     enter(next, () => {
       boot = next
       state = 'live'
-      for (const [slot, producer] of producers) step(slot, producer, { type: 'reboot', boot })
+      producers.stepAll({ type: 'reboot', boot })
       startReaders()
       for (const feed of feeds.values()) stepRoom(feed, { type: 'resync' })
+      for (const lane of lanes) counted.step({ type: 'resync', lane })
       fleet(
         () => {
           world.removeOutboxes(before)
@@ -160,7 +166,8 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
   const newBoot = (): string => `${name}#b${(boots += 1)}`
 
   function resync(lane: number): void {
-    for (const [slot, producer] of producers) if (slot % shape.lanes === lane) step(slot, producer, { type: 'resync' })
+    producers.stepAll({ type: 'resync' }, lane)
+    counted.step({ type: 'resync', lane })
     for (const feed of feeds.values())
       if (slotOf(feed.room, shape.slots) % shape.lanes === lane) stepRoom(feed, { type: 'resync' })
   }
@@ -168,13 +175,13 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
   function takeRecords(records: readonly OutRecord[]): void {
     for (const record of records) {
       if (record.type === 'ack' && record.results.some(({ ok }) => !ok)) world.reach('refused by a worker')
-      if (record.type === 'ack' || record.type === 'rewind') {
-        const producer = producers.get(record.slot)
-        if (producer !== undefined) step(record.slot, producer, record)
-      } else if (record.type === 'reset') {
+      if (record.type === 'ack' || record.type === 'rewind') producers.take(record)
+      else if (record.type === 'connection') counted.step(record)
+      else if (record.type === 'reset') {
+        counted.step(record)
         for (const feed of [...feeds.values()])
           if (slotOf(feed.room, shape.slots) === record.slot) stepRoom(feed, { type: 'reset', inc: record.inc })
-      } else if (record.type !== 'boot' && record.type !== 'connection') {
+      } else if (record.type !== 'boot') {
         const feed = feeds.get(record.room)
         if (feed !== undefined) stepRoom(feed, { type: 'record', record })
       }
@@ -202,55 +209,6 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
       },
       () => undefined,
     )
-  }
-
-  function step(slot: number, producer: ProducerState, input: ProducerInput): void {
-    const { generation } = producer
-    const effects = stepProducer(producer, input, clock.now)
-    if (producer.generation > generation) world.reach('generation')
-    if (producer.window.length >= knobs.window.entries) world.reach('window full')
-    if (budget.used > budget.max - 100) world.reach('bytes full')
-    for (const effect of effects) {
-      if (effect.type === 'settle') {
-        publishes.get(effect.id)?.(effect.outcome)
-        publishes.delete(effect.id)
-        continue
-      }
-      const { attempt } = effect
-      const body = world.rewrite?.(effect.body) ?? effect.body
-      const answer = (told: ProducerInput): void => {
-        if (attempt === 0) return
-        step(slot, producer, told)
-        if (producer.resend !== null) touch(slot)
-      }
-      commands[slot % shape.lanes]?.(
-        () => {
-          world.log(`${producer.boot} appends to slot ${slot}, attempt ${attempt}: ${body.split(US).join(' ')}`)
-          world.append(slot, body)
-        },
-        () => answer({ type: 'appended', attempt }),
-        (outcome) => answer({ type: 'appendFailed', attempt, outcome }),
-      )
-    }
-    // What a tick leaves, because appends fail or a window is full, waits for the next regular one.
-    if (producer.queue.length > 0 && input.type !== 'tick') touch(slot)
-  }
-
-  function touch(slot: number): void {
-    if (dirty.has(slot)) return
-    dirty.add(slot)
-    later(network.random.next(), () => {
-      dirty.delete(slot)
-      const producer = producers.get(slot)
-      if (producer !== undefined) step(slot, producer, { type: 'tick' })
-    })
-  }
-
-  function producerFor(room: string): { slot: number; producer: ProducerState } {
-    const slot = slotOf(room, shape.slots)
-    let producer = producers.get(slot)
-    if (producer === undefined) producers.set(slot, (producer = createProducer(boot, budget)))
-    return { slot, producer }
   }
 
   function stepRoom(feed: FeedState, input: FeedInput): void {
@@ -311,8 +269,7 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
   }
 
   function interest(room: string, on: boolean, nonce: string): void {
-    const { slot, producer } = producerFor(room)
-    step(slot, producer, { type: 'declare', message: { type: 'interest', room, on, nonce } })
+    producers.declare({ type: 'interest', room, on, nonce })
   }
 
   function fetch(feed: FeedState, { request, after, limit }: Extract<FeedEffect, { type: 'fetch' }>): void {
@@ -326,11 +283,9 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
 
   function publish(frame: Extract<ClientFrame, { type: 'publish' }>, send: (frame: ServerFrame) => void): void {
     const { room, key, sender } = frame
-    const { slot, producer } = producerFor(room)
-    const id = (numbers += 1)
-    publishes.set(id, (outcome) => send({ type: 'published', id: frame.id, outcome }))
+    const settled = (outcome: Settlement): void => send({ type: 'published', id: frame.id, outcome })
     const message = { type: 'publish', room, key, sender, options: '', tail: key } as const
-    step(slot, producer, { type: 'publish', id, message, deadlineAtMs: clock.now + publishDeadlineMs })
+    producers.publish({ id: (numbers += 1), message, deadlineAtMs: clock.now + publishDeadlineMs }, settled)
   }
 
   function open(send: (frame: ServerFrame) => void): Session {
@@ -380,7 +335,7 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
   })
   process.every(endpointHeartbeatMs, heartbeat)
   process.every(tickEveryMs, () => {
-    for (const [slot, producer] of producers) if (!isIdle(producer)) step(slot, producer, { type: 'tick' })
+    producers.tick()
     for (const feed of [...feeds.values()]) stepRoom(feed, { type: 'tick' })
   })
   return {
@@ -388,10 +343,12 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
     process,
     boot: () => boot,
     ready: () => ready,
-    producers,
+    producers: producers.all,
     feeds,
     budget,
+    connections: counted.all,
     open,
+    count: (room, replaces, tell) => counted.open({ id: `${boot}.${(numbers += 1)}`, room, replaces }, tell),
     take: (records) => process.run(() => takeRecords(records)),
   }
 }

@@ -4,6 +4,7 @@ import { startController } from './controller.ts'
 import { startEdge } from './edge.ts'
 import type { Edge } from './edge.ts'
 import type { Process } from './network.ts'
+import { Phone } from './phone.ts'
 import { startWorker } from './worker.ts'
 import type { Worker } from './worker.ts'
 import type { World } from './world.ts'
@@ -14,6 +15,7 @@ export interface Fleet {
   readonly edges: Edge[]
   readonly controls: Process[]
   readonly clients: Client[]
+  readonly phones: Phone[]
   addWorker(): void
   addEdge(): void
   addControl(): void
@@ -26,6 +28,9 @@ export interface Fleet {
 }
 
 export const rooms = ['public:a', 'public:b', 'public:c', 'public:d', 'public:e'] as const
+
+/** The rooms of users, whose phones are one more than they may have connected. */
+export const users = ['user:ann', 'user:ben'] as const
 
 export function startFleet(world: World): Fleet {
   const { random } = world.network
@@ -41,6 +46,7 @@ export function startFleet(world: World): Fleet {
     edges: [],
     controls: [],
     clients: [],
+    phones: [],
     addWorker: () => void fleet.workers.push(startWorker(world, `shard-${(number += 1)}#w${number}`)),
     addEdge: () => void fleet.edges.push(startEdge(world, { name: `edge-${(number += 1)}`, publishDeadlineMs })),
     addControl: () => void fleet.controls.push(startController(world, `control-${(number += 1)}#c${number}`)),
@@ -54,6 +60,7 @@ export function startFleet(world: World): Fleet {
       while (living(fleet.edges, (each) => each.process).length < 2) fleet.addEdge()
       if (living(fleet.controls, (each) => each).length < 1) fleet.addControl()
       for (const client of fleet.clients) client.calm = true
+      for (const phone of fleet.phones) phone.calmDown()
     },
   }
   for (let i = random.int(1, 2); i > 0; i -= 1) fleet.addControl()
@@ -65,5 +72,8 @@ export function startFleet(world: World): Fleet {
       startClient(world, `client-${i}`, { rooms: some.length > 0 ? some : [rooms[0]], edges: () => fleet.edges }),
     )
   }
+  for (const room of world.perUser > 0 ? users : [])
+    for (let i = 0; i <= world.perUser; i += 1)
+      fleet.phones.push(new Phone(world, { name: `${room}'s phone ${i}`, room, edges: () => fleet.edges }))
   return fleet
 }

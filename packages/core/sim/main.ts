@@ -5,17 +5,20 @@ import { simulate } from './run.ts'
  * how to run it alone, and goes on; the exit code says whether there was one.
  */
 const [from = 1, to = 1, step = 1] = process.argv.slice(2, 5).map(Number)
-const verbose = process.argv[5] === 'log'
+const verbose = process.argv.includes('log')
+const counted = process.argv.includes('counted')
 /** Between two lines that say how far it is, ms. */
 const tellEveryMs = 30_000
 
 let [seeds, failed, told] = [0, 0, performance.now()]
 for (let seed = from; seed <= to; seed += step) {
-  const outcome = simulate(seed, verbose ? { log: (text) => console.log(text) } : {})
+  const outcome = simulate(seed, { counted, ...(verbose ? { log: (text) => console.log(text) } : {}) })
   seeds += 1
   if (outcome.violations.length > 0) {
     failed += 1
-    console.log(`seed ${seed} fails (${outcome.faults.join(', ')}): npm run sim -- --seed ${seed}`)
+    console.log(
+      `seed ${seed} fails (${outcome.faults.join(', ')}): npm run sim -- --seed ${seed}${counted ? ' --counted' : ''}`,
+    )
     for (const violation of outcome.violations.slice(0, 10)) console.log(`  ${violation}`)
   }
   if (performance.now() - told > tellEveryMs) {

@@ -30,7 +30,16 @@ export const landmarks = [
   'generation',
   'conflict',
 ] as const
-export type Landmark = (typeof landmarks)[number]
+/** What runs with counted connections may reach besides. */
+export const countedLandmarks = [
+  'place taken',
+  'one too many',
+  'told as kept',
+  'not told',
+  'sent off',
+  'grace over',
+] as const
+export type Landmark = (typeof landmarks | typeof countedLandmarks)[number]
 
 /** What happens in a run, as it happens. */
 export interface Record {
@@ -39,6 +48,10 @@ export interface Record {
   readonly views: Map<string, { client: string; room: string; steps: ViewStep[] }>
   readonly applied: History['applied'][number][]
   published: number
+  /** Phones that were refused although they named the connection that they had. */
+  readonly turnedAway: string[]
+  /** Users that had more connections counted than they may. */
+  readonly tooMany: string[]
   /** How often the run has been at each. */
   readonly reached: Map<Landmark, number>
   /** Faults that the run had, for the report. */
@@ -46,7 +59,10 @@ export interface Record {
 }
 
 export function createRecord(): Record {
-  return { acknowledged: [], refused: [], views: new Map(), applied: [], published: 0, reached: new Map(), faults: [] }
+  return {
+    ...{ acknowledged: [], refused: [], views: new Map(), applied: [], published: 0 },
+    ...{ turnedAway: [], tooMany: [], reached: new Map(), faults: [] },
+  }
 }
 
 export function see(record: Record, client: string, room: string, step: ViewStep): void {

@@ -100,8 +100,15 @@ function judge(world: World, lossy: boolean): string[] {
   if (bug === undefined && record.reached.has('conflict')) found.push('conflict: a commit met another one')
   // A worker's refusal is in a commit: where continuity was lost, and told, the refusal may be lost too.
   const refused = wasFull(world) && breaks.length > 0 ? [] : record.refused
+  found.push(...overLimit(world))
   const broken = check({ ...record, refused, views: [...record.views.values()], logs: roomLogs(world) })
   return [...found, ...broken.map((violation) => `${violation.check}: ${violation.detail}`)]
+}
+
+/** Connections that edges tell of as open count whatever the limit, and who comes between may have had their place. */
+function overLimit({ record }: World): string[] {
+  if (record.reached.has('told as kept')) return []
+  return [...record.tooMany, ...record.turnedAway].slice(0, 3).map((text) => `limit: ${text}`)
 }
 
 /** Replays are cut short by what an edge holds, or by what the log keeps. */

@@ -1,7 +1,8 @@
 import type { Bug } from './bugs.ts'
-import { landmarks } from './record.ts'
+import { countedLandmarks, landmarks } from './record.ts'
 import type { Landmark } from './record.ts'
 import { simulate } from './run.ts'
+import type { WorldOptions } from './world.ts'
 
 /** `SEED=123 npx vitest run --project sim` runs that seed alone, with a log. */
 export const chosenSeed = process.env['SEED']
@@ -14,7 +15,7 @@ export interface Report {
 }
 
 /** Runs the seeds in order, tells of progress, and stops at the third that fails. */
-export function runSeeds(from: number, to: number): Report {
+export function runSeeds(from: number, to: number, options: Pick<WorldOptions, 'counted'> = {}): Report {
   const failed: { seed: number; violations: readonly string[] }[] = []
   const reached = new Map<Landmark, number>(landmarks.map((landmark) => [landmark, 0]))
   const started = performance.now()
@@ -22,14 +23,16 @@ export function runSeeds(from: number, to: number): Report {
   const line = (): string =>
     `seeds ${from} to ${from + seeds - 1}: ${published} messages, ${acknowledged} acknowledged, ${((performance.now() - started) / Math.max(1, seeds)).toFixed(1)} ms per seed`
   for (let seed = from; seed <= to && failed.length < 3; seed += 1) {
-    const outcome = simulate(seed)
+    const outcome = simulate(seed, options)
     seeds += 1
     published += outcome.published
     acknowledged += outcome.acknowledged
     for (const landmark of outcome.reached.keys()) reached.set(landmark, (reached.get(landmark) ?? 0) + 1)
     if (outcome.violations.length > 0) {
       failed.push({ seed, violations: outcome.violations })
-      console.log(`seed ${seed} (${outcome.faults.join(', ')}) fails; run it with: npm run sim -- --seed ${seed}`)
+      console.log(
+        `seed ${seed} (${outcome.faults.join(', ')}) fails; run it with: npm run sim -- --seed ${seed}${options.counted === true ? ' --counted' : ''}`,
+      )
     }
     if (seeds % 500 === 0) console.log(line())
   }
@@ -43,6 +46,10 @@ const never: ReadonlySet<Landmark> = new Set(['conflict'])
 /** Landmarks that no seed came to: then these seeds say nothing about them. */
 export function unreached({ reached }: Report): Landmark[] {
   return landmarks.filter((landmark) => !never.has(landmark) && reached.get(landmark) === 0)
+}
+
+export function unreachedCounted({ reached }: Report): Landmark[] {
+  return countedLandmarks.filter((landmark) => !reached.has(landmark))
 }
 
 /** The first seed up to `limit` in which the bug breaks that promise; `check` is what its violations begin with. */

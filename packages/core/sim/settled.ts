@@ -4,7 +4,7 @@ import { formatEpoch, parseEpoch } from '../src/position.ts'
 import { isIdle } from '../src/producer.ts'
 import { slotOf } from '../src/slot.ts'
 import type { RoomLog } from './checks.ts'
-import { rooms } from './fleet.ts'
+import { rooms, users } from './fleet.ts'
 import type { Fleet } from './fleet.ts'
 import type { World } from './world.ts'
 
@@ -39,6 +39,7 @@ function* hanging(world: World, fleet: Fleet): Generator<string> {
       }
     }
   }
+  if (world.perUser > 0) yield* uncounted(world, fleet)
   const boots = new Set<string>()
   for (const edge of fleet.edges) {
     if (!edge.process.alive) continue
@@ -55,6 +56,28 @@ function* hanging(world: World, fleet: Fleet): Generator<string> {
   for (let slot = 0; slot < world.shape.slots; slot += 1) {
     for (const { room, boot } of world.stores.interest(slot))
       if (!boots.has(boot)) yield `interest of ${boot} in ${room} is left`
+  }
+}
+
+/** What counts is what is open, and a phone that has no connection was refused because others have all. */
+function* uncounted(world: World, fleet: Fleet): Generator<string> {
+  for (const user of users) {
+    const rows = world.stores.interest(slotOf(user, world.shape.slots)).filter(({ room }) => room === user)
+    const counted = rows.map(({ boot, connection }) => `${connection} at ${boot}`)
+    const open = fleet.edges
+      .filter(({ process }) => process.alive)
+      .flatMap(({ boot, connections }) =>
+        [...connections.told].filter(([, { room }]) => room === user).map(([id]) => `${id} at ${boot()}`),
+      )
+    if (counted.toSorted().join() !== open.toSorted().join())
+      yield `of ${user} ${counted.join(', ') || 'nothing'} counts, ${open.join(', ') || 'nothing'} is open`
+    for (const { options, connection, resting } of fleet.phones) {
+      const { name, room } = options
+      if (room !== user || (resting && counted.length >= world.perUser)) continue
+      if (connection === undefined) yield `${name} is not connected`
+      else if (!rows.some((row) => row.connection === connection))
+        yield `${name} has ${connection}, which does not count`
+    }
   }
 }
 

@@ -23,6 +23,8 @@ export interface World {
   readonly shape: { readonly slots: number; readonly lanes: number }
   readonly record: Record
   readonly bug: Bug | undefined
+  /** Connections that a user may have; 0: they are not counted. */
+  readonly perUser: number
   wallMs(): number
   /** Whether a commit that put the message there was ever written. */
   committed(place: { room: string; tag: number; seq: number; message: string }): boolean
@@ -70,16 +72,19 @@ export interface WorldOptions {
    * where every server that is not the primary is made a replica, as Sentinel and Cluster do.
    */
   readonly undemoted?: boolean
+  /** Users have limited connections, and phones that contend for them. */
+  readonly counted?: boolean
 }
 
 const shape = { slots: 4, lanes: 2 }
 /** Commits retained are surely there for a lag below this, ms. */
 const coveredMs = retainMs - 2_000
 
-export function createWorld({ seed, bug, log, undemoted = false }: WorldOptions): World {
+export function createWorld({ seed, bug, log, undemoted = false, counted = false }: WorldOptions): World {
   const network = createNetwork(seed, 2)
   const { clock, random } = network
   const knobs = drawKnobs(random)
+  const perUser = counted ? random.int(1, 2) : 0
   const servers = Array.from({ length: knobs.primaries }, (_, i) =>
     createServer(new StoreModel({ ...shape, outboxEntries: knobs.outboxEntries }, `run-${i}.1`)),
   )
@@ -115,7 +120,20 @@ export function createWorld({ seed, bug, log, undemoted = false }: WorldOptions)
   }
 
   const world: World = {
-    ...{ network, knobs, stores, shape, record, bug, wallMs, quiet: false, gaps: 0, excuses: new Set(), breaks: [] },
+    ...{
+      network,
+      knobs,
+      stores,
+      shape,
+      record,
+      bug,
+      perUser,
+      wallMs,
+      quiet: false,
+      gaps: 0,
+      excuses: new Set(),
+      breaks: [],
+    },
     committed: ({ room, tag, seq, message }) => committed.has(`${room} ${tag}:${seq} ${message}`),
     log: (text) => log?.(`${clock.now.toFixed(1).padStart(9)} ${text}`),
     reach: (landmark) => record.reached.set(landmark, (record.reached.get(landmark) ?? 0) + 1),
@@ -143,6 +161,7 @@ export function createWorld({ seed, bug, log, undemoted = false }: WorldOptions)
       commits.forEach(({ slot }, i) => {
         const text = stores.value(slot)
         if (text !== undefined && text !== before[i]) record.applied.push({ slot, ...parseSlotValue(text) })
+        if (text !== undefined && perUser > 0) noteConnections(slot, parseSlotValue(text).inc)
       })
       return reply
     },
@@ -219,6 +238,14 @@ export function createWorld({ seed, bug, log, undemoted = false }: WorldOptions)
     if (value.inc !== claim.epoch || old.n <= 1) return
     world.reach('new inc')
     world.breaks.push(`slot ${claim.slot} at ${claim.epoch}`)
+  }
+  /** Those of another incarnation count for nobody, and are about to be removed. */
+  function noteConnections(slot: number, now: number): void {
+    const counts = new Map<string, number>()
+    for (const { room, connection, inc } of stores.interest(slot))
+      if (connection !== undefined && inc === now) counts.set(room, (counts.get(room) ?? 0) + 1)
+    for (const [room, count] of counts)
+      if (count > perUser) record.tooMany.push(`${count} connections of ${room} count at ${clock.now}`)
   }
   function note({ logs }: SlotCommit): void {
     for (const { room, body } of logs) {

@@ -23,7 +23,7 @@ import { edgeMetrics } from './metrics.ts'
 import { pageHtml, pagePolicy } from './page.ts'
 import { listen } from './server.ts'
 import type { ServerOptions } from './server.ts'
-import { createUserConnections } from './user-connections.ts'
+import { countConnections } from './user-connections.ts'
 
 /** How often the list of members is read, for the page and for a drain, ms. */
 const membersEveryMs = 2_000
@@ -79,7 +79,7 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
   }
   const { shape } = store
   const hub: Hub = createHub({ shape, log, scope, metrics, connections: () => connections, endpoint: theEndpoint })
-  const userConnections = createUserConnections({
+  const userConnections = countConnections({
     ...{ shape, metrics, endpoint: theEndpoint },
     limit: options.limits.connectionsPerUser,
     graceMs: options.drain.graceMs,

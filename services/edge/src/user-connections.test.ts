@@ -1,12 +1,10 @@
 import { closeCodes } from '@flotilla/core/codes'
-import type { ConnectionMessage } from '@flotilla/core/connection-entry'
-import { slotOf } from '@flotilla/core/slot'
 import { createMetrics } from '@flotilla/node/metrics'
 import { describe, expect, test } from 'vitest'
 import type { Connection } from './connection.ts'
 import type { Edge, EdgeOptions } from './edge.ts'
 import { edgeMetrics } from './metrics.ts'
-import { createUserConnections } from './user-connections.ts'
+import { countConnections } from './user-connections.ts'
 import { Client, token, until, useReadyEdge } from '../test/fleet.ts'
 
 const here = useReadyEdge()
@@ -106,121 +104,29 @@ describe('connections per user, over all edges', () => {
   })
 })
 
-describe('what an edge knows of its connections', () => {
-  const shape = { slots: 8, lanes: 2 }
-  const room = 'user:ann'
+describe('how it is told', () => {
   const metrics = edgeMetrics(createMetrics({ service: 'test' }), { connections: () => 0, rooms: () => 0 })
 
-  /** Connections whose worker the test plays. */
-  function rig({ accepts = true } = {}) {
-    const told: ConnectionMessage[] = []
-    const heard: string[] = []
-    const counted = createUserConnections({
-      ...{ shape, limit: 1, graceMs: 1_000, metrics },
+  test('[UC11] where nothing can be told now, who comes is told so, in a turn of its own', async () => {
+    const heard: unknown[] = []
+    const told: string[] = []
+    const counted = countConnections({
+      ...{ shape: { slots: 8, lanes: 2 }, limit: 1, graceMs: 1_000, metrics },
       endpoint: () => ({
-        connection: (message) => {
-          told.push(message)
-          return accepts
+        connection: ({ change }) => {
+          told.push(change)
+          return false
         },
       }),
     })
-    const connection = (id: string): Connection => {
-      const steps = {
-        id,
-        step: (input: { outcome: string }) => heard.push(`${id} ${input.outcome}`),
-        close: (name: string) => heard.push(`${id} closed ${name}`),
-      }
-      // Nothing else is asked of it.
-      return steps as unknown as Connection
-    }
-    const open = (id: string, replaces = ''): Connection => {
-      const one = connection(id)
-      counted.open(one, { type: 'register', room, replaces })
-      return one
-    }
-    const answer = (id: string, outcome: 'taken' | 'refused' | 'replaced'): void =>
-      counted.onRecords([{ type: 'connection', room, connection: id, outcome }])
-    const changes = (): string[] => told.splice(0).map((each) => `${each.connection} ${each.change}`)
-    return { counted, told, heard, open, answer, changes }
-  }
-
-  test('[UC9] after a loss of continuity, lost answers and under a new boot it tells of all, as kept where they were taken', () => {
-    const { counted, open, answer, changes, heard } = rig()
-    open('c1')
-    open('c2')
-    answer('c1', 'taken')
-    expect(changes()).toEqual(['c1 open', 'c2 open'])
-    const slot = slotOf(room, shape.slots)
-    counted.onRecords([{ type: 'reset', slot: (slot + 1) % shape.slots, inc: 5 }])
-    counted.onResync((slot + 1) % shape.lanes)
-    expect(changes()).toEqual([])
-    counted.onRecords([{ type: 'reset', slot, inc: 5 }])
-    expect(changes()).toEqual(['c1 kept', 'c2 open'])
-    counted.onResync(slot % shape.lanes)
-    expect(changes()).toEqual(['c1 kept', 'c2 open'])
-    for (const id of ['c1', 'c2', 'c2']) answer(id, 'taken')
-    expect(heard).toEqual(['c1 taken', 'c2 taken'])
-  })
-
-  test('[UC9] what was told again and is counted after it ended, was refused or replaced is sent off', () => {
-    const { counted, open, answer, changes } = rig()
-    const [c1] = [open('c1'), open('c2'), open('c3')]
-    answer('c1', 'taken')
-    answer('c2', 'taken')
-    answer('c2', 'replaced')
-    answer('c3', 'refused')
-    counted.closed(c1)
-    changes()
-    for (const id of ['c1', 'c2', 'c3']) answer(id, 'taken')
-    expect(changes()).toEqual(['c1 closed', 'c2 closed', 'c3 closed'])
-  })
-
-  test('[UC9] asked again, a connection does not take a place by its ticket again; one that is open stays whatever it is told', () => {
-    const { counted, open, answer, told, heard, changes } = rig()
-    open('c2', 'c1')
-    expect(told).toMatchObject([{ change: 'open', replaces: 'c1' }])
-    counted.onResync(slotOf(room, shape.slots) % shape.lanes)
-    expect(told.slice(1)).toMatchObject([{ change: 'open', replaces: '' }])
-    answer('c2', 'taken')
-    changes()
-    answer('c2', 'refused')
-    expect(changes()).toEqual(['c2 kept'])
-    answer('c2', 'taken')
-    expect([changes(), heard]).toEqual([[], ['c2 taken']])
-  })
-
-  test('[UC9] who ends is told of once, also before an answer; one that was refused or replaced is not', () => {
-    const { counted, open, answer, changes, heard } = rig()
-    const [asked, refused, replaced] = [open('c1'), open('c2'), open('c3')]
-    answer('c2', 'refused')
-    answer('c3', 'taken')
-    answer('c3', 'replaced')
-    changes()
-    for (const each of [asked, refused, replaced, asked]) counted.closed(each)
-    expect(changes()).toEqual(['c1 closed'])
-    expect(heard).toEqual(['c2 refused', 'c3 taken'])
-  })
-
-  test('[UC14] whose place was taken is closed when its grace is over', () => {
-    const { counted, open, answer, heard } = rig()
-    const [left, stays] = [open('c1'), open('c2')]
-    for (const id of ['c1', 'c2']) for (const outcome of ['taken', 'replaced'] as const) answer(id, outcome)
-    counted.closed(left)
-    counted.check(performance.now() + 900)
-    expect(heard).toHaveLength(2)
-    counted.check(performance.now() + 1_001)
-    expect(heard.slice(2)).toEqual(['c2 closed goingAway'])
-    expect(stays.id).toBe('c2')
-  })
-
-  test('[UC11] where nothing can be told now, who comes is told so', async () => {
-    const { open, heard, counted, changes } = rig({ accepts: false })
-    const one = open('c1')
+    const steps = { id: 'c1', step: (input: { outcome: string }) => heard.push(input.outcome) }
+    // Nothing else is asked of it.
+    const connection = steps as unknown as Connection
+    counted.open(connection, { type: 'register', room: 'user:ann', replaces: '' })
     expect(heard).toEqual([])
     await Promise.resolve()
-    expect(heard).toEqual(['c1 unknown'])
-    changes()
-    counted.closed(one)
-    expect(changes()).toEqual([])
+    expect(heard).toEqual(['unknown'])
+    counted.closed(connection)
+    expect(told).toEqual(['open'])
   })
 })
