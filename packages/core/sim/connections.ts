@@ -1,3 +1,4 @@
+import type { ConnectionMessage } from '../src/connection-entry.ts'
 import type { ByteBudget, Declaration } from '../src/producer-state.ts'
 import { createUserConnections, stepUserConnections } from '../src/user-connections.ts'
 import type { UserConnections, UserConnectionsEffect, UserConnectionsInput } from '../src/user-connections.ts'
@@ -23,9 +24,15 @@ interface Opening {
 
 export interface CountedConnections {
   readonly all: UserConnections
+  /** Those that are open, or wait for their answer: connection → room. */
+  readonly open: ReadonlyMap<string, string>
   step(input: UserConnectionsInput): void
   /** Returns how its client ends it. */
-  open(opening: Opening, tell: (frame: CountedFrame) => void): () => void
+  enter(opening: Opening, tell: (frame: CountedFrame) => void): () => void
+}
+interface Session {
+  readonly tell: (frame: CountedFrame) => void
+  connected: boolean
 }
 
 /** The connections that count at a simulated edge, in a shell like that of services/edge. */
@@ -36,7 +43,8 @@ export function countConnections(
 ): CountedConnections {
   const { clock } = world.network
   const all = createUserConnections({ shape: world.shape, limit: world.perUser, graceMs })
-  const clients = new Map<string, (frame: CountedFrame) => void>()
+  const open = new Map<string, string>()
+  const sessions = new Map<string, Session>()
 
   function step(input: UserConnectionsInput): void {
     for (const effect of stepUserConnections(all, input, clock.now)) {
@@ -47,45 +55,55 @@ export function countConnections(
   }
 
   function execute(effect: UserConnectionsEffect): void {
-    switch (effect.type) {
-      case 'tell': {
-        const { message } = effect
-        if (message.change === 'kept') world.reach('told as kept')
-        if (message.change !== 'open' || budget.used < budget.max) return declare(message)
-        world.reach('not told')
-        return clock.at(clock.now, () => process.run(() => step({ type: 'untold', connection: message.connection })))
-      }
-      case 'registered':
-        if (effect.outcome === 'taken')
-          clients.get(effect.connection)?.({ type: 'connected', connection: effect.connection })
-        else end(effect.connection, effect.outcome === 'refused' ? 'tooMany' : 'later')
-        return
-      case 'replaced':
-        return world.reach('place taken')
-      case 'close':
-        world.reach('grace over')
-        end(effect.connection, 'goingAway')
+    if (effect.type === 'tell') tell(effect.message)
+    else if (effect.type === 'registered') registered(effect.connection, effect.outcome)
+    else if (effect.type === 'replaced') world.reach('place taken')
+    else {
+      world.reach('grace over')
+      end(effect.connection, 'goingAway')
     }
   }
 
+  function tell(message: ConnectionMessage): void {
+    if (message.change === 'kept') {
+      world.reach('told as kept')
+      world.record.kept.add(message.room)
+    }
+    if (message.change !== 'open' || budget.used < budget.max) return declare(message)
+    world.reach('not told')
+    clock.at(clock.now, () => process.run(() => step({ type: 'untold', connection: message.connection })))
+  }
+
+  /** What a session that is open is told of this it does not hear any more. */
+  function registered(connection: string, outcome: 'taken' | 'refused' | 'unknown'): void {
+    const session = sessions.get(connection)
+    if (session === undefined || session.connected) return
+    if (outcome !== 'taken') return end(connection, outcome === 'refused' ? 'tooMany' : 'later')
+    session.connected = true
+    session.tell({ type: 'connected', connection })
+  }
+
   function end(connection: string, why: Exclude<CountedFrame['type'], 'connected'>): void {
-    const tell = clients.get(connection)
+    const session = sessions.get(connection)
     closed(connection)
-    tell?.({ type: why })
+    session?.tell({ type: why })
   }
 
   function closed(connection: string): void {
-    if (clients.delete(connection)) step({ type: 'closed', connection })
+    open.delete(connection)
+    if (sessions.delete(connection)) step({ type: 'closed', connection })
   }
 
   if (world.perUser > 0) process.every(tickEveryMs, () => step({ type: 'tick' }))
   return {
     all,
+    open,
     step: (input) => {
       if (world.perUser > 0) step(input)
     },
-    open: ({ id, room, replaces }, tell) => {
-      clients.set(id, tell)
+    enter: ({ id, room, replaces }, told) => {
+      open.set(id, room)
+      sessions.set(id, { tell: told, connected: false })
       step({ type: 'open', connection: id, room, replaces })
       return () => closed(id)
     },

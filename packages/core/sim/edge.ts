@@ -8,9 +8,8 @@ import { parseEpoch } from '../src/position.ts'
 import type { Position } from '../src/position.ts'
 import type { ByteBudget, ProducerState, Settlement } from '../src/producer-state.ts'
 import { slotOf } from '../src/slot.ts'
-import type { UserConnections } from '../src/user-connections.ts'
 import { countConnections } from './connections.ts'
-import type { CountedFrame } from './connections.ts'
+import type { CountedConnections, CountedFrame } from './connections.ts'
 import { watchFeed } from './landmarks.ts'
 import { backoff } from './network.ts'
 import type { Process } from './network.ts'
@@ -60,8 +59,7 @@ export interface Edge {
   readonly producers: ReadonlyMap<number, ProducerState>
   readonly feeds: ReadonlyMap<string, FeedState>
   readonly budget: ByteBudget
-  /** What it knows of the connections that count. */
-  readonly connections: UserConnections
+  readonly counted: Pick<CountedConnections, 'all' | 'open'>
   open(send: (frame: ServerFrame) => void): Session
   /** A connection of the user whose room it is; returns how it ends. */
   count(room: string, replaces: string, tell: (frame: CountedFrame) => void): () => void
@@ -346,9 +344,9 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
     producers: producers.all,
     feeds,
     budget,
-    connections: counted.all,
+    counted,
     open,
-    count: (room, replaces, tell) => counted.open({ id: `${boot}.${(numbers += 1)}`, room, replaces }, tell),
+    count: (room, replaces, tell) => counted.enter({ id: `${boot}.${(numbers += 1)}`, room, replaces }, tell),
     take: (records) => process.run(() => takeRecords(records)),
   }
 }

@@ -125,7 +125,9 @@ export class Phone {
     this.#world.reach('one too many')
     if (this.#world.network.clock.now > this.#calmSince + restlessMs) this.#refused += 1
     if (held === undefined || !held.edge.process.alive || this.#ticket !== held.id || this.#gaveUp) return
-    this.#world.record.turnedAway.push(`${this.options.name} was refused with the ticket of ${held.id}, which it has`)
+    const { name, room } = this.options
+    const text = `${name} was refused with the ticket of ${held.id}, which it has`
+    this.#world.record.turnedAway.push({ room, text })
   }
 }
 

@@ -49,9 +49,11 @@ export interface Record {
   readonly applied: History['applied'][number][]
   published: number
   /** Phones that were refused although they named the connection that they had. */
-  readonly turnedAway: string[]
+  readonly turnedAway: { readonly room: string; readonly text: string }[]
   /** Users that had more connections counted than they may. */
   readonly tooMany: string[]
+  /** Rooms of users of whose connections an edge told as open already: these count whatever the limit. */
+  readonly kept: Set<string>
   /** How often the run has been at each. */
   readonly reached: Map<Landmark, number>
   /** Faults that the run had, for the report. */
@@ -61,7 +63,7 @@ export interface Record {
 export function createRecord(): Record {
   return {
     ...{ acknowledged: [], refused: [], views: new Map(), applied: [], published: 0 },
-    ...{ turnedAway: [], tooMany: [], reached: new Map(), faults: [] },
+    ...{ turnedAway: [], tooMany: [], kept: new Set(), reached: new Map(), faults: [] },
   }
 }
 

@@ -105,10 +105,10 @@ function judge(world: World, lossy: boolean): string[] {
   return [...found, ...broken.map((violation) => `${violation.check}: ${violation.detail}`)]
 }
 
-/** Connections that edges tell of as open count whatever the limit, and who comes between may have had their place. */
+/** Where an edge tells later of what was open all the time another may have had the place in between. */
 function overLimit({ record }: World): string[] {
-  if (record.reached.has('told as kept')) return []
-  return [...record.tooMany, ...record.turnedAway].slice(0, 3).map((text) => `limit: ${text}`)
+  const turnedAway = record.turnedAway.filter(({ room }) => !record.kept.has(room)).map(({ text }) => text)
+  return [...record.tooMany, ...turnedAway].slice(0, 3).map((text) => `limit: ${text}`)
 }
 
 /** Replays are cut short by what an edge holds, or by what the log keeps. */

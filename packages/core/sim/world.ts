@@ -245,7 +245,8 @@ export function createWorld({ seed, bug, log, undemoted = false, counted = false
     for (const { room, connection, inc } of stores.interest(slot))
       if (connection !== undefined && inc === now) counts.set(room, (counts.get(room) ?? 0) + 1)
     for (const [room, count] of counts)
-      if (count > perUser) record.tooMany.push(`${count} connections of ${room} count at ${clock.now}`)
+      if (count > perUser && !record.kept.has(room))
+        record.tooMany.push(`${count} connections of ${room} count at ${clock.now}`)
   }
   function note({ logs }: SlotCommit): void {
     for (const { room, body } of logs) {

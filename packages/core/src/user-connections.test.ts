@@ -113,6 +113,16 @@ describe('what an edge knows of its connections', () => {
     expect([heard, changes()]).toEqual([['c1 unknown'], ['c1 closed']])
   })
 
+  test('[UC9] one whose answer comes just when it cannot be told of again is open, and told of as that', () => {
+    const { step, open, answer, heard, changes } = rig()
+    open('c1')
+    step({ type: 'resync', lane })
+    changes()
+    answer('c1', 'taken')
+    step({ type: 'untold', connection: 'c1' })
+    expect([heard, changes()]).toEqual([['c1 taken'], ['c1 kept']])
+  })
+
   test('[UC11] one that could not be told of is forgotten, and counted later all the same it is sent off', () => {
     const { step, open, closed, answer, heard, changes } = rig()
     open('c1')

@@ -103,10 +103,14 @@ function tell(
   effects.push({ type: 'tell', message: { type: 'connection', room, connection, change, replaces, limit } })
 }
 
-/** The worker may have heard of it before, and nobody of what it said: then it must hear that it is gone. */
+/**
+ * The worker may have heard of it before, and nobody of what it said: then it must hear that it is gone. Or its answer came since: then
+ * the connection is open.
+ */
 function untold(state: UserConnections, connection: string, effects: UserConnectionsEffect[]): void {
   const told = state.told.get(connection)
   if (told === undefined) return
+  if (told.taken) return tell(state, connection, { ...told, change: 'kept' }, effects)
   effects.push({ type: 'registered', connection, outcome: 'unknown' })
   if (told.again) closed(state, connection, effects)
   else state.told.delete(connection)

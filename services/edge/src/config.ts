@@ -51,7 +51,7 @@ export const edgeConfig = defineConfig({
       'New connections that one edge accepts per second; as many as make it within 5 s wait, further ones are answered 503 with Retry-After',
   }),
   resumesPerSecond: integer('FLOTILLA_EDGE_RESUMES_PER_SECOND', {
-    default: 700,
+    default: 640,
     min: 1,
     max: 100_000,
     description: 'The same for clients that were connected before, beside those; they offer `flotilla.resume`',

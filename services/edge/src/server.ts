@@ -22,9 +22,12 @@ const retryAfterSeconds = 1
 /** Who comes when more come than are accepted per second waits, as many as make it within so long, ms. */
 const acceptWaitMs = 5_000
 /** Together with it less than the client library waits for an answer, 10 s. */
-const readWaitMs = 3_000
-/** So many times as many connections are read as accepted per second: some are pages, and some have to wait. */
-const readFactor = 2
+const readWaitMs = 3_500
+/**
+ * So many times as many connections are read as accepted per second: some are pages, and some have to wait. Those who are read early only
+ * wait longer for their turn, and reading them takes what those who are connected need.
+ */
+const readFactor = 1.6
 /**
  * Accepted by the kernel before this process looks. Who does not find a place in it tries again after 1, 3, 7 … s: of five thousand who
  * came at once to 1,024 places most did, and with 128 one of ten thousand needed 57 s. Linux keeps it below net.core.somaxconn, 4,096.
