@@ -102,6 +102,13 @@ export const mutations = [
     tests: { project: 'unit', file: 'packages/core/src/lane-claims.test.ts', name: '[UC5]' },
   },
   {
+    rule: 'what was counted before a loss of continuity is not known any more: whole fleets',
+    file: 'packages/core/src/connections.ts',
+    find: 'if (inc !== now) return',
+    replace: 'if (inc > now) return',
+    tests: { project: 'sim', file: 'packages/core/sim/sim-c.test.ts', name: '[SM9]' },
+  },
+  {
     rule: 'what counts and is not open is sent off',
     file: 'packages/core/src/user-connections.ts',
     find: "if (outcome === 'taken') tell(",
