@@ -1,7 +1,7 @@
 import type { ConnectionMessage } from '../src/connection-entry.ts'
 import type { ByteBudget, Declaration } from '../src/producer-state.ts'
 import { createUserConnections, stepUserConnections } from '../src/user-connections.ts'
-import type { UserConnections, UserConnectionsEffect, UserConnectionsInput } from '../src/user-connections.ts'
+import type { UserConnectionsEffect, UserConnectionsInput } from '../src/user-connections.ts'
 import type { Process } from './network.ts'
 import type { World } from './world.ts'
 
@@ -23,14 +23,14 @@ interface Opening {
 }
 
 export interface CountedConnections {
-  readonly all: UserConnections
-  /** Those that are open, or wait for their answer: connection → room. */
-  readonly open: ReadonlyMap<string, string>
+  /** Of the connections that are open, or wait for their answer. */
+  readonly sessions: ReadonlyMap<string, Readonly<Session>>
   step(input: UserConnectionsInput): void
   /** Returns how its client ends it. */
   enter(opening: Opening, tell: (frame: CountedFrame) => void): () => void
 }
 interface Session {
+  readonly room: string
   readonly tell: (frame: CountedFrame) => void
   connected: boolean
 }
@@ -42,12 +42,11 @@ export function countConnections(
   { budget, declare }: { readonly budget: ByteBudget; declare(message: Declaration): void },
 ): CountedConnections {
   const { clock } = world.network
-  const all = createUserConnections({ shape: world.shape, limit: world.perUser, graceMs })
-  const open = new Map<string, string>()
+  const state = createUserConnections({ shape: world.shape, limit: world.perUser, graceMs })
   const sessions = new Map<string, Session>()
 
   function step(input: UserConnectionsInput): void {
-    for (const effect of stepUserConnections(all, input, clock.now)) {
+    for (const effect of stepUserConnections(state, input, clock.now)) {
       if (input.type === 'connection' && effect.type === 'tell' && effect.message.change === 'closed')
         world.reach('sent off')
       execute(effect)
@@ -90,20 +89,17 @@ export function countConnections(
   }
 
   function closed(connection: string): void {
-    open.delete(connection)
     if (sessions.delete(connection)) step({ type: 'closed', connection })
   }
 
   if (world.perUser > 0) process.every(tickEveryMs, () => step({ type: 'tick' }))
   return {
-    all,
-    open,
+    sessions,
     step: (input) => {
       if (world.perUser > 0) step(input)
     },
     enter: ({ id, room, replaces }, told) => {
-      open.set(id, room)
-      sessions.set(id, { tell: told, connected: false })
+      sessions.set(id, { room, tell: told, connected: false })
       step({ type: 'open', connection: id, room, replaces })
       return () => closed(id)
     },

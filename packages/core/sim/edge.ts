@@ -59,7 +59,8 @@ export interface Edge {
   readonly producers: ReadonlyMap<number, ProducerState>
   readonly feeds: ReadonlyMap<string, FeedState>
   readonly budget: ByteBudget
-  readonly counted: Pick<CountedConnections, 'all' | 'open'>
+  /** Of connections that count. */
+  readonly sessions: CountedConnections['sessions']
   open(send: (frame: ServerFrame) => void): Session
   /** A connection of the user whose room it is; returns how it ends. */
   count(room: string, replaces: string, tell: (frame: CountedFrame) => void): () => void
@@ -344,7 +345,7 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
     producers: producers.all,
     feeds,
     budget,
-    counted,
+    sessions: counted.sessions,
     open,
     count: (room, replaces, tell) => counted.enter({ id: `${boot}.${(numbers += 1)}`, room, replaces }, tell),
     take: (records) => process.run(() => takeRecords(records)),

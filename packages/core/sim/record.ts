@@ -38,6 +38,7 @@ export const countedLandmarks = [
   'not told',
   'sent off',
   'grace over',
+  'limit judged',
 ] as const
 export type Landmark = (typeof landmarks | typeof countedLandmarks)[number]
 

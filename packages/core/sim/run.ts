@@ -1,7 +1,7 @@
 import { ackAtOnce, withoutGeneration } from './bugs.ts'
 import { check } from './checks.ts'
 import { heal, planFaults, planOutage } from './faults.ts'
-import { rooms, startFleet } from './fleet.ts'
+import { rooms, startFleet, users } from './fleet.ts'
 import type { Fleet } from './fleet.ts'
 import { largeKnobs } from './knobs.ts'
 import type { Knobs } from './knobs.ts'
@@ -106,7 +106,8 @@ function judge(world: World, lossy: boolean): string[] {
 }
 
 /** Where an edge tells later of what was open all the time another may have had the place in between. */
-function overLimit({ record }: World): string[] {
+function overLimit({ record, perUser, reach }: World): string[] {
+  if (perUser > 0 && users.some((room) => !record.kept.has(room))) reach('limit judged')
   const turnedAway = record.turnedAway.filter(({ room }) => !record.kept.has(room)).map(({ text }) => text)
   return [...record.tooMany, ...turnedAway].slice(0, 3).map((text) => `limit: ${text}`)
 }

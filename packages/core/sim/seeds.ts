@@ -1,5 +1,5 @@
 import type { Bug } from './bugs.ts'
-import { countedLandmarks, landmarks } from './record.ts'
+import { landmarks } from './record.ts'
 import type { Landmark } from './record.ts'
 import { simulate } from './run.ts'
 import type { WorldOptions } from './world.ts'
@@ -44,12 +44,8 @@ export function runSeeds(from: number, to: number, options: Pick<WorldOptions, '
 const never: ReadonlySet<Landmark> = new Set(['conflict'])
 
 /** Landmarks that no seed came to: then these seeds say nothing about them. */
-export function unreached({ reached }: Report): Landmark[] {
-  return landmarks.filter((landmark) => !never.has(landmark) && reached.get(landmark) === 0)
-}
-
-export function unreachedCounted({ reached }: Report): Landmark[] {
-  return countedLandmarks.filter((landmark) => !reached.has(landmark))
+export function unreached({ reached }: Report, wanted: readonly Landmark[] = landmarks): Landmark[] {
+  return wanted.filter((landmark) => !never.has(landmark) && (reached.get(landmark) ?? 0) === 0)
 }
 
 /** The first seed up to `limit` in which the bug breaks that promise; `check` is what its violations begin with. */

@@ -66,8 +66,8 @@ function* uncounted(world: World, fleet: Fleet): Generator<string> {
     const counted = rows.map(({ boot, connection }) => `${connection} at ${boot}`)
     const open = fleet.edges
       .filter(({ process }) => process.alive)
-      .flatMap(({ boot, counted: { open: all } }) =>
-        [...all].filter(([, room]) => room === user).map(([id]) => `${id} at ${boot()}`),
+      .flatMap(({ boot, sessions }) =>
+        [...sessions].filter(([, { room }]) => room === user).map(([id]) => `${id} at ${boot()}`),
       )
     if (counted.toSorted().join() !== open.toSorted().join())
       yield `of ${user} ${counted.join(', ') || 'nothing'} counts, ${open.join(', ') || 'nothing'} is open`
