@@ -6,6 +6,7 @@ import { ingestConfig } from '@flotilla/ingest/config'
 import { namesOf, renderMarkdown } from '@flotilla/node/config'
 import { shardConfig } from '@flotilla/shard/config'
 import { describe, expect, test } from 'vitest'
+import { parts } from './mutants/parts.mjs'
 import { mutations } from './mutations/list.mjs'
 
 const root = join(import.meta.dirname, '..')
@@ -102,6 +103,12 @@ test('[TD12] what `make mutations` leaves out is there, once', () => {
   const gone = mutations.filter((each) => read(each.file).split(each.find).length !== 2)
   expect(mutations.length).toBeGreaterThan(15)
   expect(gone.map(({ rule }) => rule)).toEqual([])
+})
+
+test('[TD13] every file of the core is in a part of `make mutants`', () => {
+  const files = readdirSync(join(root, 'packages/core/src')).filter((file) => /^[a-z-]+\.ts$/.test(file))
+  const listed = Object.values(parts).flat()
+  expect(listed.map((file) => `${file}.ts`).toSorted()).toEqual(files.toSorted())
 })
 
 describe('the documents', () => {

@@ -58,6 +58,28 @@ describe('the gate', () => {
     expect(Math.abs(through.length - atOnce - perSecond * 8)).toBeLessThanOrEqual(1)
   })
 
+  test('[EG27] with a slow start the pace of a crowd grows, and no more wait than come through in time', () => {
+    const gate = createGate({ perSecond: 1_000, waitMs: 3_000, slowStart: { from: 0.2, overMs: 2_000 } })
+    const { through, gaveUp, enter } = crowd(gate)
+    // At once 50; in two seconds 0.2 to 1 of the pace, and all of it in one.
+    expect(enter(5_000).filter(Boolean).length).toBe(50 + 1_200 + 1_000)
+    const passed = [1_000, 1_000, 1_000].map((ms) => {
+      const before = through.length
+      pass(ms)
+      return through.length - before
+    })
+    const off = [400, 800, 1_000].map((expected, i) => Math.abs(expected - (passed[i] ?? 0)))
+    expect(Math.max(...off)).toBeLessThanOrEqual(5)
+    pass(50)
+    expect([gate.waiting, gaveUp.length]).toEqual([0, 0])
+    // The next crowd begins slowly again.
+    now += 10_000
+    enter(1_000, 5_000)
+    const before = through.length
+    pass(500)
+    expect(Math.abs(through.length - before - 150)).toBeLessThanOrEqual(2)
+  })
+
   test('[EG27] who has left meanwhile takes nobody’s place', () => {
     const gate = createGate({ perSecond: 100, waitMs: 1_000 })
     const { through, gone, enter } = crowd(gate)

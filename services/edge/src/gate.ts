@@ -5,6 +5,13 @@ export interface GateOptions {
   readonly perSecond: number
   /** Nobody waits longer, ms, and never more wait than come through in that time. */
   readonly waitMs: number
+  readonly slowStart?: SlowStart
+}
+
+/** How the pace of a crowd grows while it waits: from this part of it to all of it after so long. */
+export interface SlowStart {
+  readonly from: number
+  readonly overMs: number
 }
 
 export interface Waiting {
@@ -35,17 +42,21 @@ const rounding = 1e-9
  */
 const mostLateSeconds = 0.03
 
-export function createGate({ perSecond, waitMs }: GateOptions): Gate {
-  const mostWaiting = Math.ceil((perSecond * waitMs) / 1_000)
+const noSlowStart: SlowStart = { from: 1, overMs: 1 }
+
+export function createGate({ perSecond, waitMs, slowStart = noSlowStart }: GateOptions): Gate {
+  const mostWaiting = Math.ceil(perSecond * fullSeconds(waitMs, slowStart))
   const atOnce = createBucket({ capacity: Math.max(1, perSecond * burstSeconds), refillPerSecond: perSecond })
   let waiting: { readonly who: Waiting; readonly untilMs: number }[] = []
   let credit = 0
   let steppedAtMs = 0
+  let crowdSinceMs = 0
   let closed = false
 
   function step(): void {
     const nowMs = performance.now()
-    credit += perSecond * Math.min((nowMs - steppedAtMs) / 1_000, mostLateSeconds)
+    const lateSeconds = Math.min((nowMs - steppedAtMs) / 1_000, mostLateSeconds)
+    credit += perSecond * partOfPace(nowMs - crowdSinceMs, slowStart) * lateSeconds
     steppedAtMs = nowMs
     let next = 0
     for (; next < waiting.length; next += 1) {
@@ -81,10 +92,21 @@ export function createGate({ perSecond, waitMs }: GateOptions): Gate {
       // A pace of one a second lets the last one through just when its time is over.
       waiting.push({ who, untilMs: nowMs + waitMs + 10 * stepMs })
       if (waiting.length === 1) {
-        steppedAtMs = nowMs
+        steppedAtMs = crowdSinceMs = nowMs
         setTimeout(step, stepMs).unref()
       }
       return true
     },
   }
+}
+
+function partOfPace(sinceMs: number, { from, overMs }: SlowStart): number {
+  return Math.min(1, from + ((1 - from) * sinceMs) / overMs)
+}
+
+/** In how many seconds of its full pace as many come through as in a crowd's first `waitMs`. */
+function fullSeconds(waitMs: number, { from, overMs }: SlowStart): number {
+  const slowMs = Math.min(waitMs, overMs)
+  const slowParts = (from + partOfPace(slowMs, { from, overMs })) / 2
+  return (slowMs * slowParts + waitMs - slowMs) / 1_000
 }

@@ -195,12 +195,11 @@ describe('rooms and their places', () => {
 
   test('[EG33] who becomes live between two ticks gets nothing that its answer covered', async () => {
     const alice = await subscribed('alice')
-    rig.records(events(11, 'a'), { type: 'ephemeral', room, event: event('typing') })
     const bob = await rig.open('bob')
-    rig.records(events(12, 'b'))
+    // In this order in one turn: bob joins, 13 comes, the tick.
     bob.send({ type: 'subscribe', id: 1, room })
-    await Promise.resolve()
-    rig.records(events(13, 'c'))
+    setImmediate(() => rig.records(events(13, 'c')))
+    rig.records(events(11, 'a'), { type: 'ephemeral', room, event: event('typing') }, events(12, 'b'))
     await turn()
     expect(seqs(alice)).toEqual([11, undefined, 12, 13])
     expect(answerOf(bob, 1)).toMatchObject({ position: since(12) })

@@ -1,6 +1,6 @@
 import type { OutRecord } from '@flotilla/core/entry'
 import { createFeed, isForgotten, needsTick, stepFeed } from '@flotilla/core/feed'
-import type { FeedEffect, FeedInput, FeedState, Since } from '@flotilla/core/feed-state'
+import type { FeedEffect, FeedInput, FeedState } from '@flotilla/core/feed-state'
 import { positionAt } from '@flotilla/core/feed-place'
 import type { OutEvent } from '@flotilla/core/entry'
 import { laneOf, slotOf } from '@flotilla/core/slot'
@@ -11,12 +11,15 @@ import type { Connection, RoomEffect } from './connection.ts'
 import { createSubscriber, dropGate, encodeFor, fanOut, give, isPersonal, openGate } from './fanout.ts'
 import type { Audience, Encoded, Item, Subscriber } from './fanout.ts'
 import type { EdgeMetrics } from './metrics.ts'
+import { createSlices } from './slices.ts'
 import { createTicker } from './ticker.ts'
 import { positionText, textFrame } from './wire.ts'
 
 /** How often feeds look after holes and empty rooms, ms, and subscribers under a filter are told their position. */
 const feedTickMs = 100
 const filterPositionMs = 10_000
+/** After so long with subscribers that join the event loop is let turn: of five hundred who resume at once their answers take 60 ms, and their rooms' logs 70. */
+const joinSliceMs = 8
 /** What a client is asked to wait with a room for which too much would have to be held back, ms. */
 const replayAgainMs = 1_000
 
@@ -63,8 +66,8 @@ export function createHub(deps: HubDeps): Hub {
   const rooms = new Map<string, Room>()
   /** Those that time alone can change. */
   const waiting = new Set<Room>()
-  /** Subscribers that are not in their feeds yet. */
-  const joining: { readonly room: Room; readonly id: number; readonly since: Since | null }[] = []
+  /** Subscribers that are not in their feeds yet, and what was read for them. */
+  const slices = createSlices(joinSliceMs)
   let nextId = 0
   let nextLife = 0
   let lastReplay: { readonly events: readonly OutEvent[]; readonly encoded: Encoded } | undefined
@@ -131,8 +134,10 @@ export function createHub(deps: HubDeps): Hub {
         error: error instanceof Error ? error.message : String(error),
       })
     }
-    step(room, { type: 'history', request, entries })
-    lastReplay = undefined
+    slices.add(() => {
+      step(room, { type: 'history', request, entries })
+      lastReplay = undefined
+    })
   }
 
   /** The answer first, then the replay, then what is live: the session opens the gate. */
@@ -212,13 +217,10 @@ export function createHub(deps: HubDeps): Hub {
     room.subscribers.set(id, subscriber)
     connection.rooms.set(effect.room, subscriber)
     // In a turn of its own: the session is still in the step that asked for this.
-    if (joining.length === 0) queueMicrotask(addAll)
-    joining.push({ room, id, since: effect.since })
-  }
-
-  function addAll(): void {
-    for (const { room, id, since } of joining.splice(0))
+    const { since } = effect
+    slices.add(() => {
       if (room.subscribers.has(id)) step(room, { type: 'add', subscriber: id, since })
+    })
   }
 
   function unsubscribe(connection: Connection, name: string): void {

@@ -20,14 +20,16 @@ const ticketProtocol = /(?:^|,) *flotilla\.ticket\.([\w.-]{1,128}) *(?:,|$)/
 /** Time to wait that a client is told when too many connect at once, s, and as much again at random. */
 const retryAfterSeconds = 1
 /** Who comes when more come than are accepted per second waits, as many as make it within so long, ms. */
-const acceptWaitMs = 5_000
+const acceptWaitMs = 3_000
 /** Together with it less than the client library waits for an answer, 10 s. */
-const readWaitMs = 3_500
+const readWaitMs = 6_500
+/** So many times as many connections are read as accepted per second: seldom are both gates busy, and who has to wait is better not read yet. */
+const readFactor = 0.85
 /**
- * So many times as many connections are read as accepted per second: some are pages, and some have to wait. Those who are read early only
- * wait longer for their turn, and reading them takes what those who are connected need.
+ * The first of a crowd cost most: each brings a room that this edge does not have yet, its code is not compiled, and their own machines
+ * are busiest while all of them connect. Of 10,000 who came back at once the first three seconds made the others late.
  */
-const readFactor = 1.6
+const slowStart = { from: 0.3, overMs: 4_000 }
 /**
  * Accepted by the kernel before this process looks. Who does not find a place in it tries again after 1, 3, 7 … s: of five thousand who
  * came at once to 1,024 places most did, and with 128 one of ten thousand needed 57 s. Linux keeps it below net.core.somaxconn, 4,096.
@@ -99,14 +101,12 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
     clientTracking: false,
     handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
   })
-  const reads = createGate({
-    perSecond: readFactor * (options.acceptsPerSecond + options.resumesPerSecond),
-    waitMs: readWaitMs,
-  })
+  const perSecond = readFactor * (options.acceptsPerSecond + options.resumesPerSecond)
+  const reads = createGate({ perSecond, waitMs: readWaitMs, slowStart })
   readAtPace(http, reads, () => deps.metrics.turnedAway.inc({ reason: 'rate' }))
   upgrades.on('wsClientError', (_, socket) => refuse(socket, noHandshake))
   const accepts = createGate({ perSecond: options.acceptsPerSecond, waitMs: acceptWaitMs })
-  const resumes = createGate({ perSecond: options.resumesPerSecond, waitMs: acceptWaitMs })
+  const resumes = createGate({ perSecond: options.resumesPerSecond, waitMs: acceptWaitMs, slowStart })
   http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', destroy)
     const refusal = closedTo(accepts.waiting + resumes.waiting) ?? judge(request, options)

@@ -1,0 +1,34 @@
+import { performance } from 'node:perf_hooks'
+
+/** Work that comes in crowds, done in order and a slice of time per turn of the event loop: whoever is served meanwhile waits no longer. */
+export interface Slices {
+  /** Done in this turn of the event loop or a later one, never before this returns. */
+  add(work: () => void): void
+}
+
+/** `sliceMs`: after so long the event loop is let turn. */
+export function createSlices(sliceMs: number): Slices {
+  let waiting: (() => void)[] = []
+  let next = 0
+
+  function slice(): void {
+    const untilMs = performance.now() + sliceMs
+    try {
+      while (next < waiting.length && performance.now() < untilMs) waiting[next++]?.()
+    } finally {
+      // Also after one that failed: the others are not to wait for ever.
+      if (next < waiting.length) setImmediate(slice)
+      else {
+        waiting = []
+        next = 0
+      }
+    }
+  }
+
+  return {
+    add: (work) => {
+      if (waiting.length === 0) setImmediate(slice)
+      waiting.push(work)
+    },
+  }
+}
