@@ -16,6 +16,7 @@ export default {
   // Stryker's own TypeScript cannot read this version's configuration, and needs none.
   tsconfigFile: 'none',
   tempDirName: `out/mutants/${part}`,
+  ignorePatterns: ['out'],
   reporters: ['progress-append-only', 'json'],
   jsonReporter: { fileName: `out/mutants/${part}.json` },
 }

@@ -230,6 +230,20 @@ describe('a room at its edge', () => {
     expect(types(late.tick(1_000))).toEqual(['declare', 'refuse'])
   })
 
+  it('[FE10] a room of which everybody was refused is withdrawn', () => {
+    const feed = new Feed()
+    feed.add(1)
+    feed.tick(subscribeDeadlineMs)
+    feed.answer(4)
+    expect(types(feed.tick(interestLingerMs))).toEqual(['withdraw'])
+    expect(isForgotten(feed.state)).toBe(true)
+    const resumed = live(4)
+    resumed.step({ type: 'remove', subscriber: 1 })
+    resumed.add(2, 1)
+    resumed.tick(subscribeDeadlineMs)
+    expect(types(resumed.tick(interestLingerMs))).toEqual(['withdraw'])
+  })
+
   it('[FE11] an ephemeral event goes out at once, also while a hole is filled', () => {
     const feed = live(4)
     feed.events(7, 1)

@@ -294,7 +294,8 @@ function withdraw({ state, effects }: Step): void {
 }
 
 /** Whoever waited too long is sent away, rather than left without an answer: the store may be away for long. */
-function refuseLate({ state, clock, effects }: Step): void {
+function refuseLate(step: Step): void {
+  const { state, clock, effects } = step
   const late = (waiters: ReadonlyMap<number, Waiting>): number[] =>
     [...waiters].flatMap(([id, { deadlineMs }]) => (clock.now < deadlineMs ? [] : [id]))
   const refused = late(state.waiting)
@@ -306,4 +307,5 @@ function refuseLate({ state, clock, effects }: Step): void {
     }
   }
   for (const subscriber of refused) effects.push({ type: 'refuse', subscriber, retryAfterMs })
+  if (refused.length > 0) markEmpty(step)
 }

@@ -48,10 +48,10 @@ export const edgeConfig = defineConfig({
     min: 1,
     max: 100_000,
     description:
-      'New connections that one edge accepts per second; as many as make it within 3 s wait, further ones are answered 503 with Retry-After',
+      'New connections that one edge accepts per second; as many as make it within 4 s wait, further ones are answered 503 with Retry-After',
   }),
   resumesPerSecond: integer('FLOTILLA_EDGE_RESUMES_PER_SECOND', {
-    default: 850,
+    default: 780,
     min: 1,
     max: 100_000,
     description:

@@ -72,12 +72,37 @@ describe('the gate', () => {
     expect(Math.max(...off)).toBeLessThanOrEqual(5)
     pass(50)
     expect([gate.waiting, gaveUp.length]).toEqual([0, 0])
-    // The next crowd begins slowly again.
+    // A handful that waits soon after is let in at the whole pace, the next crowd slowly again.
+    now += 500
+    enter(550, 50_000)
+    const soon = through.length
+    pass(100)
+    expect(Math.abs(through.length - soon - 100)).toBeLessThanOrEqual(2)
+    pass(1_000)
     now += 10_000
     enter(1_000, 5_000)
     const before = through.length
     pass(500)
     expect(Math.abs(through.length - before - 150)).toBeLessThanOrEqual(2)
+  })
+
+  test('[EG27] after the slow start more may wait than before it; at one a second nobody waits in vain', () => {
+    const slowStart = { from: 0.3, overMs: 4_000 }
+    const gate = createGate({ perSecond: 1_000, waitMs: 3_000, slowStart })
+    const { enter, through, gaveUp } = crowd(gate)
+    expect(enter(5_000).filter(Boolean).length).toBe(50 + 1_687)
+    for (let i = 0; i < 40; i += 1) {
+      pass(100)
+      enter(1_000, 10_000 + 1_000 * i)
+    }
+    expect(Math.abs(gate.waiting - 3_000)).toBeLessThanOrEqual(10)
+    pass(4_000)
+    expect(gaveUp.length).toBe(0)
+    const slow = crowd(createGate({ perSecond: 1, waitMs: 3_000, slowStart }))
+    slow.enter(10)
+    pass(5_000)
+    expect([slow.through.length, slow.gaveUp.length]).toEqual([2, 0])
+    expect(through.length).toBeGreaterThan(3_000)
   })
 
   test('[EG27] who has left meanwhile takes nobody’s place', () => {

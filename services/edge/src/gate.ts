@@ -42,16 +42,22 @@ const rounding = 1e-9
  */
 const mostLateSeconds = 0.03
 
+/** Between two crowds, ms. */
+const sameCrowdMs = 1_000
 const noSlowStart: SlowStart = { from: 1, overMs: 1 }
 
 export function createGate({ perSecond, waitMs, slowStart = noSlowStart }: GateOptions): Gate {
-  const mostWaiting = Math.ceil(perSecond * fullSeconds(waitMs, slowStart))
   const atOnce = createBucket({ capacity: Math.max(1, perSecond * burstSeconds), refillPerSecond: perSecond })
   let waiting: { readonly who: Waiting; readonly untilMs: number }[] = []
   let credit = 0
   let steppedAtMs = 0
   let crowdSinceMs = 0
   let closed = false
+
+  /** A handful that waits soon after a crowd has gone belongs to it. */
+  function crowdAgeMs(nowMs: number): number {
+    return waiting.length <= 1 && nowMs - steppedAtMs > sameCrowdMs ? 0 : nowMs - crowdSinceMs
+  }
 
   function step(): void {
     const nowMs = performance.now()
@@ -88,11 +94,13 @@ export function createGate({ perSecond, waitMs, slowStart = noSlowStart }: GateO
         who.go()
         return true
       }
-      if (waiting.length >= mostWaiting) return false
+      const comeThrough = perSecond * fullSeconds(crowdAgeMs(nowMs), waitMs, slowStart)
+      if (waiting.length >= Math.max(1, Math.floor(comeThrough + rounding))) return false
       // A pace of one a second lets the last one through just when its time is over.
       waiting.push({ who, untilMs: nowMs + waitMs + 10 * stepMs })
       if (waiting.length === 1) {
-        steppedAtMs = crowdSinceMs = nowMs
+        crowdSinceMs = nowMs - crowdAgeMs(nowMs)
+        steppedAtMs = nowMs
         setTimeout(step, stepMs).unref()
       }
       return true
@@ -104,9 +112,9 @@ function partOfPace(sinceMs: number, { from, overMs }: SlowStart): number {
   return Math.min(1, from + ((1 - from) * sinceMs) / overMs)
 }
 
-/** In how many seconds of its full pace as many come through as in a crowd's first `waitMs`. */
-function fullSeconds(waitMs: number, { from, overMs }: SlowStart): number {
-  const slowMs = Math.min(waitMs, overMs)
-  const slowParts = (from + partOfPace(slowMs, { from, overMs })) / 2
+/** In how many seconds of its full pace as many come through as within `waitMs` of a crowd of that age. */
+function fullSeconds(ageMs: number, waitMs: number, slowStart: SlowStart): number {
+  const slowMs = Math.max(0, Math.min(waitMs, slowStart.overMs - ageMs))
+  const slowParts = (partOfPace(ageMs, slowStart) + partOfPace(ageMs + slowMs, slowStart)) / 2
   return (slowMs * slowParts + waitMs - slowMs) / 1_000
 }

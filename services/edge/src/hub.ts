@@ -87,6 +87,8 @@ export function createHub(deps: HubDeps): Hub {
   }
 
   function step(room: Room, input: FeedInput): void {
+    // A read may come back when nobody has been here for long: what it would ask for again would be for nobody.
+    if (rooms.get(room.name) !== room) return
     for (const effect of stepFeed(room.feed, input, clock)) execute(room, effect)
     if (needsTick(room.feed)) waiting.add(room)
     else waiting.delete(room)
@@ -134,10 +136,13 @@ export function createHub(deps: HubDeps): Hub {
         error: error instanceof Error ? error.message : String(error),
       })
     }
-    slices.add(() => {
+    const take = (): void => {
       step(room, { type: 'history', request, entries })
       lastReplay = undefined
-    })
+    }
+    // What fills a hole is waited for by those who are connected already.
+    if (room.feed.phase.type === 'backfilling') take()
+    else slices.add(take)
   }
 
   /** The answer first, then the replay, then what is live: the session opens the gate. */

@@ -20,11 +20,17 @@ const ticketProtocol = /(?:^|,) *flotilla\.ticket\.([\w.-]{1,128}) *(?:,|$)/
 /** Time to wait that a client is told when too many connect at once, s, and as much again at random. */
 const retryAfterSeconds = 1
 /** Who comes when more come than are accepted per second waits, as many as make it within so long, ms. */
-const acceptWaitMs = 3_000
-/** Together with it less than the client library waits for an answer, 10 s. */
-const readWaitMs = 6_500
-/** So many times as many connections are read as accepted per second: seldom are both gates busy, and who has to wait is better not read yet. */
-const readFactor = 0.85
+const acceptWaitMs = 4_000
+/**
+ * Together with it less than the 10 s that the client library waits for its answer: before come its token and TLS, and after it what an edge asks a
+ * worker where connections are limited.
+ */
+const readWaitMs = 5_000
+/**
+ * So many times as many connections are read as accepted per second: some are pages, and newcomers who are turned away may not keep those
+ * out who come back. Those who are read early only wait longer for their turn, and reading them takes what those who are connected need.
+ */
+const readFactor = 1.3
 /**
  * The first of a crowd cost most: each brings a room that this edge does not have yet, its code is not compiled, and their own machines
  * are busiest while all of them connect. Of 10,000 who came back at once the first three seconds made the others late.

@@ -9,19 +9,16 @@ export interface Slices {
 /** `sliceMs`: after so long the event loop is let turn. */
 export function createSlices(sliceMs: number): Slices {
   let waiting: (() => void)[] = []
-  let next = 0
 
   function slice(): void {
     const untilMs = performance.now() + sliceMs
+    let next = 0
     try {
       while (next < waiting.length && performance.now() < untilMs) waiting[next++]?.()
     } finally {
-      // Also after one that failed: the others are not to wait for ever.
-      if (next < waiting.length) setImmediate(slice)
-      else {
-        waiting = []
-        next = 0
-      }
+      // What is done is let go of now. And after one that failed the others are not to wait for ever.
+      waiting = waiting.slice(next)
+      if (waiting.length > 0) setImmediate(slice)
     }
   }
 
