@@ -237,11 +237,6 @@ describe('a room at its edge', () => {
     feed.answer(4)
     expect(types(feed.tick(interestLingerMs))).toEqual(['withdraw'])
     expect(isForgotten(feed.state)).toBe(true)
-    const resumed = live(4)
-    resumed.step({ type: 'remove', subscriber: 1 })
-    resumed.add(2, 1)
-    resumed.tick(subscribeDeadlineMs)
-    expect(types(resumed.tick(interestLingerMs))).toEqual(['withdraw'])
   })
 
   it('[FE11] an ephemeral event goes out at once, also while a hole is filled', () => {
