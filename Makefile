@@ -36,7 +36,7 @@ mutations: install ## leaves out each rule that the promises rest on, and requir
 	sh scripts/ensure-redis.sh
 	node scripts/mutations.mjs
 
-mutants: install ## changes the core expression by expression, and says how many of the changes its tests find: 70 minutes; PARTS=… for a part
+mutants: install ## changes the core expression by expression, and says how many of the changes its tests find: an hour or more; PARTS=… for a part
 	node scripts/mutants.mjs
 
 recovery: build ## how long the fleet needs to recover from workers that leave or die and from lost connections, into out/recovery.json: 3 minutes

@@ -1,4 +1,4 @@
-/** The files of packages/core/src that are mutated together, without `.ts`. Each part takes 2 to 15 minutes. */
+/** The files of packages/core/src that are mutated together, without `.ts`. */
 export const parts = {
   values: [
     ...[

@@ -56,7 +56,7 @@ describe('who is accepted, and for how long', () => {
   })
 
   test('[EG23] who comes back has an accept rate of its own, which newcomers do not use up', async () => {
-    const slow = await here.fleet.edge({ acceptsPerSecond: 1, resumesPerSecond: 20 })
+    const slow = await here.fleet.edge({ acceptsPerSecond: 1, resumesPerSecond: 1 })
     expect((await handshake(slow.port, '/ws')).status).toBe(101)
     const order: string[] = []
     const waiting = handshake(slow.port, '/ws').then(({ status }) => order.push(`new ${status}`))
@@ -70,7 +70,7 @@ describe('who is accepted, and for how long', () => {
   test('[EG28] connections are read at a pace, and those beyond are closed unread', async () => {
     const slow = await here.fleet.edge({ acceptsPerSecond: 1, resumesPerSecond: 1 })
     const answers = await Promise.all(Array.from({ length: 30 }, () => page(slow.port)))
-    // 2.6 a second after a slow start: one at once, and those that make it within 5 s, fewer when this process is late.
+    // 2.6 a second: one at once, and those that make it within 5 s, fewer when this process is late.
     const served = answers.filter((answer) => answer === 200).length
     expect(served).toBeGreaterThan(1)
     expect(served).toBeLessThan(20)

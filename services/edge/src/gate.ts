@@ -42,7 +42,7 @@ const rounding = 1e-9
  */
 const mostLateSeconds = 0.03
 
-/** Between two crowds, ms. */
+/** Who has to wait so soon after a crowd belongs to it, ms. */
 const sameCrowdMs = 1_000
 const noSlowStart: SlowStart = { from: 1, overMs: 1 }
 
@@ -53,11 +53,6 @@ export function createGate({ perSecond, waitMs, slowStart = noSlowStart }: GateO
   let steppedAtMs = 0
   let crowdSinceMs = 0
   let closed = false
-
-  /** A handful that waits soon after a crowd has gone belongs to it. */
-  function crowdAgeMs(nowMs: number): number {
-    return waiting.length <= 1 && nowMs - steppedAtMs > sameCrowdMs ? 0 : nowMs - crowdSinceMs
-  }
 
   function step(): void {
     const nowMs = performance.now()
@@ -94,15 +89,15 @@ export function createGate({ perSecond, waitMs, slowStart = noSlowStart }: GateO
         who.go()
         return true
       }
-      const comeThrough = perSecond * fullSeconds(crowdAgeMs(nowMs), waitMs, slowStart)
-      if (waiting.length >= Math.max(1, Math.floor(comeThrough + rounding))) return false
-      // A pace of one a second lets the last one through just when its time is over.
-      waiting.push({ who, untilMs: nowMs + waitMs + 10 * stepMs })
-      if (waiting.length === 1) {
-        crowdSinceMs = nowMs - crowdAgeMs(nowMs)
+      if (waiting.length === 0) {
+        if (nowMs - steppedAtMs > sameCrowdMs) crowdSinceMs = nowMs
         steppedAtMs = nowMs
         setTimeout(step, stepMs).unref()
       }
+      const comeThrough = perSecond * fullSeconds(nowMs - crowdSinceMs, waitMs, slowStart)
+      if (waiting.length >= Math.max(1, Math.floor(comeThrough + rounding))) return false
+      // A pace of one a second lets the last one through just when its time is over.
+      waiting.push({ who, untilMs: nowMs + waitMs + 10 * stepMs })
       return true
     },
   }

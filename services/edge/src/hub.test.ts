@@ -1,6 +1,6 @@
 import { hardBufferBytes, softBufferBytes } from '@flotilla/core/limits'
 import type { LogEntry, OutRecord } from '@flotilla/core/entry'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
 import { startHub, turn } from '../test/hub-rig.ts'
 import type { Client } from '../test/hub-rig.ts'
 
@@ -38,6 +38,14 @@ async function subscribed(user: string, head = 10): Promise<Client> {
   rig.join(head)
   await turn()
   return client
+}
+
+/** The hub looks at its rooms ten times a second. */
+async function until(holds: () => boolean): Promise<void> {
+  for (let i = 0; !holds(); i += 1) {
+    if (i > 300) throw new Error('it did not come')
+    await new Promise((resolve) => setTimeout(resolve, 10))
+  }
 }
 
 describe('what is held back', () => {
@@ -204,6 +212,52 @@ describe('rooms and their places', () => {
     expect(seqs(alice)).toEqual([11, undefined, 12, 13])
     expect(answerOf(bob, 1)).toMatchObject({ position: since(12) })
     expect(seqs(bob)).toEqual([13])
+  })
+
+  test('[EG42] a hundred who join at once are served in several turns, and a hole does not wait behind them', async () => {
+    const alice = await subscribed('alice')
+    rig.records(events(12, 'b'))
+    const crowd = await rig.open('bob')
+    // Each look at the clock is 5 ms later: one joins per turn.
+    let now = performance.now()
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => (now += 5))
+    try {
+      const before = rig.declared.length
+      for (let i = 0; i < 100; i += 1) crowd.send({ type: 'subscribe', id: i, room: `public:crowd-${i}` })
+      rig.reads[0]?.answer([entry(11, 'a')])
+      await turn()
+      await turn()
+      expect(seqs(alice)).toEqual([11, 12])
+      expect(rig.declared.length - before).toBeGreaterThan(0)
+      expect(rig.declared.length - before).toBeLessThan(50)
+    } finally {
+      clock.mockRestore()
+    }
+    while (rig.hub.rooms < 4 + 100 || rig.declared.length < 4 + 100) await turn()
+  })
+
+  test('[EG32] what is read for a forgotten room does not touch the next one of its name', async () => {
+    const [alice, bob] = [await subscribed('alice'), await rig.open('bob')]
+    rig.records(events(12, 'b'))
+    alice.send({ type: 'unsubscribe', id: 2, room })
+    const now = performance.now()
+    const clock = vi.spyOn(performance, 'now').mockImplementation(() => now + 4_000)
+    try {
+      const known = rig.hub.rooms
+      await until(() => rig.hub.rooms < known)
+    } finally {
+      clock.mockRestore()
+    }
+    bob.send({ type: 'subscribe', id: 1, room })
+    await turn()
+    rig.join(20)
+    await turn()
+    rig.reads[0]?.answer([entry(11, 'a')])
+    await turn()
+    rig.records(events(21, 'c'))
+    await turn()
+    expect(answerOf(bob, 1)).toMatchObject({ position: since(20) })
+    expect(seqs(bob)).toEqual([21])
   })
 
   test('[EG36] a connection that was closed asks for nothing any more', async () => {

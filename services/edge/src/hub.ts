@@ -40,6 +40,8 @@ interface Room extends Audience {
   /** What waits for the tick; null: nothing. */
   items: Item[] | null
   turn: number
+  /** Forgotten: who comes now gets another one of the same name. */
+  gone: boolean
 }
 
 /** The rooms of one edge: routes records to feeds, and what feeds decide to sockets. */
@@ -81,19 +83,20 @@ export function createHub(deps: HubDeps): Hub {
     const known = rooms.get(name)
     if (known !== undefined) return known
     const [feed, json, slot] = [createFeed(name, (nextLife += 1)), JSON.stringify(name), slotOf(name, shape.slots)]
-    const room: Room = { name, slot, feed, json, subscribers: new Map(), items: null, turn: 0 }
+    const room: Room = { name, slot, feed, json, subscribers: new Map(), items: null, turn: 0, gone: false }
     rooms.set(name, room)
     return room
   }
 
   function step(room: Room, input: FeedInput): void {
     // A read may come back when nobody has been here for long: what it would ask for again would be for nobody.
-    if (rooms.get(room.name) !== room) return
+    if (room.gone) return
     for (const effect of stepFeed(room.feed, input, clock)) execute(room, effect)
     if (needsTick(room.feed)) waiting.add(room)
     else waiting.delete(room)
     // Somebody who came in this turn of the event loop is not in the feed yet.
-    if (!isForgotten(room.feed) || room.subscribers.size > 0 || rooms.get(room.name) !== room) return
+    if (!isForgotten(room.feed) || room.subscribers.size > 0) return
+    room.gone = true
     rooms.delete(room.name)
     waiting.delete(room)
   }

@@ -6,8 +6,9 @@ import { serverLimits } from '@flotilla/node/http'
 import type { Log } from '@flotilla/node/log'
 import { WebSocketServer } from 'ws'
 import { ClientSocket, closeTimeoutMs } from './client-socket.ts'
-import { createGate } from './gate.ts'
 import type { Gate } from './gate.ts'
+import { createGates } from './gates.ts'
+import type { Paces } from './gates.ts'
 import type { EdgeMetrics } from './metrics.ts'
 
 /** The subprotocol of the native protocol; a token may come as a second one, and is never sent back. */
@@ -19,23 +20,6 @@ const resumeProtocol = 'flotilla.resume'
 const ticketProtocol = /(?:^|,) *flotilla\.ticket\.([\w.-]{1,128}) *(?:,|$)/
 /** Time to wait that a client is told when too many connect at once, s, and as much again at random. */
 const retryAfterSeconds = 1
-/** Who comes when more come than are accepted per second waits, as many as make it within so long, ms. */
-const acceptWaitMs = 4_000
-/**
- * Together with it less than the 10 s that the client library waits for its answer: before come its token and TLS, and after it what an edge asks a
- * worker where connections are limited.
- */
-const readWaitMs = 5_000
-/**
- * So many times as many connections are read as accepted per second: some are pages, and newcomers who are turned away may not keep those
- * out who come back. Those who are read early only wait longer for their turn, and reading them takes what those who are connected need.
- */
-const readFactor = 1.3
-/**
- * The first of a crowd cost most: each brings a room that this edge does not have yet, its code is not compiled, and their own machines
- * are busiest while all of them connect. Of 10,000 who came back at once the first three seconds made the others late.
- */
-const slowStart = { from: 0.3, overMs: 4_000 }
 /**
  * Accepted by the kernel before this process looks. Who does not find a place in it tries again after 1, 3, 7 … s: of five thousand who
  * came at once to 1,024 places most did, and with 128 one of ten thousand needed 57 s. Linux keeps it below net.core.somaxconn, 4,096.
@@ -46,14 +30,11 @@ const stormLimits = { headersTimeout: 15_000, requestTimeout: 20_000 }
 /** Fragments of one message: one-byte fragments would otherwise cost a hundred times their size. */
 const maxFragments = 64
 
-export interface ServerOptions {
+export interface ServerOptions extends Paces {
   readonly host: string
   readonly port: number
   readonly origins: readonly string[]
   readonly maxConnections: number
-  readonly acceptsPerSecond: number
-  /** Of clients that come back; beside the others, so that newcomers cannot keep them out. */
-  readonly resumesPerSecond: number
 }
 export interface ServerDeps {
   readonly log: Log
@@ -107,12 +88,9 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
     clientTracking: false,
     handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
   })
-  const perSecond = readFactor * (options.acceptsPerSecond + options.resumesPerSecond)
-  const reads = createGate({ perSecond, waitMs: readWaitMs, slowStart })
+  const { reads, accepts, resumes } = createGates(options)
   readAtPace(http, reads, () => deps.metrics.turnedAway.inc({ reason: 'rate' }))
   upgrades.on('wsClientError', (_, socket) => refuse(socket, noHandshake))
-  const accepts = createGate({ perSecond: options.acceptsPerSecond, waitMs: acceptWaitMs })
-  const resumes = createGate({ perSecond: options.resumesPerSecond, waitMs: acceptWaitMs, slowStart })
   http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', destroy)
     const refusal = closedTo(accepts.waiting + resumes.waiting) ?? judge(request, options)

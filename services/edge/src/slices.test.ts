@@ -29,6 +29,20 @@ describe('work in slices', () => {
     expect(done.at(-1)).toBe(11)
   })
 
+  test('[EG42] one piece is done per turn at the least, however slow the machine is', async () => {
+    let now = 0
+    // Between two looks at the clock more than a slice goes by.
+    vi.spyOn(performance, 'now').mockImplementation(() => (now += 50))
+    const slices = createSlices(8)
+    const done: number[] = []
+    for (let i = 0; i < 3; i += 1) slices.add(() => done.push(i))
+    await turn()
+    expect(done).toEqual([0])
+    await turn()
+    await turn()
+    expect(done).toEqual([0, 1, 2])
+  })
+
   test('[EG42] one that fails does not keep the others waiting', async () => {
     const caught: unknown[] = []
     const own = process.listeners('uncaughtException')

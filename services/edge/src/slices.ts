@@ -6,7 +6,7 @@ export interface Slices {
   add(work: () => void): void
 }
 
-/** `sliceMs`: after so long the event loop is let turn. */
+/** `sliceMs`: after so long, and one piece of work at the least, the event loop is let turn. */
 export function createSlices(sliceMs: number): Slices {
   let waiting: (() => void)[] = []
 
@@ -14,7 +14,8 @@ export function createSlices(sliceMs: number): Slices {
     const untilMs = performance.now() + sliceMs
     let next = 0
     try {
-      while (next < waiting.length && performance.now() < untilMs) waiting[next++]?.()
+      do waiting[next++]?.()
+      while (next < waiting.length && performance.now() < untilMs)
     } finally {
       // What is done is let go of now. And after one that failed the others are not to wait for ever.
       waiting = waiting.slice(next)
