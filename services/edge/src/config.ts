@@ -106,7 +106,8 @@ export const edgeConfig = defineConfig({
       'Of that, time in which new connections are still taken while balancers hear that /readyz fails; below 1 s the first of two edges that drain may for a moment use the share of both',
   }),
   drainGraceMs: durationMs('FLOTILLA_EDGE_DRAIN_GRACE', {
-    default: 5_000,
+    // Where it moves to it may have to wait its turn behind a crowd: 5 s until it is read and 4 s until it is accepted (gates.ts).
+    default: 10_000,
     min: 0,
     max: 600_000,
     unit: 'ms',
