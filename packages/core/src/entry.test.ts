@@ -12,6 +12,7 @@ import {
   encodeOut,
   publishOf,
   RS,
+  US,
 } from './entry.ts'
 import type { InputMessage, LogEntry, OutRecord } from './entry.ts'
 import { clientFrame, PROTOCOL_VERSION, serverFrame } from './frames.ts'
@@ -62,6 +63,8 @@ const record: fc.Arbitrary<Exclude<OutRecord, { type: 'events' }>> = fc.oneof(
   fc.record({ type: fc.constant('reset' as const), slot: fc.nat(), inc: count }),
   fc.record({ type: fc.constant('head' as const), room: text, epoch: text, head: count }),
 )
+
+const emptyInput = encodeInput({ boot: 'e#1', generation: 0, k: 1 }, [])
 
 describe('entries of the streams', () => {
   it('[EN1] an input entry is read as it was written', () => {
@@ -118,7 +121,7 @@ describe('entries of the streams', () => {
   })
 
   it('[EN2] what is not of a known form is not read', () => {
-    const known = encodeInput({ boot: 'e#1', generation: 0, k: 1 }, [])
+    const known = emptyInput
     expect(decodeInput(known)).toBeDefined()
     for (const body of [
       '',
@@ -140,6 +143,29 @@ describe('entries of the streams', () => {
     ])
       expect(decodeLog(body)).toBeUndefined()
     expect(decodeOut(`?${RS}b${RS}new\u001fkind`)).toEqual([{ type: 'boot' }])
+  })
+
+  it('[EN2] what is told of a connection is read in full or not at all', () => {
+    const input = (...fields: string[]) => decodeInput([emptyInput, ['C', ...fields].join(US)].join(US + RS))
+    const message = { type: 'connection', room: 'user:a', connection: 'c1', change: 'kept', replaces: '', limit: 5 }
+    expect(input('user:a', 'c1', 'kept', '', '5')?.messages).toEqual([message])
+    for (const fields of [
+      ['user:a', 'c1', 'left', '', '5'],
+      ['user:a', 'c1', 'kept', '', '0'],
+      ['user:a', 'c1', 'kept', '', '1.5'],
+      ['user:a', 'c1', 'kept', '', 'x'],
+      ['user:a', 'c1', 'kept', '', '5', ''],
+      ['user:a', 'c1', 'kept', ''],
+      ['user:a', 'c1', 'kept'],
+      ['user:a', 'c1'],
+      ['user:a'],
+      [],
+    ])
+      expect(input(...fields)).toBeUndefined()
+    const record = { type: 'connection', room: 'user:a', connection: 'c1', outcome: 'replaced' }
+    const body = encodeOut({ ...record, type: 'connection', outcome: 'replaced' })
+    expect(decodeOut(body)).toEqual([record])
+    expect(decodeOut(body.replace('replaced', 'new'))).toEqual([])
   })
 
   it('[EN3] a slot value is read as it was written and begins with its prefix', () => {
