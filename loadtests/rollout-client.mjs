@@ -3,7 +3,7 @@ import { connect } from '@flotilla/client'
 import { signToken } from '@flotilla/node/jwt'
 import WebSocket from 'ws'
 import { answerCalls } from './harness/processes.mjs'
-import { clock } from './harness/samples.mjs'
+import { clock, latencies } from './harness/samples.mjs'
 
 /** Connections made at a time. */
 const atOnce = 50
@@ -11,15 +11,19 @@ const clients = []
 const views = []
 /** Delays from when an event was due to its delivery: how many of each whole ms, the last for all beyond. */
 const delays = new Uint32Array(60_001)
+/** The same of each client. */
+const ownDelays = new Map()
 const seen = { disconnected: 0, told: 0 }
 
 async function join({ url, secret, room, name }) {
   const token = signToken({ secret, sub: name, tenant: 'demo', ttlSeconds: 3_600 })
   const client = await connect({ url, token, WebSocket, timeoutMs: 60_000, log: () => {} })
   client.onState((state) => {
-    if (state === 'reconnecting') seen.disconnected += 1
+    if (state === 'reconnecting' || state === 'closed') seen.disconnected += 1
   })
-  const view = { room, from: 0, last: 0, delivered: 0, duplicated: 0, disordered: 0, worstMs: 0 }
+  const view = { room, from: 0, last: 0, delivered: 0, duplicated: 0, disordered: 0, worstMs: 0, p99Ms: 0 }
+  const own = []
+  ownDelays.set(view, own)
   const subscription = await client.subscribe(room, {
     onEvent: ({ position, data }) => {
       if (position === undefined) return
@@ -29,6 +33,7 @@ async function join({ url, secret, room, name }) {
       view.delivered += 1
       const ms = Math.max(0, clock() - data.t)
       view.worstMs = Math.max(view.worstMs, ms)
+      own.push(ms)
       delays[Math.min(delays.length - 1, Math.round(ms))] += 1
     },
     onPosition: ({ recovered }) => {
@@ -48,7 +53,10 @@ answerCalls({
       await Promise.all(some.map((n) => join({ url, secret, name: `user-${n}`, room: `public:demo-${n % rooms}` })))
     }
   },
-  report: async () => ({ views, seen, delivered: views.reduce((sum, { delivered }) => sum + delivered, 0) }),
+  report: async () => {
+    for (const [view, own] of ownDelays) view.p99Ms = latencies(own).p99Ms
+    return { views, seen, delivered: views.reduce((sum, { delivered }) => sum + delivered, 0) }
+  },
   delays: async () => ({ delays: Array.from(delays) }),
   close: async () => {
     for (const client of clients) client.close()

@@ -132,7 +132,12 @@ const report = {
   toldOfLoss: reports.reduce((sum, { seen }) => sum + seen.told, 0),
   refusedAtLimit: refused,
   sawDisconnected: reports.reduce((sum, { seen }) => sum + seen.disconnected, 0),
-  gapMs: { p50: p50Ms, p99: p99Ms, max: Math.round(worst) },
+  gapMs: {
+    p50: p50Ms,
+    p99: p99Ms,
+    max: Math.round(worst),
+    worstClientP99: Math.max(...views.map((view) => view.p99Ms)),
+  },
   reconnects: edges.openedAtMs.filter((at) => at >= calmAt).length,
   reconnectsPerSecMax: mostPerSecond(edges.openedAtMs, calmAt),
   budgetPerSec: budget,
@@ -148,6 +153,7 @@ const lines = [
   ['refused at the limit of a user', report.refusedAtLimit, 0],
   ['told of a loss', report.toldOfLoss, 0],
   ['publish to delivery, p99 ms', gapMs.p99, bars.p99Ms],
+  ['the same of the client with the worst', gapMs.worstClientP99, bars.p99Ms],
   ['publish to delivery, longest ms', gapMs.max, bars.maxMs],
   ['reconnects in the busiest second', report.reconnectsPerSecMax, budget],
 ]

@@ -26,7 +26,7 @@ trims a log, and \`expired\` where the clocks of worker and edge are made to dif
 
 Repeat one run with \`make faults FAULTS=<name> SEEDS=<seed>\`; its history is in \`out/faults\` when it found something.
 
-| fault | what happens | runs | acknowledged | unknown | refused | lost and told | healed after, ms | violations |
+| fault | what happens | seeds | acknowledged | unknown | refused | lost and told | healed after, ms | violations |
 |---|---|---|---|---|---|---|---|---|
 ${faults.map(row).join('\n')}
 
@@ -51,7 +51,7 @@ function row(fault: FaultReport): string {
   const [least, most] = [Math.min(...healed), Math.max(...healed)]
   const range = healed.length === 0 ? '–' : least === most ? figure(least) : `${figure(least)} – ${figure(most)}`
   const lost = fault.mayLose ? figure(lostAndTold) : '–'
-  const cells = [`\`${name}\``, about, seeds.length, figure(acknowledged), figure(unknown), figure(refused), lost]
+  const cells = [`\`${name}\``, about, seeds.join(', '), figure(acknowledged), figure(unknown), figure(refused), lost]
   return `| ${[...cells, range, found.length].join(' | ')} |`
 }
 

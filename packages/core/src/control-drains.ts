@@ -1,11 +1,16 @@
-import type { Sightings } from './control-members.ts'
+import type { Sighting, Sightings } from './control-members.ts'
 import type { Drains } from './plan.ts'
 
 /** Reconnects per second that the fleet takes while edges drain, when its edges keep up. */
 export const reconnectsPerSecond = 1_000
-/** An edge whose event loop is later than this does not keep up; below that, all do, ms. */
-const lateMs = 200
-const calmMs = 100
+/**
+ * What edges tell of themselves, ms: one above `late` does not keep up, and all do that are below `calm`. `lagMs`: how late its event loop is;
+ * `acceptMs`: how long clients wait until it accepts them.
+ */
+const signs = [
+  { name: 'lagMs', late: 200, calm: 100 },
+  { name: 'acceptMs', late: 1_000, calm: 500 },
+] as const
 /** The share of the budget that is given out is halved or doubled at the most this often, ms: edges tell of themselves every second. */
 const lookEveryMs = 2_000
 const leastShare = 1 / 16
@@ -17,28 +22,39 @@ export interface DrainPace {
 }
 export const fullPace: DrainPace = { share: 1, atMs: -Infinity }
 
-function edges(sightings: Sightings) {
+/** Boots that control was asked to drain; one that has a grant begins to. */
+type Asked = ReadonlySet<string>
+
+function edges(sightings: Sightings, asked: Asked) {
   const alive = Array.from(sightings.values()).filter(({ role, present, dead }) => role === 'edge' && present && !dead)
-  return {
-    leaving: alive.filter(({ member }) => member?.state === 'draining'),
-    staying: alive.filter(({ member }) => member?.state === 'live'),
-  }
+  const leaves = ({ boot, member }: Sighting): boolean => member?.state === 'draining' || asked.has(boot)
+  return { leaving: alive.filter(leaves), staying: alive.filter((each) => !leaves(each)) }
 }
 
-/** Slower while an edge that stays is late, faster again when none is; at full pace when nobody drains. */
-export function paceDrains(before: DrainPace, sightings: Sightings, nowMs: number): DrainPace {
-  const { leaving, staying } = edges(sightings)
+/** Slower while an edge that stays does not keep up, faster again when all do; at full pace when nobody drains. */
+export function paceDrains(
+  before: DrainPace,
+  { sightings, drains }: { readonly sightings: Sightings; readonly drains: Asked },
+  nowMs: number,
+): DrainPace {
+  const { leaving, staying } = edges(sightings, drains)
   if (leaving.length === 0) return fullPace
   if (nowMs - before.atMs < lookEveryMs) return before
-  const latestMs = Math.max(0, ...staying.map(({ member }) => member?.figures?.['lagMs'] ?? 0))
-  if (latestMs > lateMs) return { share: Math.max(leastShare, before.share / 2), atMs: nowMs }
-  if (latestMs < calmMs && before.share < 1) return { share: Math.min(1, before.share * 2), atMs: nowMs }
+  const worst = (name: string): number => Math.max(0, ...staying.map(({ member }) => member?.figures?.[name] ?? 0))
+  if (signs.some(({ name, late }) => worst(name) > late))
+    return { share: Math.max(leastShare, before.share / 2), atMs: nowMs }
+  if (before.share < 1 && signs.every(({ name, calm }) => worst(name) < calm))
+    return { share: Math.min(1, before.share * 2), atMs: nowMs }
   return before
 }
 
-/** The budget, split evenly over the edges that drain; undefined when none does. */
-export function grantDrains(sightings: Sightings, perSecond: number, { share }: DrainPace): Drains | undefined {
-  const { leaving } = edges(sightings)
+/** The budget, split evenly over the edges that drain or are to; undefined when none does. */
+export function grantDrains(
+  { sightings, drains }: { readonly sightings: Sightings; readonly drains: Asked },
+  perSecond: number,
+  { share }: DrainPace,
+): Drains | undefined {
+  const { leaving } = edges(sightings, drains)
   if (leaving.length === 0) return undefined
   const each = Math.max(1, Math.floor((perSecond * share) / leaving.length))
   return Object.fromEntries(leaving.map(({ boot }) => [boot, each]))

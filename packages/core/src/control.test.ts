@@ -71,7 +71,7 @@ test.each(dead)('[CT1] a silent %s is dead after its time and not before', (role
   const desk = new Desk().lead()
   desk.observe([silent], plan)
   expect(typesOf(desk.watch(deadMs - controlPollMs, [silent], plan))).not.toContain('remove')
-  expect(desk.observe([silent], plan)).toContainEqual({ type: 'remove', boot: 'x-1#a', role })
+  expect(desk.observe([silent], plan)).toContainEqual({ type: 'remove', boot: 'x-1#a', role, left: false })
 })
 
 test('[CT1] a beat that advances begins the silence anew', () => {

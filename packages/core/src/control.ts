@@ -87,8 +87,8 @@ export type ControlEffect =
   | { readonly type: 'read' }
   | { readonly type: 'issueEpochs'; readonly above: number; readonly count: number }
   | { readonly type: 'publish'; readonly plan: Plan; readonly moves: readonly NumberedMove[] }
-  /** The member is dead: its outboxes are removed, and then its record. */
-  | { readonly type: 'remove'; readonly boot: string; readonly role: Role }
+  /** The member is dead, or has `left` by itself: its outboxes are removed, and then its record. */
+  | { readonly type: 'remove'; readonly boot: string; readonly role: Role; readonly left: boolean }
 
 export interface ControlStep {
   readonly state: ControlState
@@ -220,7 +220,7 @@ function countedSilence(state: ControlState, runs: readonly string[], nowMs: num
 function decide(state: ControlState, stored: Plan | null, nowMs: number): ControlStep {
   const { removals, effects } = remove(state, nowMs)
   const { moves, successors } = decideMoves(state, nowMs)
-  const drainPace = paceDrains(state.drainPace, state.sightings, nowMs)
+  const drainPace = paceDrains(state.drainPace, state, nowMs)
   const next = { ...state, removals, successors, drainPace }
   if (moves.length > 0) {
     const phase = { type: 'numbering', moves } as const
@@ -236,12 +236,12 @@ function decide(state: ControlState, stored: Plan | null, nowMs: number): Contro
 function remove(state: ControlState, nowMs: number): { removals: Map<string, number>; effects: ControlEffect[] } {
   const removals = new Map<string, number>()
   const effects: ControlEffect[] = []
-  for (const { boot, role, dead } of state.sightings.values()) {
+  for (const { boot, role, member, dead } of state.sightings.values()) {
     if (!dead) continue
     const askedAtMs = state.removals.get(boot)
     const due = askedAtMs === undefined || nowMs - askedAtMs >= removeEveryMs
     removals.set(boot, due ? nowMs : askedAtMs)
-    if (due) effects.push({ type: 'remove', boot, role })
+    if (due) effects.push({ type: 'remove', boot, role, left: member?.state === 'draining' })
   }
   return { removals, effects }
 }
@@ -269,8 +269,8 @@ function publish(state: ControlState, moves: readonly NumberedMove[], before: Pl
 
 /** What a plan has to say now. */
 function contentOf(state: ControlState): Omit<Plan, 'version'> {
-  const { plan, runs, sightings, reconnectsPerSecond: perSecond, drainPace } = state
-  const drains = grantDrains(sightings, perSecond, drainPace)
+  const { plan, runs, reconnectsPerSecond: perSecond, drainPace } = state
+  const drains = grantDrains(state, perSecond, drainPace)
   const { slots, replaced } = plan
   return { slots, runs, ...(replaced && { replaced }), ...(drains && { drains }) }
 }

@@ -6,8 +6,16 @@ import type { FleetView } from './view.ts'
 
 const retryMs = 1_000
 
-/** Control's HTTP surface: it only shows. It listens on the loopback address unless configured otherwise. */
-export function createApp(view: () => FleetView, log: Log): Express {
+interface ApiDeps {
+  readonly log: Log
+  view(): FleetView
+  /** This process decides what happens. */
+  leading(): boolean
+  drain(boot: string): void
+}
+
+/** Control's HTTP surface. It listens on the loopback address unless configured otherwise. */
+export function createApp({ view, log, leading, drain }: ApiDeps): Express {
   const app = express()
   app.disable('x-powered-by')
   app.get('/v1/fleet', (_req, res) => {
@@ -19,6 +27,24 @@ export function createApp(view: () => FleetView, log: Log): Express {
     }
     res.setHeader('Cache-Control', 'no-store')
     res.json(fleet)
+  })
+  app.post('/v1/members/:name/drain', (req, res) => {
+    const { leader, members } = view()
+    const { name } = req.params
+    const found = members.filter(({ id, boot }) => id === name || boot === name)
+    const drained = found.filter(({ role }) => role === 'edge' || role === 'shard')
+    // A page in somebody's browser can send a POST anywhere it reaches, but not without saying where it came from.
+    if (req.headers.origin !== undefined)
+      return problem(res, { status: 403, code: 'FORBIDDEN', detail: 'Not from a web page.' })
+    if (!leading()) {
+      const detail = `Ask the control process that leads: ${leader ?? 'nobody does now'}.`
+      return problem(res, { status: 503, code: 'OVERLOADED', detail, retryAfterMs: retryMs })
+    }
+    if (found.length === 0) return problem(res, { status: 404, code: 'NOT_FOUND', detail: 'No such member.' })
+    if (drained.length === 0)
+      return problem(res, { status: 400, code: 'VALIDATION_ERROR', detail: 'Only edges and workers are drained.' })
+    for (const { boot } of drained) drain(boot)
+    res.status(202).json({ draining: drained.map(({ boot }) => boot) })
   })
   app.use(notFound)
   app.use(problemErrors(log))

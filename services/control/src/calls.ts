@@ -56,11 +56,12 @@ export function createCalls(boot: string, { store, log, metrics }: CallDeps) {
   }
 
   /** The record goes last: as long as it is there the removal is repeated. */
-  async function remove({ boot: dead, role }: Effect<'remove'>): Promise<undefined> {
-    if (role === 'edge' || role === 'ingest') await store.outboxes.remove(dead)
-    await store.fleet.remove(dead)
+  async function remove({ boot: gone, role, left }: Effect<'remove'>): Promise<undefined> {
+    if (role === 'edge' || role === 'ingest') await store.outboxes.remove(gone)
+    await store.fleet.remove(gone)
     metrics.removals.inc({ role })
-    log.warn('dead member removed', { member: dead, role })
+    if (left) log.debug('what a member left is removed', { member: gone, role })
+    else log.warn('dead member removed', { member: gone, role })
   }
 
   return (effect: ControlEffect): Promise<ControlInput | undefined> => {

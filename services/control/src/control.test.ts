@@ -259,6 +259,22 @@ test.concurrent(
   },
 )
 
+test.concurrent(
+  '[CT21] a control process that does not lead names the one that does',
+  { timeout: testMs },
+  async () => {
+    const { store } = cuttable()
+    const leader = await runControl(store)
+    const worker = runMember(store, 'shard-1#a')
+    await until(() => settled(leader, worker), 'all slots are served')
+    const other = await runControl(store, 'control-2')
+    await until(() => other.view().leader === leader.boot && other.view().members.length === 3, 'the other sees all')
+    const response = await fetch(`http://127.0.0.1:${other.port}/v1/members/shard-1/drain`, { method: 'POST' })
+    expect(response.status).toBe(503)
+    expect(await response.json()).toMatchObject({ code: 'OVERLOADED', detail: expect.stringContaining(leader.boot) })
+  },
+)
+
 test.concurrent('[CT15] without a store it is not ready and says so, and then it is', { timeout: testMs }, async () => {
   const { store, cut } = cuttable()
   cut(true)

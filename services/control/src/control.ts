@@ -34,8 +34,8 @@ export interface Control {
   readonly port: number
   readonly leading: boolean
   view(): FleetView
-  /** Moves a worker's slots away while it runs on. */
-  drain(worker: string): void
+  /** Empties a worker or an edge while it runs on. */
+  drain(boot: string): void
   /** For `/readyz`. */
   ready(): CheckState
   /** Gives up the lease, takes the member record away and closes the API. */
@@ -53,7 +53,7 @@ export async function startControl(options: ControlOptions, deps: ControlDeps): 
   const view = (): FleetView => fleetView(loop.state(), self, performance.now())
   const leading = (): boolean => isLeading(loop.state(), performance.now())
   const stopHeartbeat = beatFor(options, boot, { ...deps, log, loop })
-  const server = await listen(createServer(serverLimits, createApp(view, log)), options)
+  const server = await listen(createServer(serverLimits, createApp({ view, log, leading, drain: loop.drain })), options)
   scope.defer(() => close(server.server))
   return {
     boot,
@@ -62,7 +62,7 @@ export async function startControl(options: ControlOptions, deps: ControlDeps): 
       return leading()
     },
     view,
-    drain: (worker) => loop.drain(worker),
+    drain: loop.drain,
     ready: () => readiness(view(), loop.state().mismatch),
     stop: async () => {
       await close(server.server)
@@ -91,11 +91,12 @@ interface HeartbeatDeps extends ControlDeps {
   readonly loop: ControlLoop
 }
 
-/** Keeps this process's own member record. Returns what stops it and resolves when none is under way. */
+/** Keeps this process's own member record. Returns what stops it, says that it leaves, and resolves when none is under way. */
 function beatFor(options: ControlOptions, boot: string, deps: HeartbeatDeps): () => Promise<void> {
   const { store, scope, loop, log } = deps
   const startedAtMs = Date.now()
   let beat = 0
+  let memberState: Member['state'] = 'live'
   function member(): Member {
     const state = loop.state()
     const figures = {
@@ -104,7 +105,7 @@ function beatFor(options: ControlOptions, boot: string, deps: HeartbeatDeps): ()
       inFlight: state.waits.size,
     }
     const { version, admin } = options
-    const record = { boot, role: 'control', state: 'live', beat, figures, startedAtMs, version } as const
+    const record = { boot, role: 'control', state: memberState, beat, figures, startedAtMs, version } as const
     return admin === undefined ? record : { ...record, admin }
   }
   async function heartbeat(): Promise<void> {
@@ -120,7 +121,8 @@ function beatFor(options: ControlOptions, boot: string, deps: HeartbeatDeps): ()
   const cancel = scope.every(endpointHeartbeatMs, () => (underWay = underWay.then(heartbeat)))
   return () => {
     cancel()
-    return underWay
+    memberState = 'draining'
+    return underWay.then(heartbeat)
   }
 }
 

@@ -19,8 +19,8 @@ export type LoopOptions = Partial<Pick<ControlState, 'reconnectsPerSecond'>>
 
 export interface ControlLoop {
   state(): ControlState
-  /** Empties a worker as if it said itself that it drains. Remembered by this process only. */
-  drain(worker: string): void
+  /** Empties a worker or an edge as if it said itself that it drains. Remembered by this process only; an edge that has begun goes on. */
+  drain(boot: string): void
   /** Decides nothing more; resolves when no call is under way. */
   stop(): Promise<void>
 }
@@ -60,7 +60,7 @@ export function runLoop(boot: string, deps: ControlDeps, options: LoopOptions = 
   step({ type: 'tick' })
   return {
     state: () => state,
-    drain: (worker) => step({ type: 'drainRequested', boot: worker }),
+    drain: (asked) => step({ type: 'drainRequested', boot: asked }),
     stop: async () => {
       stopped = true
       cancel()

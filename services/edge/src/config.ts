@@ -29,7 +29,7 @@ export const edgeConfig = defineConfig({
     min: 0,
     max: 65_535,
     unit: 'port',
-    description: 'Port of /livez, /readyz, /metrics and POST /drain',
+    description: 'Port of /livez, /readyz, /healthz/lb, /metrics and POST /drain',
   }),
   origins: list('FLOTILLA_ORIGINS', {
     default: [],
@@ -91,7 +91,7 @@ export const edgeConfig = defineConfig({
     description: 'Frames per second that one connection may send in the long run; four times as many at once',
   }),
   drainTimeoutMs: durationMs('FLOTILLA_EDGE_DRAIN_TIMEOUT', {
-    default: 50_000,
+    default: 60_000,
     min: 0,
     max: 3_600_000,
     unit: 'ms',
@@ -106,8 +106,8 @@ export const edgeConfig = defineConfig({
       'Of that, time in which new connections are still taken while balancers hear that /readyz fails; below 1 s the first of two edges that drain may for a moment use the share of both',
   }),
   drainGraceMs: durationMs('FLOTILLA_EDGE_DRAIN_GRACE', {
-    // Where it moves to it may have to wait its turn behind a crowd: 5 s until it is read and 4 s until it is accepted (gates.ts).
-    default: 10_000,
+    // Where it moves to it may have to wait behind a crowd: 5 s until it is read, 4 s until it is accepted (gates.ts), 5 s until it is counted.
+    default: 15_000,
     min: 0,
     max: 600_000,
     unit: 'ms',

@@ -178,7 +178,8 @@ export class Connection {
         this.#identity = effect.identity
         return
       case 'register':
-        return this.#deps.onRegister(this, effect)
+        this.#registerIfThere(effect)
+        return
       case 'subscribe':
       case 'unsubscribe':
       case 'release':
@@ -187,6 +188,18 @@ export class Connection {
       case 'advance':
         this.#deps.onRooms(this, effect)
     }
+  }
+
+  /**
+   * A client that gave up, while it waited for its turn or this process stood still, has closed its socket long ago: it must not take the
+   * place of the connection that it has made since. In the next but one turn of the event loop that has been read.
+   */
+  #registerIfThere(effect: Extract<SessionEffect, { type: 'register' }>): void {
+    setImmediate(() =>
+      setImmediate(() => {
+        if (!this.#closed && !this.#raw.readableEnded) this.#deps.onRegister(this, effect)
+      }),
+    )
   }
 
   async #verify(attempt: number, token: string): Promise<void> {

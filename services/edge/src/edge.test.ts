@@ -1,9 +1,10 @@
 import { published } from '@flotilla/node/endpoint'
 import { describe, expect, test } from 'vitest'
-import { Client, useReadyEdge, token, until } from '../test/fleet.ts'
+import { Client, startAlone, useReadyEdge, token, until } from '../test/fleet.ts'
 import { handshake } from '../test/handshake.ts'
 
 const here = useReadyEdge()
+const slowly = { timeoutMs: 60_000, settleMs: 0, perSecond: 1 }
 let rooms = 0
 
 const freshRoom = (): string => `public:r${(rooms += 1)}`
@@ -89,6 +90,40 @@ describe('connecting', () => {
     expect(await late.closedWith()).toBe(1012)
     expect(late.of('drain')).toHaveLength(1)
     await drained
+  })
+
+  test('[CT21] control is asked to drain an edge: it begins to, and runs on', async () => {
+    const leaving = await here.fleet.edge({ memberId: 'leaving', drain: { ...slowly, graceMs: 500 } })
+    const client = await Client.open(leaving.port)
+    const ask = (name: string, headers = {}) =>
+      fetch(`http://127.0.0.1:${here.fleet.controlPort}/v1/members/${name}/drain`, { method: 'POST', headers })
+    for (const [name, status] of [
+      ['nobody', 404],
+      ['control-1', 400],
+      ['ingest-1', 400],
+    ] as const)
+      expect((await ask(name)).status).toBe(status)
+    expect((await ask('leaving', { origin: 'http://127.0.0.1' })).status).toBe(403)
+    expect(leaving.ready).toBe(true)
+    let answer = await ask('leaving')
+    // Control reads of it in a moment.
+    for (let i = 0; answer.status === 404 && i < 100; i += 1) answer = await ask('leaving')
+    expect([answer.status, await answer.json()]).toEqual([202, { draining: [leaving.boot] }])
+    await until('it drains', () => !leaving.ready)
+    await until('its client was told', () => client.of('drain').length === 1)
+    expect(await client.closedWith()).toBe(1012)
+    await leaving.drain()
+  })
+
+  test('[DR5] the last edge has nowhere to send anybody to: it tells nobody and closes everybody at once', async () => {
+    const alone = await startAlone()
+    const clients = [await Client.open(alone.edge.port), await Client.open(alone.edge.port, 'bob')]
+    await alone.edge.drain()
+    for (const client of clients) {
+      expect(await client.closedWith()).toBe(1012)
+      expect(client.of('drain')).toEqual([])
+    }
+    await alone.close()
   })
 
   test('[DR4] a drain whose time is over closes everybody', async () => {

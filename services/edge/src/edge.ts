@@ -22,11 +22,13 @@ import { createLag } from './lag.ts'
 import { edgeMetrics } from './metrics.ts'
 import { pageHtml, pagePolicy } from './page.ts'
 import { listen } from './server.ts'
-import type { ServerOptions } from './server.ts'
+import type { EdgeServer, ServerOptions } from './server.ts'
 import { countConnections } from './user-connections.ts'
 
 /** How often the list of members is read, for the page and for a drain, ms. */
 const membersEveryMs = 2_000
+/** How often it looks whether control has it drain, ms. */
+const drainLookMs = 250
 const maxUsersShown = 100
 /** A drain waits so long for that list at the most, ms. */
 const membersWithinMs = 1_000
@@ -55,6 +57,8 @@ export interface Edge {
   readonly boot: string
   /** Whether the store answers, a plan is there, and the edge does not drain. */
   readonly ready: boolean
+  /** Whether it drains, or has. */
+  readonly drains: boolean
   readonly connections: number
   /** Rooms with subscribers here, or whose interest lingers. */
   readonly rooms: number
@@ -67,6 +71,7 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
   const { store, log, scope, verifier } = deps
   const connections = new Set<Connection>()
   let endpoint: Endpoint | undefined
+  let server: EdgeServer | undefined
   let members: readonly Member[] = []
   let drained: Promise<void> | undefined
   let admits = true
@@ -93,7 +98,12 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     log,
     scope,
     metrics: deps.metrics,
-    figures: () => ({ connections: connections.size, rooms: hub.rooms, lagMs: lagMs() }),
+    figures: () => ({
+      connections: connections.size,
+      rooms: hub.rooms,
+      lagMs: lagMs(),
+      acceptMs: server?.acceptMs() ?? 0,
+    }),
     onRecords: (_lane, records) => {
       userConnections.onRecords(records)
       hub.onRecords(records)
@@ -126,7 +136,7 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
       userConnections.closed(closed)
     },
   }
-  const server = await listen(options, {
+  const listening = await listen(options, {
     log,
     metrics,
     admits: () => admits,
@@ -151,6 +161,8 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
       },
     },
   })
+
+  server = listening
 
   /** What the page shows: who of this tenant is here, and what the fleet is made of. */
   function fleetView({ tenantId }: Pick<SessionIdentity, 'tenantId'>): object {
@@ -185,6 +197,11 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
       if (drained === undefined && now >= connection.aging.dueAtMs) leaveAtAge(connection, edges, now)
     }
   })
+  // Control was asked to empty this edge.
+  scope.every(drainLookMs, () => {
+    if (started.plan?.drains?.[started.boot] !== undefined) void theDrain()
+  })
+  const theDrain = (): Promise<void> => (drained ??= drain())
   const readMembers = async (): Promise<void> => {
     try {
       members = (await store.fleet.read()).members
@@ -193,7 +210,7 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     }
   }
   scope.every(membersEveryMs, readMembers)
-  scope.defer(() => server.close())
+  scope.defer(() => listening.close())
   await readMembers()
 
   async function drain(): Promise<void> {
@@ -211,16 +228,19 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
       },
     })
     await started.close()
-    await server.close()
+    await listening.close()
   }
 
   return {
-    port: server.port,
+    port: listening.port,
     get boot() {
       return started.boot
     },
     get ready() {
       return started.healthy && started.plan !== null && drained === undefined
+    },
+    get drains() {
+      return drained !== undefined
     },
     get connections() {
       return connections.size
@@ -228,6 +248,6 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     get rooms() {
       return hub.rooms
     },
-    drain: () => (drained ??= drain()),
+    drain: theDrain,
   }
 }

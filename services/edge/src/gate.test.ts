@@ -50,6 +50,20 @@ describe('the gate', () => {
     expect([gate.waiting, gaveUp.length]).toEqual([0, 0])
   })
 
+  test('[DR7] tells how long who came through waited, or who waits first has by now', () => {
+    const gate = createGate({ perSecond: 100, waitMs: 1_000 })
+    const { enter } = crowd(gate)
+    expect(gate.longestWaitMs()).toBe(0)
+    enter(45)
+    expect(gate.longestWaitMs()).toBe(0)
+    pass(300)
+    expect(gate.longestWaitMs()).toBe(300)
+    pass(200)
+    expect([gate.waiting, gate.longestWaitMs()]).toEqual([0, 400])
+    pass(200)
+    expect(gate.longestWaitMs()).toBe(0)
+  })
+
   test.each([3, 10, 60, 150, 199, 250, 999])('[EG27] a pace of %i a second is kept', (perSecond) => {
     const { through, enter } = crowd(createGate({ perSecond, waitMs: 10_000 }))
     enter(perSecond * 9)

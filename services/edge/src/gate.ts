@@ -26,6 +26,8 @@ export interface Gate {
   /** Lets it through now or later; false when too many wait already. */
   enter(who: Waiting): boolean
   readonly waiting: number
+  /** How long who came through since the last look waited, or who waits first has by now, ms: the longest. */
+  longestWaitMs(): number
   /** Whoever waits gives up, and nobody enters any more. */
   close(): void
 }
@@ -48,22 +50,27 @@ const noSlowStart: SlowStart = { from: 1, overMs: 1 }
 
 export function createGate({ perSecond, waitMs, slowStart = noSlowStart }: GateOptions): Gate {
   const atOnce = createBucket({ capacity: Math.max(1, perSecond * burstSeconds), refillPerSecond: perSecond })
-  let waiting: { readonly who: Waiting; readonly untilMs: number }[] = []
+  // A pace of one a second lets the last one through just when its time is over.
+  const patienceMs = waitMs + 10 * stepMs
+  let waiting: { readonly who: Waiting; readonly sinceMs: number }[] = []
   let credit = 0
   let steppedAtMs = 0
   let crowdSinceMs = 0
+  let longestMs = 0
   let closed = false
+  const waited = (nowMs: number): number => nowMs - (waiting[0]?.sinceMs ?? nowMs)
 
   function step(): void {
     const nowMs = performance.now()
     const lateSeconds = Math.min((nowMs - steppedAtMs) / 1_000, mostLateSeconds)
     credit += perSecond * partOfPace(nowMs - crowdSinceMs, slowStart) * lateSeconds
     steppedAtMs = nowMs
+    longestMs = Math.max(longestMs, waited(nowMs))
     let next = 0
     for (; next < waiting.length; next += 1) {
       const first = waiting[next]
       if (first === undefined) break
-      if (first.untilMs < nowMs) first.who.giveUp()
+      if (nowMs - first.sinceMs > patienceMs) first.who.giveUp()
       else if (credit + rounding < 1) break
       else if (first.who.go()) credit -= 1
     }
@@ -75,6 +82,11 @@ export function createGate({ perSecond, waitMs, slowStart = noSlowStart }: GateO
   return {
     get waiting() {
       return waiting.length
+    },
+    longestWaitMs: () => {
+      const longest = Math.max(longestMs, waited(performance.now()))
+      longestMs = 0
+      return longest
     },
     close: () => {
       closed = true
@@ -96,8 +108,7 @@ export function createGate({ perSecond, waitMs, slowStart = noSlowStart }: GateO
       }
       const comeThrough = perSecond * fullSeconds(nowMs - crowdSinceMs, waitMs, slowStart)
       if (waiting.length >= Math.max(1, Math.floor(comeThrough + rounding))) return false
-      // A pace of one a second lets the last one through just when its time is over.
-      waiting.push({ who, untilMs: nowMs + waitMs + 10 * stepMs })
+      waiting.push({ who, sinceMs: nowMs })
       return true
     },
   }

@@ -28,6 +28,13 @@ async function run(config: ConfigOf<typeof edgeConfig>, log: Log, scope: Scope):
     metrics,
     log,
     live: {},
+    // For load balancers, which cut whoever is not well: a store that is away for a moment is none of theirs.
+    pages: {
+      '/healthz/lb': () => {
+        const state = edge === undefined ? 'starting' : edge.drains ? 'draining' : 'ok'
+        return { status: state === 'ok' ? 200 : 503, json: { state } }
+      },
+    },
     posts: {
       '/drain': () => {
         if (edge === undefined) return { status: 409, json: { state: 'starting' } }

@@ -20,6 +20,8 @@ const resumeProtocol = 'flotilla.resume'
 const ticketProtocol = /(?:^|,) *flotilla\.ticket\.([\w.-]{1,128}) *(?:,|$)/
 /** Time to wait that a client is told when too many connect at once, s, and as much again at random. */
 const retryAfterSeconds = 1
+/** Who was answered without being read, and does not close, is cut after so long, ms. */
+const unreadLingerMs = 1_000
 /**
  * Accepted by the kernel before this process looks. Who does not find a place in it tries again after 1, 3, 7 … s: of five thousand who
  * came at once to 1,024 places most did, and with 128 one of ten thousand needed 57 s. Linux keeps it below net.core.somaxconn, 4,096.
@@ -66,6 +68,8 @@ function destroy(this: Duplex): void {
 
 export interface EdgeServer {
   readonly port: number
+  /** How long whoever was accepted since the last look waited for it, ms: the longest. */
+  acceptMs(): number
   close(): Promise<void>
 }
 
@@ -127,6 +131,7 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
   const port = await bind(http, options)
   return {
     port,
+    acceptMs: () => Math.round(reads.longestWaitMs() + Math.max(accepts.longestWaitMs(), resumes.longestWaitMs())),
     close: () =>
       new Promise((resolve) => {
         // Those who wait are not among the connections that http knows.
@@ -148,9 +153,12 @@ function readAtPace(http: Server, gate: Gate, onDropped: () => void): void {
   Object.assign(http, { pauseOnConnect: true })
   http.on('connection', (socket) => {
     const drop = (): void => void socket.destroy()
-    const turnAway = (): void => {
+    const refuse = (): void => {
       onDropped()
-      drop()
+      turnAway(socket, tooMany)
+      // It is read and thrown away: what is closed with something unread is reset, and the answer may be lost.
+      socket.resume()
+      socket.setTimeout(unreadLingerMs, drop)
     }
     socket.on('error', drop)
     const entered = gate.enter({
@@ -161,9 +169,9 @@ function readAtPace(http: Server, gate: Gate, onDropped: () => void): void {
         socket.resume()
         return true
       },
-      giveUp: turnAway,
+      giveUp: refuse,
     })
-    if (!entered) turnAway()
+    if (!entered) refuse()
   })
 }
 

@@ -24,6 +24,8 @@ const deadlineMs = 15_000
 export interface Fleet {
   readonly store: Store
   readonly publisher: Endpoint
+  /** Port of control's API. */
+  readonly controlPort: number
   readonly edge: (options?: Partial<EdgeOptions>) => Promise<Edge>
   readonly close: () => Promise<void>
 }
@@ -51,9 +53,17 @@ export function useReadyEdge(): { readonly fleet: Fleet; readonly edge: Edge } {
   }
 }
 
-async function startReadyEdge(): Promise<{ fleet: Fleet; edge: Edge }> {
+/** A fleet of one edge that would take its time to drain. */
+export async function startAlone(): Promise<{ readonly edge: Edge; readonly close: () => Promise<void> }> {
+  const { fleet, edge } = await startReadyEdge({
+    drain: { timeoutMs: 60_000, settleMs: 60_000, graceMs: 60_000, perSecond: 1 },
+  })
+  return { edge, close: fleet.close }
+}
+
+async function startReadyEdge(options: Partial<EdgeOptions> = {}): Promise<{ fleet: Fleet; edge: Edge }> {
   const fleet = await startFleet()
-  const edge = await fleet.edge()
+  const edge = await fleet.edge(options)
   await until('a plan is there', () => edge.ready)
   return { fleet, edge }
 }
@@ -67,7 +77,7 @@ async function startFleet(): Promise<Fleet> {
   }
   const store = createMemoryStore({ slots: 16, lanes: 2 })
   const deps = (service: string) => ({ store, log, scope: scope(), metrics: createMetrics({ service }) })
-  await startControl({ memberId: 'control-1', version: '0', host, port: 0 }, deps('control'))
+  const control = await startControl({ memberId: 'control-1', version: '0', host, port: 0 }, deps('control'))
   await startShard({ memberId: 'shard-1', version: '0', drainTimeoutMs: 100 }, deps('shard'))
   const publisher = await createEndpoint({
     ...{ role: 'ingest', memberId: 'ingest-1', version: '0', store, log, scope: scope() },
@@ -78,6 +88,7 @@ async function startFleet(): Promise<Fleet> {
   return {
     store,
     publisher,
+    controlPort: control.port,
     edge: async (options = {}) => {
       count += 1
       const limits = { maxSubscriptions: 1_000, maxPublishesInFlight: 256, framesPerSecond: 500, connectionsPerUser: 0 }

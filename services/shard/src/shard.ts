@@ -12,6 +12,8 @@ import { shardMetrics } from './metrics.ts'
 
 /** How often the list of members is read when nobody asks for it, ms. */
 const membersEveryMs = 2_000
+/** How often a worker looks whether it was silent for too long, ms. */
+const silenceLookMs = 100
 
 export interface ShardOptions {
   readonly memberId: string
@@ -100,9 +102,13 @@ export async function startShard(options: ShardOptions, deps: ShardDeps): Promis
     } catch (error) {
       log.warn('heartbeat failed', { error: error instanceof Error ? error.message : String(error) })
     }
-    // A worker that others may believe dead takes no new input, but keeps what it has until it is fenced.
-    const late = performance.now() - lastBeatOk > workerDeadMs
-    for (const lane of lanes) lane.pause(late)
+    pauseIfSilent()
+  }
+
+  /** A worker that others may believe dead takes no new input, but keeps what it has until it is fenced. */
+  function pauseIfSilent(): void {
+    const isSilent = performance.now() - lastBeatOk > workerDeadMs
+    for (const lane of lanes) lane.pause(isSilent)
   }
 
   function tellRuns(runs: readonly string[]): void {
@@ -136,6 +142,8 @@ export async function startShard(options: ShardOptions, deps: ShardDeps): Promis
   await readMembers()
   await heartbeat()
   scope.every(workerHeartbeatMs, soon.beat)
+  // A heartbeat that is not answered ends in its own time.
+  scope.every(silenceLookMs, pauseIfSilent)
   scope.every(membersEveryMs, soon.members)
 
   return {

@@ -10,6 +10,8 @@ const reconnectMaxMs = 1_000
 const pingEveryMs = 1_000
 const silenceMs = 4_000
 const answerMs = 8_000
+/** A room that was refused for now is asked for again after so long, ms. */
+const askAgainMs = 200
 
 interface Place {
   epoch: string
@@ -37,7 +39,10 @@ export class RawClient {
   #socket: WebSocket | undefined
   /** The id of the last connection: the next one takes its place. */
   #ticket = ''
-  #resumed = false
+  /** Rooms of this connection that are not answered yet. */
+  #waiting = new Set<string>()
+  /** Some of them were: it delivers. */
+  #up = false
   #asked = false
   #closed = false
   #attempt = 0
@@ -58,7 +63,7 @@ export class RawClient {
   }
 
   get connected(): boolean {
-    return this.#resumed
+    return this.#up && this.#waiting.size === 0
   }
 
   /** Resolves when its next `resume` has just been sent. */
@@ -78,7 +83,8 @@ export class RawClient {
     const headers = { authorization: `Bearer ${tokenOf(this.name)}` }
     const socket = new WebSocket(this.#dial.url, ['flotilla.v1', ...returns], { headers })
     this.#socket = socket
-    this.#resumed = this.#asked = false
+    this.#up = this.#asked = false
+    this.#waiting = new Set(this.#dial.rooms)
     this.#heardAt = performance.now()
     clearInterval(this.#pings)
     this.#pings = setInterval(() => this.#keepAlive(socket), pingEveryMs)
@@ -95,16 +101,16 @@ export class RawClient {
 
   #keepAlive(socket: WebSocket): void {
     const silent = performance.now() - this.#heardAt
-    if (silent > (this.#asked && !this.#resumed ? answerMs : silenceMs)) return socket.terminate()
+    if (silent > (this.#asked && !this.#up ? answerMs : silenceMs)) return socket.terminate()
     if (socket.readyState === WebSocket.OPEN) socket.send('{"type":"ping"}')
   }
 
   #lost(): void {
     clearInterval(this.#pings)
     if (this.#closed) return
-    if (this.#asked && !this.#resumed) this.cutDuringResume += 1
-    if (this.#resumed) this.#recorder.note({ type: 'disconnect', client: this.name })
-    this.#resumed = this.#asked = false
+    if (this.#asked && !this.#up) this.cutDuringResume += 1
+    if (this.#up) this.#recorder.note({ type: 'disconnect', client: this.name })
+    this.#up = this.#asked = false
     this.#attempt += 1
     const waitMs = Math.min(reconnectMaxMs, reconnectMs * 2 ** Math.min(this.#attempt, 5))
     this.#retry = setTimeout(() => this.#open(), waitMs * (0.5 + Math.random() / 2))
@@ -115,8 +121,7 @@ export class RawClient {
       case 'connected': {
         this.#ticket = frame.connectionId
         this.#asked = true
-        const rooms = this.#dial.rooms.map((room) => ({ room, since: this.#places.get(room) }))
-        this.#socket?.send(JSON.stringify({ type: 'resume', id: 1, rooms }))
+        this.#ask(this.#dial.rooms)
         for (const tell of this.#resumeSent.splice(0)) tell()
         return
       }
@@ -124,12 +129,13 @@ export class RawClient {
         if (frame.rooms !== undefined) this.#answered(frame.rooms)
         return
       case 'position':
-        // Until the resume is answered, its answer says more than these.
-        if (this.#resumed && this.#places.has(frame.room)) this.#move(frame.room, frame.position, frame)
+        // Until the room is answered, its answer says more than these.
+        if (!this.#waiting.has(frame.room) && this.#places.has(frame.room))
+          this.#move(frame.room, frame.position, frame)
         return
       case 'event': {
         const place = this.#places.get(frame.room)
-        if (!this.#resumed || place === undefined || frame.seq === undefined) return
+        if (this.#waiting.has(frame.room) || place === undefined || frame.seq === undefined) return
         const { id } = frame.data as { id: string }
         const { room, seq } = frame
         this.#recorder.note({ type: 'deliver', client: this.name, room, epoch: place.epoch, seq, id })
@@ -137,25 +143,43 @@ export class RawClient {
         return
       }
       case 'error':
+        // Its only frames are resumes: this one was refused as a whole.
+        return this.#askAgain([...this.#waiting])
       case 'pong':
       case 'drain':
     }
   }
 
+  #ask(names: readonly string[]): void {
+    const rooms = names.map((room) => ({ room, since: this.#places.get(room) }))
+    this.#socket?.send(JSON.stringify({ type: 'resume', id: 1, rooms }))
+  }
+
   #answered(answers: readonly (Answer & { readonly error?: unknown })[]): void {
-    // A room that cannot be read now: all of them again, on a new connection.
-    if (answers.some((each) => each.error !== undefined || each.position === undefined))
-      return this.#socket?.terminate()
-    this.#resumed = true
+    if (!this.#up) this.#recorder.note({ type: 'connect', client: this.name })
+    this.#up = true
     this.#attempt = 0
-    this.#recorder.note({ type: 'connect', client: this.name })
+    const refused: string[] = []
     for (const answer of answers) {
       const { room, position, recovered = true, missed = 0, reason } = answer
-      if (position === undefined) continue
-      const first = !this.#places.has(room)
-      const at = { epoch: position.epoch, seq: position.seq - missed }
-      this.#move(room, at, { recovered: recovered || first, reason })
+      if (position === undefined || answer.error !== undefined) refused.push(room)
+      else {
+        this.#waiting.delete(room)
+        const first = !this.#places.has(room)
+        const at = { epoch: position.epoch, seq: position.seq - missed }
+        this.#move(room, at, { recovered: recovered || first, reason })
+      }
     }
+    this.#askAgain(refused)
+  }
+
+  /** They cannot be read now, or their replays did not fit beside those of the others. */
+  #askAgain(rooms: readonly string[]): void {
+    const socket = this.#socket
+    if (rooms.length === 0) return
+    setTimeout(() => {
+      if (socket === this.#socket && socket?.readyState === WebSocket.OPEN) this.#ask(rooms)
+    }, askAgainMs).unref()
   }
 
   #move(room: string, { epoch, seq }: Place, said: { recovered: boolean; reason?: LossReason | undefined }): void {
