@@ -74,8 +74,9 @@ profile: build ## where the time goes: CPU profile and heap of every process und
 	sh scripts/ensure-redis.sh
 	node loadtests/profile.mjs
 
-docs: build ## the tables of docs/config.md, from the code
+docs: build ## the tables of docs/config.md, and the schema and README of the chart, from the code
 	node scripts/docs.mjs
+	node scripts/chart.mjs
 
 clean: ## removes what was built
 	rm -rf out packages/*/dist services/*/dist

@@ -22,6 +22,7 @@ export default defineConfig({
           testTimeout: 30_000,
         },
       },
+      { ...source, test: { name: 'chart', include: ['test/chart/**/*.test.ts'], testTimeout: 60_000 } },
       {
         ...source,
         test: { name: 'redis', include: ['**/*.redis.test.ts'], exclude: ['**/node_modules/**'], testTimeout: 30_000 },

@@ -1,0 +1,133 @@
+{{- /* Variables of a component, each once: what it always has, `fleet.env`, its own `env`, and `extraEnv` as it is. */}}
+{{- define "flotilla.env" -}}
+{{- $root := .root -}}
+{{- $values := index $root.Values .component -}}
+{{- $env := dict "FLOTILLA_SLOTS" $root.Values.fleet.slots "FLOTILLA_LOG_LEVEL" $root.Values.fleet.logLevel -}}
+{{- with $root.Values.fleet.lanes -}}{{- $_ := set $env "FLOTILLA_LANES" . -}}{{- end -}}
+{{- if not $root.Values.redis.enabled -}}
+{{- if $root.Values.externalRedis.cluster -}}{{- $_ := set $env "FLOTILLA_REDIS_CLUSTER" true -}}{{- end -}}
+{{- with $root.Values.externalRedis.prefix -}}{{- $_ := set $env "FLOTILLA_REDIS_PREFIX" . -}}{{- end -}}
+{{- end -}}
+{{- $env = mergeOverwrite $env .settings $root.Values.fleet.env $values.env -}}
+- name: FLOTILLA_MEMBER_ID
+  valueFrom: { fieldRef: { fieldPath: metadata.name } }
+{{- if $root.Values.redis.enabled }}
+- name: REDIS_PASSWORD
+  valueFrom: { secretKeyRef: { name: {{ include "flotilla.fullname" $root }}-redis, key: password } }
+- name: FLOTILLA_REDIS_URL
+  value: redis://:$(REDIS_PASSWORD)@{{ include "flotilla.fullname" $root }}-redis.{{ $root.Release.Namespace }}.svc:6379
+{{- else }}
+- name: FLOTILLA_REDIS_URL
+  valueFrom: { secretKeyRef: { name: {{ $root.Values.externalRedis.existingSecret }}, key: {{ $root.Values.externalRedis.existingSecretKey }} } }
+{{- end }}
+{{- range $name, $value := $env }}
+- name: {{ $name }}
+  value: {{ kindIs "float64" $value | ternary (printf "%v" (int64 $value)) (toString $value) | quote }}
+{{- end }}
+{{- with .secrets }}
+{{ toYaml . }}
+{{- end }}
+{{- with $values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- /*
+The pod of a component. Takes root, component, `ports` (name to number; `admin` has the probes), `settings` and `secrets` of its
+environment, and `graceSeconds`.
+*/}}
+{{- define "flotilla.pod" -}}
+{{- $root := .root -}}
+{{- $values := index $root.Values .component -}}
+{{- $selector := dict "root" $root "component" .component -}}
+metadata:
+  labels:
+    {{- /* Without the chart's version: another chart alone is no reason to replace a pod. */}}
+    {{- include "flotilla.selectorLabels" $selector | nindent 4 }}
+    app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+    {{- with mergeOverwrite (deepCopy $root.Values.commonLabels) $root.Values.podLabels }}
+    {{- toYaml . | nindent 4 }}
+    {{- end }}
+  {{- with mergeOverwrite (deepCopy $root.Values.podAnnotations) $values.podAnnotations }}
+  annotations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+spec:
+  serviceAccountName: {{ include "flotilla.fullname" $root }}-{{ .component }}
+  automountServiceAccountToken: {{ default false .serviceAccountToken }}
+  # A Service named flotilla-edge would set FLOTILLA_EDGE_PORT.
+  enableServiceLinks: false
+  terminationGracePeriodSeconds: {{ .graceSeconds }}
+  {{- with $root.Values.imagePullSecrets }}
+  imagePullSecrets:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $values.priorityClassName }}
+  priorityClassName: {{ . }}
+  {{- end }}
+  securityContext:
+    runAsNonRoot: true
+    seccompProfile: { type: RuntimeDefault }
+  {{- with .readinessGates }}
+  readinessGates:
+    {{- range . }}
+    - conditionType: {{ . }}
+    {{- end }}
+  {{- end }}
+  containers:
+    - name: {{ .component }}
+      image: {{ include "flotilla.image" (dict "image" $root.Values.image "tag" $root.Chart.AppVersion) }}
+      imagePullPolicy: {{ $root.Values.image.pullPolicy }}
+      args: {{ append $values.nodeArgs .component | toJson }}
+      ports:
+        {{- range $name, $port := .ports }}
+        - { name: {{ $name }}, containerPort: {{ $port }} }
+        {{- end }}
+      env:
+        {{- include "flotilla.env" . | nindent 8 }}
+      startupProbe:
+        httpGet: { path: /livez, port: admin }
+        periodSeconds: 1
+        failureThreshold: 60
+      livenessProbe:
+        httpGet: { path: /livez, port: admin }
+        periodSeconds: 10
+        timeoutSeconds: 5
+        failureThreshold: 6
+      readinessProbe:
+        httpGet: { path: /readyz, port: admin }
+        periodSeconds: 2
+        timeoutSeconds: 2
+        failureThreshold: {{ .unreadyAfter | default 2 }}
+      resources:
+        {{- toYaml $values.resources | nindent 8 }}
+      securityContext:
+        allowPrivilegeEscalation: false
+        readOnlyRootFilesystem: true
+        capabilities: { drop: [ALL] }
+  topologySpreadConstraints:
+    {{- if $values.topologySpreadConstraints }}
+    {{- toYaml $values.topologySpreadConstraints | nindent 4 }}
+    {{- else }}
+    {{- range list "topology.kubernetes.io/zone" "kubernetes.io/hostname" }}
+    - maxSkew: 1
+      topologyKey: {{ . }}
+      whenUnsatisfiable: ScheduleAnyway
+      labelSelector:
+        matchLabels:
+          {{- include "flotilla.selectorLabels" $selector | nindent 10 }}
+    {{- end }}
+    {{- end }}
+  {{- with $values.nodeSelector }}
+  nodeSelector:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $values.tolerations }}
+  tolerations:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with $values.affinity }}
+  affinity:
+    {{- toYaml . | nindent 4 }}
+  {{- end }}
+{{- end -}}

@@ -1,0 +1,2 @@
+// `node edge`, as the image starts it.
+import './services/edge/dist/main.js'

@@ -1,0 +1,2 @@
+// `node ingest`, as the image starts it.
+import './services/ingest/dist/main.js'

@@ -1,0 +1,2 @@
+// `node shard`, as the image starts it.
+import './services/shard/dist/main.js'

@@ -1,0 +1,101 @@
+// What the chart's values may be, where their defaults do not say it (scripts/chart.mjs): by path, `*.x` for each component's, `**.x`
+// wherever it is.
+const count = (minimum, maximum) => ({ type: 'integer', minimum, ...(maximum !== undefined && { maximum }) })
+const name = { type: 'string', maxLength: 253, pattern: '^([a-z0-9]([a-z0-9.-]*[a-z0-9])?)?$' }
+const quantity = { type: ['string', 'number'], pattern: '^[0-9.]+([mkKMGTPE]i?)?$' }
+const texts = { type: 'array', items: { type: 'string', minLength: 1 } }
+const objects = { type: 'array', items: { type: 'object' } }
+const anything = { type: 'object' }
+const labels = { type: 'object', additionalProperties: { type: 'string' } }
+const amounts = { type: 'object', additionalProperties: quantity }
+const resources = {
+  type: 'object',
+  additionalProperties: false,
+  properties: { requests: amounts, limits: amounts, claims: objects },
+}
+/** What a process does not know it refuses at its start; here is only what a variable can be. */
+const variables = {
+  type: 'object',
+  propertyNames: { pattern: '^[A-Z_][A-Z0-9_]*$' },
+  additionalProperties: { type: ['string', 'number', 'boolean'] },
+}
+const interval = { type: 'string', pattern: '^[0-9]+(ms|s|m)$' }
+
+export const shapes = {
+  nameOverride: { type: 'string', maxLength: 50, pattern: '^([a-z0-9]([a-z0-9-]*[a-z0-9])?)?$' },
+  fullnameOverride: { type: 'string', maxLength: 50, pattern: '^([a-z]([a-z0-9-]*[a-z0-9])?)?$' },
+  'image.repository': { type: 'string', minLength: 1 },
+  '**.digest': { type: 'string', pattern: '^(sha256:[0-9a-f]{64})?$' },
+  '**.pullPolicy': { enum: ['Always', 'IfNotPresent', 'Never'] },
+  'redis.image.repository': { type: 'string', minLength: 1 },
+  imagePullSecrets: { type: 'array', items: { type: 'object', required: ['name'], properties: { name } } },
+  commonLabels: labels,
+  podLabels: labels,
+  '**.podAnnotations': labels,
+  podAnnotations: labels,
+  'fleet.slots': { enum: Array.from({ length: 17 }, (_, i) => 2 ** i) },
+  'fleet.lanes': { type: ['integer', 'null'], minimum: 1, maximum: 256 },
+  'fleet.logLevel': { enum: ['debug', 'info', 'warn', 'error', 'silent'] },
+  'fleet.ackReplicas': count(0, 100),
+  'fleet.connectionsPerUser': count(0, 100_000),
+  'fleet.env': variables,
+  'auth.existingSecret': name,
+  'auth.ingestKeysKey': { type: 'string', minLength: 1 },
+  'auth.jwksUrl': { type: 'string', pattern: '^(https://.+)?$' },
+  'auth.issuers': texts,
+  'auth.audiences': texts,
+  'redis.persistence.size': quantity,
+  'redis.persistence.storageClass': { type: ['string', 'null'] },
+  'redis.persistence.existingClaim': name,
+  'redis.persistence.selector': labels,
+  '**.resources': resources,
+  '**.nodeSelector': labels,
+  '**.tolerations': objects,
+  '**.affinity': anything,
+  '**.topologySpreadConstraints': objects,
+  'externalRedis.existingSecret': name,
+  'externalRedis.existingSecretKey': { type: 'string', minLength: 1 },
+  'externalRedis.ports': { type: 'array', minItems: 1, items: count(1, 65_535) },
+  'externalRedis.peers': objects,
+  '*.replicas': count(1, 1_000),
+  'edge.maxConnections': count(1, 1_000_000),
+  'edge.acceptsPerSecond': count(1, 100_000),
+  'edge.resumesPerSecond': count(1, 100_000),
+  'edge.origins': texts,
+  '*.drain.timeoutSeconds': count(1, 3_600),
+  '*.nodeArgs': { type: 'array', items: { type: 'string', pattern: '^--' } },
+  '*.env': variables,
+  '*.extraEnv': { type: 'array', items: { type: 'object', required: ['name'] } },
+  'test.extraEnv': { type: 'array', items: { type: 'object', required: ['name'] } },
+  '*.service.type': { enum: ['ClusterIP', 'NodePort', 'LoadBalancer'] },
+  '*.service.port': count(1, 65_535),
+  '*.service.annotations': labels,
+  'edge.service.nodePort': { type: ['integer', 'null'], minimum: 1, maximum: 65_535 },
+  'edge.service.loadBalancerSourceRanges': texts,
+  'edge.nlb.scheme': { enum: ['internet-facing', 'internal'] },
+  'edge.nlb.certificateArn': { type: 'string', pattern: '^(arn:.+)?$' },
+  'edge.nlb.deregistrationDelaySeconds': count(1, 3_600),
+  'edge.nlb.readinessGates': texts,
+  'edge.nlb.attributes': labels,
+  'edge.ingress.annotations': labels,
+  'edge.ingress.hosts': texts,
+  'edge.ingress.tls': objects,
+  'edge.httpRoute.parentRefs': objects,
+  'edge.httpRoute.hostnames': texts,
+  '**.minReplicas': count(1, 1_000),
+  '**.maxReplicas': count(1, 1_000),
+  '**.cpu': { type: ['integer', 'null'], minimum: 1, maximum: 1_000 },
+  'edge.autoscaling.connections': { type: ['integer', 'null'], minimum: 1 },
+  'edge.keda.connections': count(1),
+  'edge.keda.eventLoopUtilization': { type: ['number', 'null'], exclusiveMinimum: 0, maximum: 1 },
+  '**.scaleDownAfterSeconds': count(0, 3_600),
+  '**.scaleDownPeriodSeconds': count(1, 1_800),
+  '**.maxUnavailable': { anyOf: [count(1), { type: 'string', pattern: '^([1-9][0-9]?|100)%$' }] },
+  'control.reconnectsPerSecond': count(1, 100_000),
+  'networkPolicy.edgeFrom': objects,
+  'networkPolicy.ingestFrom': objects,
+  'networkPolicy.metricsFrom': { type: 'array', minItems: 1, items: { type: 'object' } },
+  '**.labels': labels,
+  '**.interval': interval,
+  extraObjects: { type: 'array', items: { type: ['object', 'string'] } },
+}
