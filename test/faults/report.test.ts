@@ -36,7 +36,7 @@ test('[FA7] the report sums up, and the page shows every fault, what proves it a
     { name: 'b', seeds: [1] },
   ])
   const page = renderPage(report, { date: '2026-01-01', redis: 'Redis 7' })
-  expect(page).toContain('| `a` | what a does | 2 | 2,000 | 2 | 4 | – | 100 – 200 | 1 |')
+  expect(page).toContain('| `a` | what a does | 1, 2 | 2,000 | 2 | 4 | – | 100 – 200 | 1 |')
   expect(page).toContain('| `b` | what b does | 1 | 1,000 | 1 | 2 | 9 | 100 | 0 |')
   expect(page).toContain('| `a` | killed 1, 2 |')
   expect(page).toContain('**3,000 acknowledged messages, 12,000 deliveries, 1 violations**')

@@ -118,7 +118,8 @@ async function drain(world: World): Promise<{ logs: Logged[]; trouble: string[] 
 /** A client whose old connection still counts would be locked out by its limit. */
 async function isCounted({ traffic, primary, limited }: World): Promise<boolean> {
   const counted = await readConnections(primary.url)
-  return counted.toSorted().join() === (limited ? traffic.connections().toSorted().join() : '')
+  const open = [...traffic.connections()].map(([user, connection]) => `user:${user} ${connection ?? 'none'}`)
+  return counted.toSorted().join() === (limited ? open.toSorted().join() : '')
 }
 
 function allAt(lines: readonly Line[], logs: readonly Logged[]): boolean {

@@ -26,8 +26,8 @@ export interface Fleet {
   readonly all: readonly FleetProcess[]
   readonly secret: string
   readonly ingestKey: string
-  /** What a running control process says of the fleet; undefined while it cannot say. */
-  view(): Promise<FleetView | undefined>
+  /** What a control process, any that runs by default, says of the fleet; undefined while it cannot say. */
+  view(of?: FleetProcess): Promise<FleetView | undefined>
   /** Resolves when every slot is owned by a live worker and every running process is ready. */
   settled(withinMs?: number): Promise<void>
   complaints(): readonly string[]
@@ -54,7 +54,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     all,
     secret,
     ingestKey,
-    view: () => viewOf(fleet),
+    view: (of) => viewOf(of ?? groups.controls.find((each) => each.running)),
     settled: (withinMs) => settled(fleet, withinMs),
     complaints: () => all.flatMap((each) => each.complaints()),
     stop: async () => {
@@ -97,6 +97,8 @@ async function group(service: ServiceName, count: number, options: FleetOptions)
 
 /** The part of `GET /v1/fleet` that is looked at. */
 interface FleetView {
+  /** The leading control process, as far as this one knows. */
+  readonly leader: string | null
   readonly observedMsAgo: number | null
   readonly plan: {
     readonly slots: Readonly<Record<string, readonly number[]>>
@@ -111,8 +113,7 @@ interface FleetView {
   }[]
 }
 
-async function viewOf(fleet: Fleet): Promise<FleetView | undefined> {
-  const control = fleet.controls.find((each) => each.running)
+async function viewOf(control: FleetProcess | undefined): Promise<FleetView | undefined> {
   if (control === undefined) return undefined
   try {
     const response = await fetch(`http://127.0.0.1:${control.port}/v1/fleet`, { signal: AbortSignal.timeout(2_000) })
@@ -148,7 +149,7 @@ async function settled(fleet: Fleet, withinMs = 30_000): Promise<void> {
   await until(
     'the fleet is whole',
     async () => {
-      last = await viewOf(fleet)
+      last = await fleet.view()
       if (last === undefined || !isWhole(last, fleet)) return false
       const ready = await Promise.all(fleet.all.filter((each) => each.running).map((each) => isReady(each.adminPort)))
       return ready.every(Boolean)

@@ -90,7 +90,7 @@ export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
       case 'commit':
         deps.metrics.commits.inc()
         deps.metrics.messages.inc(effect.messages)
-        return answer(effect.id, store.slots.commit(lane, effect.commits, effect.run))
+        return answer(effect.id, store.slots.commit(lane, effect.commits, effect.run).then(countRefused))
       case 'vouch':
         return answer(effect.id, store.slots.vouch(lane, effect.prefixes))
       case 'values':
@@ -112,6 +112,11 @@ export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
           tell('dead letter', store.inputs.deadLetter(effect.slot, entry, 'undecodable'))
         }
     }
+  }
+
+  function countRefused(reply: CommitReply): CommitReply {
+    for (const status of reply.statuses) if (status !== 'ok') deps.metrics.commitsRefused.inc({ status })
+    return reply
   }
 
   function answer(id: number, call: Promise<CommitReply>): void {

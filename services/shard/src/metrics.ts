@@ -9,6 +9,11 @@ export function shardMetrics(metrics: Metrics) {
       name: 'flotilla_shard_commit_failures_total',
       help: 'Commits whose call failed or was not answered in time',
     }),
+    commitsRefused: metrics.counter({
+      name: 'flotilla_shard_commits_refused_total',
+      help: 'Slots of commits that the store refused, by what it found there',
+      labels: ['status'],
+    }),
     messages: metrics.counter({
       name: 'flotilla_shard_messages_total',
       help: 'Messages taken from the input streams into commits',

@@ -1,30 +1,50 @@
 import { wait } from '@flotilla/node/backoff'
+import type { RedisServer } from '@flotilla/node/testing/redis-server'
+import { sumMetric } from '../../fleet/metrics.ts'
 import type { Fault, Needs } from '../fault.ts'
-import { lagOf, toldOf, waitForReplica } from '../harness/redis-state.ts'
+import {
+  answeringAt,
+  commitsOf,
+  lagOf,
+  replicasOf,
+  toldOf,
+  waitForReplica,
+  writesOf,
+  writtenBy,
+} from '../harness/redis-state.ts'
 import type { World } from '../harness/world.ts'
 
 /** Every process reaches Redis by a fixed address, which is made to lead to another server. */
 const needs: Needs = { replica: true, linked: ['edge', 'shard', 'control', 'ingest'] }
 
 const told = (world: World) => Promise.resolve({ timesTold: toldOf(world) })
+const toldAndTakenOver = async (world: World) => ({
+  ...(await told(world)),
+  slotsTakenOver: await sumMetric(world.fleet.controls, 'flotilla_control_moves_total', 'orphan'),
+})
+
+/** What the replica lacks. The primary goes on: at its end it is more. */
+async function countLag({ redis, replica, count }: World): Promise<void> {
+  count('bytesBehind', await lagOf(redis, replica))
+  count('commitsBehind', (await commitsOf(redis)) - (await commitsOf(replica)))
+}
 
 /** The replica hears nothing from now on, while the primary goes on for `ms`. */
-async function fallBehind({ redis, replica, replicaLink, recorder, count }: World, ms: number): Promise<void> {
+async function fallBehind(world: World, ms: number): Promise<void> {
+  const { replicaLink, recorder, count } = world
   replicaLink.set('both', { held: true })
   const before = recorder.acknowledged
   await wait(ms)
   count('acknowledgedBehind', recorder.acknowledged - before)
-  count('bytesBehind', await lagOf(redis, replica))
+  await countLag(world)
 }
 
 const ackedByReplica = (...processes: readonly string[]) =>
   Object.fromEntries(processes.map((name) => [name, { FLOTILLA_ACK_REPLICAS: '1' }]))
 
 /** The same, where publishes wait for the replica: from a moment later on none may be answered. */
-async function fallBehindUnanswered(
-  { redis, replica, replicaLink, recorder, count }: World,
-  ms: number,
-): Promise<void> {
+async function fallBehindUnanswered(world: World, ms: number): Promise<void> {
+  const { replicaLink, recorder, count } = world
   const begun = (): number => recorder.lines.reduce((sum, { type }) => sum + Number(type === 'invoke'), 0)
   replicaLink.set('both', { held: true })
   // What the replica had confirmed is on its way to the clients.
@@ -34,15 +54,20 @@ async function fallBehindUnanswered(
   const answered = recorder.acknowledged - before.acknowledged
   if (answered > 0) throw new Error(`${answered} publishes were acknowledged although the replica hears nothing`)
   count('begunBehind', begun() - before.begun)
-  count('bytesBehind', await lagOf(redis, replica))
+  await countLag(world)
 }
 
 /** What the replica has is the truth from now on. The address leads to it for whoever connects anew. */
-async function promote(world: World): Promise<void> {
+async function promote(world: World, replica: RedisServer = world.replica): Promise<void> {
+  const before = await answeringAt(replica.port)
   world.replicaLink.reset()
-  await world.replica.call('REPLICAOF', 'NO', 'ONE')
-  for (const link of world.links()) link.retarget(world.replica.port)
-  world.primary = world.replica
+  await replica.call('REPLICAOF', 'NO', 'ONE')
+  for (const link of world.links()) link.retarget(replica.port)
+  world.primary = replica
+  // As everybody sees it who connects now: what was a replica answers, and is a primary.
+  const seen = await Promise.all(world.links().map(({ port }) => answeringAt(port)))
+  const all = before.role === 'slave' && seen.every(({ run, role }) => run === before.run && role === 'master')
+  world.count(replica === world.replica ? 'promoted' : 'promotedBack', all ? 1 : 0)
 }
 
 /** A replica that is behind is promoted; only some of the processes move to it at once, the others after `ms`. */
@@ -51,9 +76,12 @@ async function leaveSomeBehind(world: World, ms: number): Promise<void> {
   await promote(world)
   const [stay, move] = split(world)
   for (const link of move) link.reset()
+  // Only of those left behind: the others have been cut off from it, and the replica has left it.
+  const [bytes, writes] = [await writtenBy(world.redis), await writesOf(world.redis)]
   await wait(ms)
+  world.count('bytesWrittenBehind', (await writtenBy(world.redis)) - bytes)
+  world.count('writesBehind', (await writesOf(world.redis)) - writes)
   for (const link of stay) link.reset()
-  world.count('processesLeftBehind', stay.length)
 }
 
 export const failOvers: readonly Fault[] = [
@@ -65,7 +93,6 @@ export const failOvers: readonly Fault[] = [
       await waitForReplica(world.redis, world.replica)
       await world.redis.kill9()
       await promote(world)
-      world.count('promoted', 1)
     },
   },
   {
@@ -118,7 +145,7 @@ export const failOvers: readonly Fault[] = [
   },
   {
     name: 'old-primary-writes-long',
-    about: 'The same for 8 s, in which workers on the one side are declared dead on the other.',
+    about: 'The same for 8 s: workers that are not on the side of control are declared dead.',
     needs: { ...needs, workers: 3 },
     mayLose: true,
     inject: (world) => leaveSomeBehind(world, 8_000),
@@ -128,7 +155,7 @@ export const failOvers: readonly Fault[] = [
     about: 'The replica is promoted; the first server comes back as its replica and is promoted again.',
     needs,
     async inject(world) {
-      const { redis, replica, count } = world
+      const { redis, replica } = world
       await fallBehind(world, 500)
       await redis.kill9()
       await promote(world)
@@ -137,28 +164,48 @@ export const failOvers: readonly Fault[] = [
       await redis.call('REPLICAOF', '127.0.0.1', replica.port)
       await waitForReplica(replica, redis)
       await replica.kill9()
-      await redis.call('REPLICAOF', 'NO', 'ONE')
-      for (const link of world.links()) link.retarget(redis.port)
-      world.primary = redis
-      count('promotions', 2)
+      await promote(world, redis)
     },
   },
   {
     name: 'replica-away-at-claim',
-    about: 'A worker dies and its slots are claimed while the replica hears nothing; then the replica is promoted.',
+    about:
+      'A worker dies and its slots are claimed while the replica hears nothing (its link to the primary is held); then the primary is killed and the replica promoted.',
     needs,
     mayLose: true,
     async inject(world) {
-      const { redis, replica, replicaLink, fleet, any, traffic, count } = world
+      const { redis, replicaLink, fleet, any, traffic } = world
       replicaLink.set('both', { held: true })
       await any(fleet.workers).kill('SIGKILL')
       await fleet.settled(60_000)
       await traffic.more(500)
-      count('bytesBehind', await lagOf(redis, replica))
+      await countLag(world)
       await redis.kill9()
       await promote(world)
     },
-    evidence: told,
+    evidence: toldAndTakenOver,
+  },
+  {
+    name: 'replica-dead-at-claim',
+    about:
+      'The replica is killed (SIGKILL), a worker dies and its slots are claimed; then the primary is killed, and the replica is started on its file and promoted.',
+    needs,
+    mayLose: true,
+    async inject(world) {
+      const { redis, replica, fleet, any, traffic, count } = world
+      await replica.kill9()
+      await any(fleet.workers).kill('SIGKILL')
+      await fleet.settled(60_000)
+      await traffic.more(500)
+      count('replicaDead', replica.pid === undefined && (await replicasOf(redis)) === 0 ? 1 : 0)
+      const commits = await commitsOf(redis)
+      // The primary first: a replica that comes back while it lives would hear everything from it.
+      await redis.kill9()
+      await replica.start()
+      count('commitsBehind', commits - (await commitsOf(replica)))
+      await promote(world)
+    },
+    evidence: toldAndTakenOver,
   },
 ]
 

@@ -9,7 +9,8 @@ import type { Logged } from '../history.ts'
 /** Log entries per read. */
 const entriesPerRead = 500
 
-const shape = { slots: 128, lanes }
+/** As the processes have it. */
+export const shape = { slots: 128, lanes }
 
 /** All messages that the rooms' logs hold now, room by room. */
 export function readLogs(redisUrl: string, rooms: readonly string[]): Promise<Logged[]> {

@@ -25,14 +25,21 @@ interface Answer {
   readonly reason?: LossReason | undefined
 }
 
+/** Times of `performance.now()`. */
+interface Cut {
+  readonly connectionId: string
+  readonly askedAtMs: number
+  readonly endedAtMs: number
+}
+
 /**
  * A client of docs/protocol.md without a library: it resumes by its positions and notes every frame as it comes, so that
  * what the library would drop (a repeat, a step back) is seen.
  */
 export class RawClient {
   readonly name: string
-  /** Connections that ended between `resume` and its answer. */
-  cutDuringResume = 0
+  /** Connections that others ended between `resume` and its answer. */
+  readonly cuts: Cut[] = []
   readonly #dial: Dial
   readonly #recorder: Recorder
   readonly #places = new Map<string, Place>()
@@ -44,10 +51,13 @@ export class RawClient {
   /** Some of them were: it delivers. */
   #up = false
   #asked = false
+  #askedAtMs = 0
+  /** It ended the connection itself. */
+  #gaveUp = false
   #closed = false
   #attempt = 0
   #heardAt = 0
-  #resumeSent: (() => void)[] = []
+  #resumeSent: ((connectionId: string) => void)[] = []
   #pings: NodeJS.Timeout | undefined
   #retry: NodeJS.Timeout | undefined
 
@@ -66,8 +76,8 @@ export class RawClient {
     return this.#up && this.#waiting.size === 0
   }
 
-  /** Resolves when its next `resume` has just been sent. */
-  nextResume(): Promise<void> {
+  /** Resolves when its next `resume` has just been sent, with the connection that it was sent on. */
+  nextResume(): Promise<string> {
     return new Promise((resolve) => this.#resumeSent.push(resolve))
   }
 
@@ -83,7 +93,7 @@ export class RawClient {
     const headers = { authorization: `Bearer ${tokenOf(this.name)}` }
     const socket = new WebSocket(this.#dial.url, ['flotilla.v1', ...returns], { headers })
     this.#socket = socket
-    this.#up = this.#asked = false
+    this.#up = this.#asked = this.#gaveUp = false
     this.#waiting = new Set(this.#dial.rooms)
     this.#heardAt = performance.now()
     clearInterval(this.#pings)
@@ -101,14 +111,18 @@ export class RawClient {
 
   #keepAlive(socket: WebSocket): void {
     const silent = performance.now() - this.#heardAt
-    if (silent > (this.#asked && !this.#up ? answerMs : silenceMs)) return socket.terminate()
+    if (silent > (this.#asked && !this.#up ? answerMs : silenceMs)) {
+      this.#gaveUp = true
+      return socket.terminate()
+    }
     if (socket.readyState === WebSocket.OPEN) socket.send('{"type":"ping"}')
   }
 
   #lost(): void {
     clearInterval(this.#pings)
     if (this.#closed) return
-    if (this.#asked && !this.#up) this.cutDuringResume += 1
+    const cut = { connectionId: this.#ticket, askedAtMs: this.#askedAtMs, endedAtMs: performance.now() }
+    if (this.#asked && !this.#up && !this.#gaveUp) this.cuts.push(cut)
     if (this.#up) this.#recorder.note({ type: 'disconnect', client: this.name })
     this.#up = this.#asked = false
     this.#attempt += 1
@@ -121,8 +135,9 @@ export class RawClient {
       case 'connected': {
         this.#ticket = frame.connectionId
         this.#asked = true
+        this.#askedAtMs = performance.now()
         this.#ask(this.#dial.rooms)
-        for (const tell of this.#resumeSent.splice(0)) tell()
+        for (const tell of this.#resumeSent.splice(0)) tell(this.#ticket)
         return
       }
       case 'ok':

@@ -35,8 +35,8 @@ export interface Traffic {
   connected(withinMs?: number): Promise<void>
   /** Resolves when `cut`, which ends every connection, has been called and every client is connected anew. */
   reconnected(cut: () => number, withinMs?: number): Promise<number>
-  /** Of every client: its user's room, and the connection that it has. */
-  connections(): string[]
+  /** Of every client, by its name, which is its user's too, the connection that it has now. */
+  connections(): ReadonlyMap<string, string | undefined>
   /** Begins no further publish; resolves when every one that was begun has its outcome. */
   stop(): Promise<void>
   close(): void
@@ -49,7 +49,7 @@ const maxInFlight = 3_000
 /** Opens the clients, lets them subscribe, and begins to publish: half through the library, half through ingest. */
 export async function startTraffic(options: TrafficOptions): Promise<Traffic> {
   const { recorder, libraryClients, rawClients, urlOf } = options
-  const dial = (kind: string, i: number) => ({ name: `${kind}-${i}`, url: urlOf(i), rooms: roomsOf(i), recorder })
+  const dial = (kind: string, i: number) => ({ name: nameOf(kind, i), url: urlOf(i), rooms: roomsOf(i), recorder })
   const raw = Array.from({ length: rawClients }, (_, i) => new RawClient(dial('raw', libraryClients + i)))
   const library = await Promise.all(
     Array.from({ length: libraryClients }, (_, i) => openLibraryClient(dial('library', i))),
@@ -77,12 +77,13 @@ export async function startTraffic(options: TrafficOptions): Promise<Traffic> {
       await until('every client is back', () => countConnects(recorder) >= goal, withinMs)
       return count
     },
-    connections: () => [
-      ...raw.map(({ name, connected, connectionId }) => `user:${name} ${connected ? connectionId : 'none'}`),
-      ...library.map(
-        ({ state, session }) => `user:${session?.userId} ${state === 'connected' ? session?.connectionId : 'none'}`,
-      ),
-    ],
+    connections: () =>
+      new Map([
+        ...raw.map(({ name, connected, connectionId }) => [name, connected ? connectionId : undefined] as const),
+        ...library.map(({ state, session }, i) => {
+          return [nameOf('library', i), state === 'connected' ? session?.connectionId : undefined] as const
+        }),
+      ]),
     stop: publishing.stop,
     close: () => {
       publishing.halt()
@@ -90,6 +91,11 @@ export async function startTraffic(options: TrafficOptions): Promise<Traffic> {
     },
   }
 }
+
+const nameOf = (kind: string, i: number): string => `${kind}-${i}`
+
+/** The edge that took a connection in: `edge-1` of `edge-1.<boot>.<number>`. */
+export const edgeOf = (connectionId: string): string => connectionId.split('.').slice(0, -2).join('.')
 
 const countConnects = ({ lines }: Recorder): number =>
   lines.reduce((count, { type }) => count + Number(type === 'connect'), 0)

@@ -6,11 +6,25 @@ import type { Store } from './port.ts'
 
 const log = createLog({ service: 'test', level: 'silent' })
 
-function failing(text: string | null, nodeEnv: string | undefined = 'test'): { store: Store; killed: () => number } {
+interface Failing {
+  readonly store: Store
+  killed(): number
+  /** For each stop the commits that had reached the store. */
+  readonly stops: readonly number[]
+}
+
+function failing(text: string | null, nodeEnv: string | undefined = 'test'): Failing {
   let kills = 0
+  let sent = 0
+  const stops: number[] = []
   const memory = createMemoryStore({ slots: 2, lanes: 1 })
-  const store = withFailpoints(memory, text, { log, nodeEnv, kill: () => (kills += 1) })
-  return { store, killed: () => kills }
+  const commit: Store['slots']['commit'] = (...args) => {
+    sent += 1
+    return memory.slots.commit(...args)
+  }
+  const counting = { ...memory, slots: { ...memory.slots, commit } }
+  const deps = { log, nodeEnv, kill: () => (kills += 1), stop: () => stops.push(sent) }
+  return { store: withFailpoints(counting, text, deps), killed: () => kills, stops }
 }
 
 test('[FP1] the reply of the commit that is named is lost, and of no other', async () => {
@@ -30,11 +44,18 @@ test.each(['before', 'during', 'after'])('[FP1] a process is killed %s the commi
   expect(killed()).toBe(1)
 })
 
+test('[FP1] a process stands still before the commit that is named is sent, and sends it when it goes on', async () => {
+  const { store, killed, stops } = failing('before-commit=stop@2')
+  for (let i = 0; i < 3; i += 1) expect(await store.slots.commit(0, [])).toMatchObject({ statuses: [] })
+  expect({ stops, killed: killed() }).toEqual({ stops: [1], killed: 0 })
+})
+
 test('[FP2] outside of tests, and when they cannot be read, failpoints are refused; without any nothing changes', () => {
   const memory = createMemoryStore({ slots: 2, lanes: 1 })
   const deps = { log, nodeEnv: 'production', kill: () => undefined }
   expect(withFailpoints(memory, null, deps)).toBe(memory)
   expect(() => failing('before-commit=kill@1', 'production')).toThrow('NODE_ENV is not "test"')
-  for (const wrong of ['', 'before-commit=lose@1', 'commit=kill@1', 'after-commit=lose@0', 'after-commit=lose@1,x'])
-    expect(() => failing(wrong)).toThrow('is not <before|during|after>-commit=<kill|lose>@<n>')
+  const unknown = ['', 'before-commit=lose@1', 'during-commit=stop@1', 'commit=kill@1', 'after-commit=lose@0']
+  for (const wrong of [...unknown, 'after-commit=lose@1,x'])
+    expect(() => failing(wrong)).toThrow('is not <before|during|after>-commit=<kill|stop|lose>@<n>')
 })
