@@ -40,11 +40,11 @@ export function connectionFields(message: ConnectionMessage): readonly (string |
 
 /** Undefined when the fields are not those of a message. */
 export function connectionMessage(fields: readonly string[]): ConnectionMessage | undefined {
-  const [room, connection, changeText, replaces, limitText] = fields
+  if (fields.length !== 5) return undefined
+  const [room = '', connection = '', changeText, replaces = '', limitText] = fields
   const change = changes.find((each) => each === changeText)
-  if (room === undefined || connection === undefined || replaces === undefined || change === undefined) return undefined
   const limit = Number(limitText)
-  if (fields.length !== 5 || !Number.isSafeInteger(limit) || limit < 1) return undefined
+  if (change === undefined || !Number.isSafeInteger(limit) || limit < 1) return undefined
   return { type: 'connection', room, connection, change, replaces, limit }
 }
 

@@ -41,6 +41,36 @@ describe('the keys of a slot', () => {
     )
   })
 
+  it('[RM7] what is remembered is found wherever the ring has turned to, while it grows and while it shrinks', () => {
+    const window = new KeyWindow(7)
+    const room = window.hash('public:a')
+    const text = (i: number): string => `alice\u001fk${i}`
+    const find = (i: number) => window.find(room, text(i), text(i).length)
+    let seq = 0
+    const add = (count: number, now: number): void => {
+      for (let i = 0; i < count; i += 1) {
+        find((seq += 1))
+        window.add(seq, now)
+      }
+    }
+    add(50, 0)
+    add(10, 1_000)
+    // Those of time 0 are forgotten: the ring goes on past its end, and grows with its first entry in the middle.
+    add(40, dedupeMs)
+    add(300, dedupeMs + 1)
+    expect([find(50), find(400), window.size]).toEqual([undefined, 400, 350])
+    for (let i = 51; i <= 400; i += 1) expect(find(i)).toBe(i)
+    window.expire(dedupeMs + 1_000)
+    expect([find(60), find(61), window.size]).toEqual([undefined, 61, 340])
+    window.expire(2 * dedupeMs)
+    add(20, 2 * dedupeMs + 1)
+    for (let i = 0; i < 10; i += 1) window.shrink()
+    expect(window.size).toBe(20)
+    for (let i = 401; i <= 420; i += 1) expect(find(i)).toBe(i)
+    add(45, 2 * dedupeMs + 2)
+    for (let i = 401; i <= 465; i += 1) expect(find(i)).toBe(i)
+  })
+
   it('[RM7] a room and a key are not what another room is with the rest of its name in the key', () => {
     const whole = 'public:abcdef\u001fk1'
     for (let cut = 1; cut < whole.length; cut++) {
