@@ -93,6 +93,7 @@ export const shapes = {
   '**.maxUnavailable': { anyOf: [count(1), { type: 'string', pattern: '^([1-9][0-9]?|100)%$' }] },
   'control.reconnectsPerSecond': count(1, 100_000),
   'networkPolicy.edgeFrom': objects,
+  'networkPolicy.kubernetesPorts': { type: 'array', minItems: 1, items: count(1, 65_535) },
   'networkPolicy.ingestFrom': objects,
   'networkPolicy.metricsFrom': { type: 'array', minItems: 1, items: { type: 'object' } },
   '**.labels': labels,

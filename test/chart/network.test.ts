@@ -30,6 +30,7 @@ describe('who may connect to whom', () => {
     ['a browser to an edge', outside, pod('edge'), 8080],
     ['an ingress to an edge', far, pod('edge'), 8080],
     ['a service to ingest', far, pod('ingest'), 8081],
+    ['control to the API server', pod('control'), outside, 6443],
     ['helm test to an edge', pod('test'), pod('edge'), 8080],
     ['helm test to ingest', pod('test'), pod('ingest'), 8081],
     ['helm test to DNS', pod('test'), dns, 53],
@@ -49,6 +50,7 @@ describe('who may connect to whom', () => {
     ['edge to ingest', pod('edge'), pod('ingest'), 8081],
     ['edge to shard', pod('edge'), pod('shard'), 9083],
     ['edge to the outside', pod('edge'), outside, 443],
+    ['control to the outside', pod('control'), outside, 80],
     ['Redis to the outside', pod('redis'), outside, 443],
     ['Redis to an edge', pod('redis'), pod('edge'), 8080],
   ] as const)('[HC16] not: %s', (_, from, to, port) => {

@@ -19,7 +19,16 @@ export const parts = {
   session: ['session', 'session-frames', 'session-publish', 'session-rooms', 'session-state', 'session-text'],
   feed: ['feed', 'feed-held', 'feed-history', 'feed-maps', 'feed-place', 'feed-recent', 'feed-state'],
   producer: ['producer', 'producer-queue', 'producer-state', 'producer-window'],
-  control: ['control', 'control-drains', 'control-members', 'control-moves', 'control-plan', 'slot-plan'],
+  control: [
+    'control',
+    'control-drains',
+    'control-members',
+    'control-moves',
+    'control-plan',
+    'deletion-cost',
+    'lease',
+    'slot-plan',
+  ],
   lane: [
     'commit',
     'lane',

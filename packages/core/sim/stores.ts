@@ -92,7 +92,7 @@ export class Stores {
     this.#write(0).model.remove(boot)
   }
   lead(boot: string, ttlMs: number, nowMs: number): boolean {
-    return this.#write(0).model.lead(boot, ttlMs, nowMs)
+    return this.#write(0).model.lead(boot, { ttlMs }, nowMs)
   }
   publishPlan(boot: string, plan: Plan, nowMs: number): boolean {
     return this.#write(0).model.publishPlan(boot, plan, nowMs)

@@ -1,4 +1,4 @@
-import { endpointDeadMs, workerDeadMs } from './limits.ts'
+import { endpointDeadMs, workerDeadMs, workerHeartbeatMs } from './limits.ts'
 import type { Member, Role } from './plan.ts'
 
 /** A worker silent for this long gets no slots, ms (architecture 4: suspect). */
@@ -23,6 +23,16 @@ export interface Sighting {
 }
 export type Sightings = ReadonlyMap<string, Sighting>
 
+/** What the platform says of processes, by the id of their members: those that are to end, and those that are gone. */
+export interface Platform {
+  readonly leaving: ReadonlySet<string>
+  readonly gone: ReadonlySet<string>
+}
+export const nothingKnown: Platform = { leaving: new Set(), gone: new Set() }
+
+/** One that the platform says is gone is dead when it was silent for twice its heartbeat, ms: who comes after it has its name. */
+export const goneAfterMs = 2 * workerHeartbeatMs
+
 export interface Observed {
   readonly members: readonly Member[]
   /** Workers that the plan names: one of them without a record is missed, and dead in its time. */
@@ -30,9 +40,13 @@ export interface Observed {
   /** Time that counts as silence; null after the store was away: then everybody's silence begins anew. */
   readonly elapsedMs: number | null
   readonly nowMs: number
+  readonly gone: ReadonlySet<string>
 }
 
-export function deadAfterMs(role: Role): number {
+export const idOf = (boot: string): string => boot.slice(0, boot.indexOf('#'))
+
+function deadAfterMs({ boot, role }: Pick<Sighting, 'boot' | 'role'>, gone: ReadonlySet<string>): number {
+  if (gone.has(idOf(boot))) return goneAfterMs
   return role === 'shard' ? workerDeadMs : endpointDeadMs
 }
 
@@ -60,7 +74,7 @@ function meet(seen: Sighting | undefined, member: Member, observed: Observed): S
   }
   const advanced = seen.member === null || !seen.present || member.beat > seen.member.beat
   const silentMs = advanced || observed.elapsedMs === null ? 0 : seen.silentMs + observed.elapsedMs
-  const dead = !advanced && (seen.dead || silentMs >= deadAfterMs(role))
+  const dead = !advanced && (seen.dead || silentMs >= deadAfterMs(seen, observed.gone))
   return { ...seen, role, member, present: true, silentMs, dead }
 }
 
@@ -71,7 +85,7 @@ function meet(seen: Sighting | undefined, member: Member, observed: Observed): S
 function miss(seen: Sighting, observed: Observed): Sighting {
   const left = seen.member?.state === 'draining'
   const silentMs = observed.elapsedMs === null ? 0 : seen.silentMs + observed.elapsedMs
-  return { ...seen, present: false, silentMs, dead: seen.dead || left || silentMs >= deadAfterMs(seen.role) }
+  return { ...seen, present: false, silentMs, dead: seen.dead || left || silentMs >= deadAfterMs(seen, observed.gone) }
 }
 
 /** Workers that are not dead. One whose record is missing keeps what it has: the store may have lost the record. */

@@ -1,6 +1,7 @@
 import { fullPace, grantDrains, paceDrains, reconnectsPerSecond } from './control-drains.ts'
 import type { DrainPace } from './control-drains.ts'
-import { livingWorkers, sight } from './control-members.ts'
+import { idOf, livingWorkers, nothingKnown, sight } from './control-members.ts'
+import type { Platform } from './control-members.ts'
 import { decideMoves } from './control-moves.ts'
 import type { MoveContext } from './control-moves.ts'
 import {
@@ -61,6 +62,7 @@ export interface ControlState extends MoveContext {
   /** The stored plan has another number of slots: nothing is decided. */
   readonly mismatch: boolean
   readonly removals: ReadonlyMap<string, number>
+  readonly platform: Platform
   /** Clients that all edges which drain may tell to move, per second, when the others keep up. */
   readonly reconnectsPerSecond: number
   readonly drainPace: DrainPace
@@ -80,6 +82,8 @@ export type ControlInput =
   /** The answer to an effect did not come: the store is away, and what a write did is not known. */
   | { readonly type: 'leadFailed' | 'readFailed' | 'epochsFailed' | 'publishFailed' }
   | { readonly type: 'drainRequested'; readonly boot: string }
+  /** All that the platform (Kubernetes) says of processes now. */
+  | { readonly type: 'platform'; readonly platform: Platform }
 
 /** Each of `lead`, `read`, `issueEpochs` and `publish` is answered by exactly one input. */
 export type ControlEffect =
@@ -119,6 +123,7 @@ export function startControl(
     successors: new Map(),
     movedAtMs: null,
     removals: new Map(),
+    platform: nothingKnown,
     reconnectsPerSecond,
     drainPace: fullPace,
     ...options,
@@ -150,6 +155,8 @@ export function stepControl(state: ControlState, input: ControlInput, nowMs: num
       return { state: { ...state, phase: idle, outage: true }, effects: [] }
     case 'drainRequested':
       return { state: { ...state, drains: new Set([...state.drains, input.boot]) }, effects: [] }
+    case 'platform':
+      return { state: { ...state, platform: input.platform }, effects: [] }
   }
 }
 
@@ -189,7 +196,13 @@ function observe(state: ControlState, read: Extract<ControlInput, { type: 'obser
   const adopted = adoptPlan(state.plan.version === 0 ? null : state.plan, read.plan, state.slots)
   const assigned = new Set<string>()
   for (const assignment of adopted.slots) if (assignment !== null) assigned.add(assignment.worker)
-  const sightings = sight(state.sightings, { members: read.members, assigned, elapsedMs, nowMs })
+  const sightings = sight(state.sightings, {
+    members: read.members,
+    assigned,
+    elapsedMs,
+    nowMs,
+    gone: state.platform.gone,
+  })
   const workers = livingWorkers(sightings)
   const slots = acceptReports(adopted.slots, workers)
   const known = knownReplaced([state.plan, read.plan], sightings)
@@ -204,7 +217,9 @@ function observe(state: ControlState, read: Extract<ControlInput, { type: 'obser
     waits: awaitReports(state.waits, slots, workers, elapsedMs),
     highest,
     newest: Math.max(state.newest, newestPlan(sightings)),
-    drains: new Set([...state.drains].filter((boot) => sightings.has(boot))),
+    drains: new Set(
+      [...sightings.keys()].filter((boot) => state.drains.has(boot) || state.platform.leaving.has(idOf(boot))),
+    ),
   }
   return isLeading(next, nowMs) ? decide(next, read.plan, nowMs) : { state: next, effects: [] }
 }

@@ -22,7 +22,7 @@ import type { Stream } from './store-streams.ts'
 interface FleetData {
   readonly members: Map<string, Member>
   plan: Plan | null
-  lead: { readonly boot: string; readonly untilMs: number } | null
+  lead: { readonly boot: string; readonly untilMs: number; readonly term: number } | null
   epoch: number
 }
 export interface Snapshot {
@@ -256,10 +256,10 @@ export class StoreModel {
     if (this.#fleet.lead?.boot === boot) this.#fleet.lead = null
   }
 
-  lead(boot: string, ttlMs: number, nowMs: number): boolean {
+  lead(boot: string, { ttlMs, term = 0 }: { readonly ttlMs: number; readonly term?: number }, nowMs: number): boolean {
     const { lead } = this.#fleet
-    if (lead !== null && lead.boot !== boot && lead.untilMs > nowMs) return false
-    this.#fleet.lead = { boot, untilMs: nowMs + ttlMs }
+    if (lead !== null && lead.boot !== boot && lead.untilMs > nowMs && term <= lead.term) return false
+    this.#fleet.lead = { boot, untilMs: nowMs + ttlMs, term }
     return true
   }
 

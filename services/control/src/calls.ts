@@ -1,18 +1,20 @@
 import type { ControlEffect, ControlInput } from '@flotilla/core/control'
 import type { Log } from '@flotilla/node/log'
 import type { Store } from '@flotilla/node/store/port'
+import type { Leadership } from './leadership.ts'
 import type { ControlMetrics } from './metrics.ts'
 
 interface CallDeps {
   readonly store: Store
   readonly log: Log
   readonly metrics: ControlMetrics
+  readonly leadership: Leadership
 }
 type Call = 'lead' | 'read' | 'epochs' | 'publish' | 'remove'
 type Effect<T extends ControlEffect['type']> = Extract<ControlEffect, { type: T }>
 
 /** Executes effects. The result never rejects: a call that failed is an input too. */
-export function createCalls(boot: string, { store, log, metrics }: CallDeps) {
+export function createCalls(boot: string, { store, log, metrics, leadership }: CallDeps) {
   let failing = false
 
   async function attempt<T extends ControlInput | undefined>(
@@ -35,7 +37,7 @@ export function createCalls(boot: string, { store, log, metrics }: CallDeps) {
   }
 
   async function lead({ ttlMs }: Effect<'lead'>): Promise<ControlInput> {
-    return { type: 'led', leading: await store.fleet.lead(boot, ttlMs) }
+    return { type: 'led', leading: await leadership.lead(ttlMs) }
   }
 
   async function read(): Promise<ControlInput> {
@@ -43,7 +45,7 @@ export function createCalls(boot: string, { store, log, metrics }: CallDeps) {
   }
 
   async function issueEpochs({ above, count }: Effect<'issueEpochs'>): Promise<ControlInput> {
-    return { type: 'epochs', first: await store.fleet.nextEpoch(boot, above, count), count }
+    return { type: 'epochs', first: await leadership.nextEpoch(above, count), count }
   }
 
   async function publish({ plan, moves }: Effect<'publish'>): Promise<ControlInput> {

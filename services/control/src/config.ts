@@ -1,5 +1,5 @@
 import { reconnectsPerSecond } from '@flotilla/core/control-drains'
-import { defineConfig, integer, text } from '@flotilla/node/config'
+import { boolean, defineConfig, integer, text } from '@flotilla/node/config'
 import { logSettings, memberSettings, storeSettings } from '@flotilla/node/store/settings'
 
 /** The settings of a control process. */
@@ -23,6 +23,18 @@ export const controlConfig = defineConfig({
     max: 100_000,
     description:
       'Clients that all draining edges together tell to move per second; fewer while an edge that stays does not keep up',
+  }),
+  kubernetes: boolean('FLOTILLA_CONTROL_KUBERNETES', {
+    default: false,
+    description: 'Whether the leader is elected, and epochs are kept, in the Kubernetes API, and pods are watched',
+  }),
+  lease: text('FLOTILLA_CONTROL_LEASE', {
+    default: 'flotilla',
+    description: 'With Kubernetes: name of the Lease, one for each fleet of a namespace',
+  }),
+  podSelector: text('FLOTILLA_CONTROL_POD_SELECTOR', {
+    default: 'app.kubernetes.io/name=flotilla',
+    description: 'With Kubernetes: label selector of the fleet’s pods, whose names are the names of its processes',
   }),
   adminHost: text('FLOTILLA_ADMIN_HOST', { default: '0.0.0.0', description: 'Address the admin port listens on' }),
   adminPort: integer('FLOTILLA_CONTROL_ADMIN_PORT', {

@@ -3,19 +3,19 @@ import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import { isLeading } from '@flotilla/core/control'
 import { endpointHeartbeatMs } from '@flotilla/core/limits'
+import type { Platform } from '@flotilla/core/control-members'
 import type { Member } from '@flotilla/core/plan'
 import { serverLimits } from '@flotilla/node/http'
 import type { CheckState } from '@flotilla/node/http'
 import { createApp } from './api.ts'
 import { runLoop } from './loop.ts'
 import type { ControlDeps, ControlLoop } from './loop.ts'
+import type { ControlMetrics } from './metrics.ts'
 import { fleetView, orphanedSlots } from './view.ts'
 import type { FleetView } from './view.ts'
 
 /** A read that is older than this says that the store does not answer, ms. */
 const staleAfterMs = 2_000
-/** Long enough to be one, and over at once. */
-const releasedLeaseMs = 1
 const maxConnections = 256
 
 export interface ControlOptions {
@@ -36,6 +36,9 @@ export interface Control {
   view(): FleetView
   /** Empties a worker or an edge while it runs on. */
   drain(boot: string): void
+  /** What the platform says of processes. */
+  tell(platform: Platform): void
+  readonly counters: ControlMetrics
   /** For `/readyz`. */
   ready(): CheckState
   /** Gives up the lease, takes the member record away and closes the API. */
@@ -63,14 +66,15 @@ export async function startControl(options: ControlOptions, deps: ControlDeps): 
     },
     view,
     drain: loop.drain,
+    tell: loop.tell,
+    counters: loop.counters,
     ready: () => readiness(view(), loop.state().mismatch),
     stop: async () => {
       await close(server.server)
       await stopHeartbeat()
-      const led = leading()
       await loop.stop()
       try {
-        if (led) await store.fleet.lead(boot, releasedLeaseMs)
+        await loop.leadership.release()
         await store.fleet.remove(boot)
       } catch (error) {
         // Without the store the lease runs out, and the next leader removes the record.

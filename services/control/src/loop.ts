@@ -1,13 +1,19 @@
 import { controlPollMs, startControl, isLeading, stepControl } from '@flotilla/core/control'
 import type { ControlInput, ControlState } from '@flotilla/core/control'
+import type { Platform } from '@flotilla/core/control-members'
 import type { Log } from '@flotilla/node/log'
 import type { Metrics } from '@flotilla/node/metrics'
 import type { Scope } from '@flotilla/node/scope'
 import type { Store } from '@flotilla/node/store/port'
 import { createCalls } from './calls.ts'
+import { storeLeadership } from './leadership.ts'
+import type { Leadership } from './leadership.ts'
 import { controlMetrics } from './metrics.ts'
+import type { ControlMetrics } from './metrics.ts'
 
 export interface ControlDeps {
+  /** In the store where it is not given. */
+  readonly leadership?: (boot: string, metrics: ControlMetrics) => Leadership
   readonly store: Store
   readonly log: Log
   readonly scope: Scope
@@ -21,6 +27,10 @@ export interface ControlLoop {
   state(): ControlState
   /** Empties a worker or an edge as if it said itself that it drains. Remembered by this process only; an edge that has begun goes on. */
   drain(boot: string): void
+  /** What the platform says of processes. */
+  tell(platform: Platform): void
+  readonly leadership: Leadership
+  readonly counters: ControlMetrics
   /** Decides nothing more; resolves when no call is under way. */
   stop(): Promise<void>
 }
@@ -31,7 +41,9 @@ export function runLoop(boot: string, deps: ControlDeps, options: LoopOptions = 
   let state = startControl(store.shape.slots, options)
   let stopped = false
   const underWay = new Set<Promise<void>>()
-  const call = createCalls(boot, { store, log, metrics: controlMetrics(deps.metrics, () => state) })
+  const metrics = controlMetrics(deps.metrics, () => state)
+  const leadership = deps.leadership?.(boot, metrics) ?? storeLeadership(store, boot)
+  const call = createCalls(boot, { store, log, metrics, leadership })
 
   function step(input: ControlInput): void {
     if (stopped || scope.signal.aborted) return
@@ -39,7 +51,7 @@ export function runLoop(boot: string, deps: ControlDeps, options: LoopOptions = 
     const before = state
     const { state: after, effects } = stepControl(before, input, nowMs)
     state = after
-    tell(before, after, nowMs)
+    tellOf(before, after, nowMs)
     for (const effect of effects) {
       const work = call(effect)
         .then((answer) => answer && step(answer))
@@ -48,7 +60,7 @@ export function runLoop(boot: string, deps: ControlDeps, options: LoopOptions = 
     }
   }
 
-  function tell(before: ControlState, after: ControlState, nowMs: number): void {
+  function tellOf(before: ControlState, after: ControlState, nowMs: number): void {
     if ((before.leaseUntilMs === null) !== (after.leaseUntilMs === null)) {
       log.info(isLeading(after, nowMs) ? 'leading' : 'not leading', { planVersion: after.plan.version })
     }
@@ -60,6 +72,9 @@ export function runLoop(boot: string, deps: ControlDeps, options: LoopOptions = 
   step({ type: 'tick' })
   return {
     state: () => state,
+    tell: (platform) => step({ type: 'platform', platform }),
+    leadership,
+    counters: metrics,
     drain: (asked) => step({ type: 'drainRequested', boot: asked }),
     stop: async () => {
       stopped = true

@@ -12,6 +12,10 @@ import { hostMemberId } from '@flotilla/node/store/settings'
 import { controlConfig } from './config.ts'
 import { startControl } from './control.ts'
 import type { Control } from './control.ts'
+import { clusterApi } from './kubernetes/client.ts'
+import { kubernetesLeadership } from './kubernetes/leadership.ts'
+import { leasesOf } from './kubernetes/leases.ts'
+import { joinPlatform } from './kubernetes/platform.ts'
 
 /** Time to give up the lease and end before the process exits all the same, ms. */
 const shutdownMs = 10_000
@@ -33,7 +37,16 @@ async function run(config: ConfigOf<typeof controlConfig>, log: Log, scope: Scop
   const { host, port, reconnectsPerSecond } = config
   const memberId = config.memberId ?? hostMemberId()
   const options = { memberId, version: packageVersion(), host, port, reconnectsPerSecond }
-  control = await startControl(options, { store, log, scope, metrics })
+  const api = config.kubernetes ? clusterApi() : undefined
+  control = await startControl(options, {
+    ...{ store, log, scope, metrics },
+    ...(api !== undefined && {
+      leadership: (boot, counted) =>
+        kubernetesLeadership(boot, { store, leases: leasesOf(api, config.lease), log, scope, metrics: counted }),
+    }),
+  })
+  if (api !== undefined)
+    joinPlatform({ api, selector: config.podSelector, control, log, scope, metrics: control.counters })
   log.info('control listens', { host, port: control.port, adminPort: admin.port })
 }
 

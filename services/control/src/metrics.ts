@@ -45,6 +45,11 @@ export function controlMetrics(metrics: Metrics, current: () => ControlState) {
       help: 'Dead members whose outboxes and record were removed, by role.',
       labels: ['role'],
     }),
+    apiFailures: metrics.counter({
+      name: 'flotilla_control_kubernetes_failures_total',
+      help: 'Calls to the Kubernetes API that failed or were not answered in time, by call.',
+      labels: ['call'],
+    }),
     failures: metrics.counter({
       name: 'flotilla_control_store_failures_total',
       help: 'Calls to the store that failed or were not answered in time, by call.',

@@ -61,6 +61,18 @@ export function fleetContract(subject: () => ContractSubject): void {
     expect(await fleet.lead('c1#a', leaseMs)).toBe(true)
   })
 
+  it('[ST55] a higher term takes the lease from a lower one, and in the same one nobody takes it from its holder', async () => {
+    const { fleet } = subject().store
+    expect(await fleet.lead('c1#a', leaseMs, 4)).toBe(true)
+    for (const term of [0, 3, 4]) expect(await fleet.lead('c2#b', leaseMs, term)).toBe(false)
+    expect(await fleet.lead('c2#b', leaseMs, 5)).toBe(true)
+    expect(await fleet.publishPlan('c1#a', planOf(1))).toBe(false)
+    expect(await fleet.lead('c1#a', leaseMs, 4)).toBe(false)
+    expect(await fleet.publishPlan('c2#b', planOf(1))).toBe(true)
+    expect(await fleet.lead('c2#b', 1, 5)).toBe(true)
+    await eventually('the lease ran out', () => fleet.lead('c1#a', leaseMs, 4))
+  })
+
   it('[ST25] epochs are issued once each, and above what was seen', async () => {
     const { fleet } = subject().store
     const wanted = Array.from({ length: 20 }, (_, i) => fleet.nextEpoch('c1#a', i % 2 === 0 ? 0 : 40, 3))

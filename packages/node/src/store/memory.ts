@@ -146,7 +146,7 @@ export function createMemoryStore({
       heartbeat: (member, planVersion) => answer(() => model.heartbeat(member, planVersion)),
       read: () => answer(() => model.readFleet()),
       remove: (boot) => answer(() => model.remove(boot)),
-      lead: (boot, ttlMs) => answer(() => model.lead(boot, ttlMs, now())),
+      lead: (boot, ttlMs, term = 0) => answer(() => model.lead(boot, { ttlMs, term }, now())),
       publishPlan: (boot, plan) => answer(() => model.publishPlan(boot, plan, now())),
       nextEpoch: (_boot, above, count) => answer(() => model.nextEpoch(above, count, now())),
     },

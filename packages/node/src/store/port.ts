@@ -140,11 +140,12 @@ export interface FleetStore {
   read(): Promise<{ readonly members: readonly Member[]; readonly plan: Plan | null; readonly runs: readonly string[] }>
   remove(boot: string): Promise<void>
   /**
-   * The leader's writes. `lead` takes or renews the lease for `ttlMs` and returns whether `boot` has it; `plan` is
+   * The leader's writes. `lead` takes or renews the lease for `ttlMs` and returns whether `boot` has it: a higher `term` takes it from
+   * whoever has it in a lower one (an election elsewhere decided), and in the same term nobody takes it from its holder; `plan` is
    * written only by its holder and only over a lower version. `nextEpoch` returns `count` epochs never issued before,
    * all above `above`, and the first of them.
    */
-  lead(boot: string, ttlMs: number): Promise<boolean>
+  lead(boot: string, ttlMs: number, term?: number): Promise<boolean>
   publishPlan(boot: string, plan: Plan): Promise<boolean>
   nextEpoch(boot: string, above: number, count: number): Promise<number>
 }

@@ -47,8 +47,8 @@ export function redisFleet(topology: Topology, keys: Keys): FleetStore {
     remove: async (boot) => {
       await topology.fleet().script(removeMember, [keys.members, keys.lead], [boot])
     },
-    lead: async (boot, ttlMs) => {
-      const [taken] = (await topology.fleet().script(lead, [keys.lead], [boot, ttlMs])).rest
+    lead: async (boot, ttlMs, term = 0) => {
+      const [taken] = (await topology.fleet().script(lead, [keys.lead, keys.term], [boot, ttlMs, term])).rest
       return taken === 1
     },
     publishPlan: async (boot, plan) => {

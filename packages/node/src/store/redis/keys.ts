@@ -32,6 +32,8 @@ export interface Keys {
   readonly plan: string
   /** The leader's boot, with a time to live. */
   readonly lead: string
+  /** The term of its lease, with the same time to live. */
+  readonly term: string
   /** The last epoch issued. */
   readonly epoch: string
   /** `slots/lanes`, written once. */
@@ -64,6 +66,7 @@ export function createKeys(prefix: string, shape: { slots: number; lanes: number
     members: `${fleet}:members`,
     plan: `${fleet}:plan`,
     lead: `${fleet}:lead`,
+    term: `${fleet}:term`,
     epoch: `${fleet}:epoch`,
     shape: `${fleet}:shape`,
     place: `${fleet}:place`,
