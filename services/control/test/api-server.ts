@@ -145,14 +145,17 @@ export async function startApiServer(): Promise<ApiServer> {
     json(res, 200, store('pods', changed, 'MODIFIED'))
   }
 
+  function refuse(req: IncomingMessage, res: ServerResponse, mood: Mood): void {
+    if (mood === 'cuts') req.socket.destroy()
+    if (typeof mood === 'number') json(res, mood, failure(mood, 'not now'))
+  }
+
   const server = createServer((req, res) => {
     const url = new URL(req.url ?? '/', 'http://api')
     const [, kind, name] = /\/namespaces\/fleet\/(leases|pods)(?:\/([^/]+))?$/.exec(url.pathname) ?? []
     const isWatch = url.searchParams.get('watch') !== null
     api.asked.push(`${isWatch ? 'WATCH' : (req.method ?? '')} ${kind ?? url.pathname}`)
-    if (api.mood === 'hangs') return
-    if (api.mood === 'cuts') return void req.socket.destroy()
-    if (typeof api.mood === 'number') return json(res, api.mood, failure(api.mood, 'not now'))
+    if (api.mood !== 'well') return refuse(req, res, api.mood)
     if (kind === 'leases') {
       const lease = name === undefined ? undefined : objects.leases.get(name)
       if (req.method !== 'GET') return void write(req, res, name)
