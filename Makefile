@@ -1,6 +1,6 @@
 # Everything works from a fresh clone: each target installs what it needs first.
 .DEFAULT_GOAL := help
-.PHONY: help install build check format test run bench bench-quick growth soak profile faults faults-quick mutations mutants recovery rollout-demo docs clean
+.PHONY: help install build check format test run bench bench-quick growth soak profile faults faults-quick mutations mutants recovery rollout-demo e2e-kube docs clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -42,6 +42,9 @@ mutants: install ## changes the core expression by expression, and says how many
 recovery: build ## how long the fleet needs to recover from workers that leave or die and from lost connections, into out/recovery.json: 3 minutes
 	sh scripts/ensure-redis.sh
 	node loadtests/recovery.mjs
+
+e2e-kube: build ## installs the chart into a cluster (KUBECONFIG, or the toolkit's) and does to it what happens to fleets, under load, into out/kube.json
+	node loadtests/kube.mjs
 
 rollout-demo: build ## replaces every process of a fleet under load, and says what its clients saw; into out/rollout.json: 3 minutes
 	sh scripts/ensure-redis.sh

@@ -46,8 +46,8 @@ async function join({ url, secret, room, name }) {
 }
 
 answerCalls({
-  open: async ({ port, secret, count, first, rooms }) => {
-    const url = `ws://127.0.0.1:${port}/ws`
+  open: async ({ host = '127.0.0.1', port, secret, count, first, rooms }) => {
+    const url = `ws://${host}:${port}/ws`
     for (let i = 0; i < count; i += atOnce) {
       const some = Array.from({ length: Math.min(atOnce, count - i) }, (_, j) => first + i + j)
       await Promise.all(some.map((n) => join({ url, secret, name: `user-${n}`, room: `public:demo-${n % rooms}` })))

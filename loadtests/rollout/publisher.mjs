@@ -9,7 +9,7 @@ const maxBatch = 100
 /** Once it is to stop, what is not acknowledged yet is tried for so long, ms; then the run has failed. */
 const stopWithinMs = 60_000
 
-function post(port, key, agent, body) {
+function post({ host, port, key, agent }, body) {
   return new Promise((resolve, reject) => {
     const headers = {
       authorization: `Bearer ${key}`,
@@ -18,7 +18,7 @@ function post(port, key, agent, body) {
     }
     const options = {
       port,
-      host: '127.0.0.1',
+      host,
       method: 'POST',
       path: '/v1/events/batch',
       headers,
@@ -40,8 +40,11 @@ function post(port, key, agent, body) {
   })
 }
 
-/** `rate` events per second over `rooms` rooms until stopped. Every room's events go through one lane, one batch at a time. */
-export function startPublisher({ port, key, rate, rooms, lanes = 4 }) {
+/**
+ * `rate` events per second over `rooms` rooms until stopped. Every room's events go through one lane, one batch at a time. `onAck` is told the
+ * room and when the event was due.
+ */
+export function startPublisher({ host = '127.0.0.1', port, key, rate, rooms, lanes = 4, onAck = () => {} }) {
   const agent = new Agent({ keepAlive: true })
   /** Room → the last position acknowledged. */
   const heads = new Map()
@@ -80,7 +83,7 @@ export function startPublisher({ port, key, rate, rooms, lanes = 4 }) {
   async function attempt(batch) {
     let results
     try {
-      results = await post(port, key, agent, JSON.stringify({ events: batch }))
+      results = await post({ host, port, key, agent }, JSON.stringify({ events: batch }))
     } catch {
       sum.retries += 1
       return batch
@@ -92,6 +95,7 @@ export function startPublisher({ port, key, rate, rooms, lanes = 4 }) {
         return true
       }
       sum.events += 1
+      onAck(event.room, event.data.t)
       heads.set(event.room, Math.max(heads.get(event.room) ?? 0, rooms[0].position.seq))
       return false
     })
