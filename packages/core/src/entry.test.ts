@@ -93,7 +93,7 @@ describe('entries of the streams', () => {
       fc.property(text, count, lines, (room, first, messages) => {
         const body = encodeLog(room, { inc: 7, tag: 3, first, timeMs: 0 }, messages.map(encodeLogMessage))
         const events = messages.map(({ options, tail }) => ({ options, tail }))
-        const expected = [{ type: 'boot' }, { type: 'events', room, epoch: '7.3', first, events }]
+        const expected = [{ type: 'boot' }, { type: 'events', room, epoch: '7.3', first, timeMs: 0, events }]
         expect(decodeOut(`b${RS}${body}`)).toEqual(expected)
       }),
     )

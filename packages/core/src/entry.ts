@@ -190,6 +190,8 @@ export type OutRecord =
       readonly room: string
       readonly epoch: string
       readonly first: number
+      /** When it was committed, by the worker's clock, ms since 1970: for people's figures only. */
+      readonly timeMs?: number
       readonly events: readonly OutEvent[]
     }
   | { readonly type: 'ephemeral'; readonly room: string; readonly event: OutEvent }
@@ -291,14 +293,14 @@ function decodeEvents(text: string): OutRecord {
   const room = next()
   const epoch = `${next()}.${next()}`
   const first = Number(next())
-  skip()
+  const timeMs = Number(next())
   const events: OutEvent[] = []
   while (at < text.length) {
     skip()
     skip()
     events.push({ options: next(), tail: next() })
   }
-  return { type: 'events', room, epoch, first, events }
+  return { type: 'events', room, epoch, first, timeMs, events }
 }
 
 /** Records of a kind this version does not know are left out: a newer worker may say more than an older edge knows. */

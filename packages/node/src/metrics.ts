@@ -41,8 +41,8 @@ const maxLabels = 4
 // Named "…_total" though they are gauges: whoever sees the name takes rate() of it.
 const misnamed = ['nodejs_active_handles_total', 'nodejs_active_requests_total', 'nodejs_active_resources_total']
 
-/** A registry with the process metrics (`process_*`, `nodejs_*`, event loop lag among them), labelled `service`. */
-export function createMetrics({ service }: { readonly service: string }): Metrics {
+/** A registry with the process metrics (`process_*`, `nodejs_*`, event loop lag among them), labelled `service`. `version`: of the process. */
+export function createMetrics({ service, version }: { readonly service: string; readonly version?: string }): Metrics {
   const registry = new Registry()
   registry.setDefaultLabels({ service })
   collectDefaultMetrics({ register: registry })
@@ -75,6 +75,10 @@ export function createMetrics({ service }: { readonly service: string }): Metric
     declared: () => [...declarations.values()].map(({ type, declared: { name, help } }) => ({ name, type, help })),
   }
   declareUtilization(metrics)
+  if (version !== undefined) {
+    const help = 'Always 1; its version is a label.'
+    metrics.gauge({ name: 'flotilla_build_info', help, labels: ['version'] }).set({ version }, 1)
+  }
   return metrics
 }
 

@@ -21,7 +21,7 @@ import { joinPlatform } from './kubernetes/platform.ts'
 const shutdownMs = 10_000
 
 async function run(config: ConfigOf<typeof controlConfig>, log: Log, scope: Scope): Promise<void> {
-  const metrics = createMetrics({ service: 'control' })
+  const metrics = createMetrics({ service: 'control', version: packageVersion() })
   let control: Control | undefined
   const admin = await createAdminServer({
     port: config.adminPort,

@@ -148,7 +148,10 @@ export class Connection {
   }
 
   onPong(): void {
-    this.#heardAt = performance.now()
+    const now = performance.now()
+    this.#heardAt = now
+    // It was sent one interval before the next one is due.
+    this.#deps.metrics.pongSeconds.observe(Math.max(0, now - this.#pingAt + pingIntervalMs) / 1_000)
   }
 
   /** The socket is gone. */

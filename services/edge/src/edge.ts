@@ -77,7 +77,12 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
   let admits = true
   let counter = 0
 
-  const metrics = edgeMetrics(deps.metrics, { connections: () => connections.size, rooms: () => hub.rooms })
+  const metrics = edgeMetrics(deps.metrics, {
+    connections: () => connections.size,
+    rooms: () => hub.rooms,
+    subscriptions: () => Array.from(connections).reduce((sum, { rooms }) => sum + rooms.size, 0),
+    drains: () => drained !== undefined,
+  })
   const theEndpoint = (): Endpoint => {
     if (endpoint === undefined) throw new Error('the endpoint is not there yet')
     return endpoint

@@ -16,7 +16,7 @@ export interface SlowStart {
 
 export interface Waiting {
   /** Comes through. False: it was gone or not wanted any more, and took nobody's place. */
-  go(): boolean
+  go(waitedMs: number): boolean
   /** Has waited too long. */
   giveUp(): void
 }
@@ -72,7 +72,7 @@ export function createGate({ perSecond, waitMs, slowStart = noSlowStart }: GateO
       if (first === undefined) break
       if (nowMs - first.sinceMs > patienceMs) first.who.giveUp()
       else if (credit + rounding < 1) break
-      else if (first.who.go()) credit -= 1
+      else if (first.who.go(nowMs - first.sinceMs)) credit -= 1
     }
     waiting = waiting.slice(next)
     if (waiting.length > 0) setTimeout(step, stepMs).unref()
@@ -98,7 +98,7 @@ export function createGate({ perSecond, waitMs, slowStart = noSlowStart }: GateO
       if (closed) return false
       const nowMs = performance.now()
       if (waiting.length === 0 && take(atOnce, 1, nowMs).ok) {
-        who.go()
+        who.go(0)
         return true
       }
       if (waiting.length === 0) {

@@ -161,6 +161,7 @@ export function createHub(deps: HubDeps): Hub {
       metrics.delivered.inc(count)
     }
     if (!recovered) metrics.losses.inc({ reason: reason ?? 'epoch' })
+    metrics.subscribed.inc({ result: !recovered ? 'lost' : events.length > 0 ? 'replayed' : 'current' })
     subscriber.live = true
     // What waits for the tick was decided before this subscriber was live.
     subscriber.from = room.items?.length ?? 0
@@ -282,6 +283,7 @@ export function createHub(deps: HubDeps): Hub {
     onRecords: (records) => {
       ticker.turn()
       lastReplay = undefined
+      const wallMs = Date.now()
       for (const record of records) {
         if (record.type === 'reset') {
           for (const room of rooms.values()) if (room.slot === record.slot) step(room, record)
@@ -292,6 +294,8 @@ export function createHub(deps: HubDeps): Hub {
           record.type === 'ephemeral'
         ) {
           const room = rooms.get(record.room)
+          if (record.type === 'events' && record.timeMs !== undefined)
+            metrics.deliverySeconds.observe(Math.max(0, wallMs - record.timeMs) / 1_000)
           if (room !== undefined) step(room, { type: 'record', record })
         }
       }

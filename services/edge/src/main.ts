@@ -19,7 +19,7 @@ import { verifierOptions } from './keys.ts'
 const shutdownSlackMs = 10_000
 
 async function run(config: ConfigOf<typeof edgeConfig>, log: Log, scope: Scope): Promise<void> {
-  const metrics = createMetrics({ service: 'edge' })
+  const metrics = createMetrics({ service: 'edge', version: packageVersion() })
   const verifier = createVerifier({ ...verifierOptions(config), log })
   let edge: Edge | undefined
   const admin = await createAdminServer({

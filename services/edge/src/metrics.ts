@@ -1,7 +1,24 @@
 import type { Metrics } from '@flotilla/node/metrics'
 
+export interface EdgeFigures {
+  connections(): number
+  rooms(): number
+  subscriptions(): number
+  drains(): boolean
+}
+
 /** The edge's own metrics; docs/metrics.md says what each means. */
-export function edgeMetrics(metrics: Metrics, figures: { connections(): number; rooms(): number }) {
+export function edgeMetrics(metrics: Metrics, figures: EdgeFigures) {
+  metrics.gauge({
+    name: 'flotilla_edge_subscriptions',
+    help: 'Subscriptions of open connections',
+    collect: (gauge) => gauge.set(figures.subscriptions()),
+  })
+  metrics.gauge({
+    name: 'flotilla_edge_draining',
+    help: 'Whether the edge drains: 1 or 0',
+    collect: (gauge) => gauge.set(figures.drains() ? 1 : 0),
+  })
   metrics.gauge({
     name: 'flotilla_edge_connections',
     help: 'Open connections',
@@ -45,6 +62,24 @@ export function edgeMetrics(metrics: Metrics, figures: { connections(): number; 
       name: 'flotilla_edge_continuity_lost_total',
       help: 'Position frames and answers that said recovered: false',
       labels: ['reason'],
+    }),
+    subscribed: metrics.counter({
+      name: 'flotilla_edge_subscribes_total',
+      help: 'Subscriptions answered: current, replayed, or with a loss of continuity',
+      labels: ['result'],
+    }),
+    gateSeconds: metrics.histogram({
+      name: 'flotilla_edge_gate_wait_seconds',
+      help: 'Time that connections waited to be read, and then to be accepted as new or as coming back',
+      labels: ['gate'],
+    }),
+    pongSeconds: metrics.histogram({
+      name: 'flotilla_edge_pong_seconds',
+      help: 'Time from a ping to its pong',
+    }),
+    deliverySeconds: metrics.histogram({
+      name: 'flotilla_edge_delivery_seconds',
+      help: 'Time from a commit, by the clock of its worker, to its events being taken by this edge',
     }),
     resyncs: metrics.counter({
       name: 'flotilla_edge_resyncs_total',

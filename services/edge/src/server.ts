@@ -93,17 +93,19 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
     handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
   })
   const { reads, accepts, resumes } = createGates(options)
-  readAtPace(http, reads, () => deps.metrics.turnedAway.inc({ reason: 'rate' }))
+  readAtPace(http, reads, deps.metrics)
   upgrades.on('wsClientError', (_, socket) => refuse(socket, noHandshake))
   http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', destroy)
     const refusal = closedTo(accepts.waiting + resumes.waiting) ?? judge(request, options)
     if (refusal !== undefined) return refuse(socket, refusal)
-    const gate = isResume(request) ? resumes : accepts
+    const returns = isResume(request)
+    const gate = returns ? resumes : accepts
     const entered = gate.enter({
       // It may have waited: the client may be gone, and the edge may drain or be full.
-      go: () => {
+      go: (waitedMs) => {
         const late = socket.destroyed ? gone : closedTo(0)
+        deps.metrics.gateSeconds.observe({ gate: returns ? 'resume' : 'accept' }, waitedMs / 1_000)
         if (late === undefined) accept(request, socket, head)
         else refuse(socket, late)
         return late === undefined
@@ -146,7 +148,7 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
  * A connection is read when its turn comes: to parse what five thousand ask for who come at once would take as long as half a second, in
  * which nobody else is served.
  */
-function readAtPace(http: Server, gate: Gate, onDropped: () => void): void {
+function readAtPace(http: Server, gate: Gate, metrics: EdgeMetrics): void {
   const read = http.listeners('connection')
   http.removeAllListeners('connection')
   // As net.createServer's option, which http.createServer does not hand on: what is read before the parser is there would be lost.
@@ -154,7 +156,7 @@ function readAtPace(http: Server, gate: Gate, onDropped: () => void): void {
   http.on('connection', (socket) => {
     const drop = (): void => void socket.destroy()
     const refuse = (): void => {
-      onDropped()
+      metrics.turnedAway.inc({ reason: 'rate' })
       turnAway(socket, tooMany)
       // It is read and thrown away: what is closed with something unread is reset, and the answer may be lost.
       socket.resume()
@@ -162,8 +164,9 @@ function readAtPace(http: Server, gate: Gate, onDropped: () => void): void {
     }
     socket.on('error', drop)
     const entered = gate.enter({
-      go: () => {
+      go: (waitedMs) => {
         if (socket.destroyed) return false
+        metrics.gateSeconds.observe({ gate: 'read' }, waitedMs / 1_000)
         socket.off('error', drop)
         for (const listener of read) Reflect.apply(listener, http, [socket])
         socket.resume()

@@ -132,7 +132,9 @@ describe('connections per user, over all edges', () => {
 })
 
 describe('how it is told', () => {
-  const metrics = edgeMetrics(createMetrics({ service: 'test' }), { connections: () => 0, rooms: () => 0 })
+  const metrics = edgeMetrics(createMetrics({ service: 'test' }), {
+    ...{ connections: () => 0, rooms: () => 0, subscriptions: () => 0, drains: () => false },
+  })
 
   test('[UC11] where nothing can be told now, who comes is told so, in a turn of its own', async () => {
     const heard: unknown[] = []

@@ -19,7 +19,7 @@ const shutdownMs = 25_000
 async function main(config: ConfigOf<typeof ingestConfig>, keys: IngestKeys): Promise<void> {
   const log = createLog({ service: 'ingest', level: config.logLevel })
   const scope = createScope(log)
-  const metrics = createMetrics({ service: 'ingest' })
+  const metrics = createMetrics({ service: 'ingest', version: version() })
   let ingest: Ingest | undefined
   let draining = false
   const ready = () => ({

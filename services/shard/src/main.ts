@@ -18,7 +18,7 @@ import type { Shard } from './shard.ts'
 const shutdownSlackMs = 5_000
 
 async function run(config: ConfigOf<typeof shardConfig>, log: Log, scope: Scope): Promise<void> {
-  const metrics = createMetrics({ service: 'shard' })
+  const metrics = createMetrics({ service: 'shard', version: packageVersion() })
   let shard: Shard | undefined
   const admin = await createAdminServer({
     port: config.adminPort,
