@@ -24,8 +24,9 @@ check: install ## format, lint, types, unused code, tidy: under a minute
 format: install ## formats every file
 	npx oxfmt
 
-test: build ## every test; gets itself a Redis
+test: build ## every test; gets itself a Redis and promtool
 	sh scripts/ensure-redis.sh
+	sh scripts/ensure-promtool.sh
 	node scripts/test.mjs
 
 faults: build ## the fault campaign, every fault with three seeds, into docs/faults.md: 1 hour; FAULTS=… SEEDS=… for a part
@@ -80,6 +81,7 @@ profile: build ## where the time goes: CPU profile and heap of every process und
 docs: build ## the tables of docs/config.md, and the schema and README of the chart, from the code
 	node scripts/docs.mjs
 	node scripts/chart.mjs
+	node scripts/monitoring.mjs
 
 clean: ## removes what was built
 	rm -rf out packages/*/dist services/*/dist

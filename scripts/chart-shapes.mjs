@@ -97,6 +97,7 @@ export const shapes = {
   'networkPolicy.ingestFrom': objects,
   'networkPolicy.metricsFrom': { type: 'array', minItems: 1, items: { type: 'object' } },
   '**.labels': labels,
+  'monitoring.dashboards.annotations': labels,
   '**.interval': interval,
   extraObjects: { type: 'array', items: { type: ['object', 'string'] } },
 }

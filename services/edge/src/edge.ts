@@ -78,6 +78,7 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
   let counter = 0
 
   const metrics = edgeMetrics(deps.metrics, {
+    limit: options.maxConnections,
     connections: () => connections.size,
     rooms: () => hub.rooms,
     subscriptions: () => Array.from(connections).reduce((sum, { rooms }) => sum + rooms.size, 0),

@@ -1,6 +1,8 @@
 import type { Metrics } from '@flotilla/node/metrics'
 
 export interface EdgeFigures {
+  /** So many connections there may be. */
+  readonly limit: number
   connections(): number
   rooms(): number
   subscriptions(): number
@@ -14,6 +16,7 @@ export function edgeMetrics(metrics: Metrics, figures: EdgeFigures) {
     help: 'Subscriptions of open connections',
     collect: (gauge) => gauge.set(figures.subscriptions()),
   })
+  metrics.gauge({ name: 'flotilla_edge_connections_limit', help: 'Connections that there may be' }).set(figures.limit)
   metrics.gauge({
     name: 'flotilla_edge_draining',
     help: 'Whether the edge drains: 1 or 0',

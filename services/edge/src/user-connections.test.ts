@@ -133,7 +133,7 @@ describe('connections per user, over all edges', () => {
 
 describe('how it is told', () => {
   const metrics = edgeMetrics(createMetrics({ service: 'test' }), {
-    ...{ connections: () => 0, rooms: () => 0, subscriptions: () => 0, drains: () => false },
+    ...{ connections: () => 0, rooms: () => 0, limit: 1, subscriptions: () => 0, drains: () => false },
   })
 
   test('[UC11] where nothing can be told now, who comes is told so, in a turn of its own', async () => {

@@ -66,7 +66,7 @@ export function startHub(): {
   const log = createLog({ service: 'test', level: 'silent' })
   const scope = createScope(log)
   const metrics = edgeMetrics(createMetrics({ service: 'test' }), {
-    ...{ connections: () => 0, rooms: () => 0, subscriptions: () => 0, drains: () => false },
+    ...{ connections: () => 0, rooms: () => 0, limit: 1, subscriptions: () => 0, drains: () => false },
   })
   const declared: { room: string; nonce: string }[] = []
   const reads: { room: string; answer(entries: readonly LogEntry[]): void }[] = []
