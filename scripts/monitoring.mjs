@@ -45,8 +45,8 @@ const expectation = (name, at, fires) => [
     exp_samples: fires ? [{ labels: '{}', value: 1 }] : [],
   },
 ]
-const example = (series, promql_expr_test) => ({
-  interval: '1m',
+const example = (series, promql_expr_test, interval = '1m') => ({
+  interval,
   input_series: Object.entries(series).map(([name, values]) => ({ series: name, values })),
   promql_expr_test,
 })
@@ -56,13 +56,13 @@ const causeTests = alerts.flatMap(({ name, fires, calm, at = '30m' }) => [
 ])
 const burnTests = slos.flatMap((slo) =>
   burns.flatMap(({ long, short, factor }) => {
-    const at = (share) => ({ [ratio(slo, long)]: `${share}x400`, [ratio(slo, short)]: `${share}x400` })
+    const at = (share) => ({ [ratio(slo, long)]: `${share}x30`, [ratio(slo, short)]: `${share}x30` })
     const name = `Flotilla${titled(slo.name)}BudgetBurn`
     return [
-      example(at(Math.min(1, factor * slo.objective * 2)), expectation(name, '5h', true)),
-      example(at(slo.objective / 2), expectation(name, '5h', false)),
+      example(at(Math.min(1, factor * slo.objective * 2)), expectation(name, '5h', true), '15m'),
+      example(at(slo.objective / 2), expectation(name, '5h', false), '15m'),
       // In the long window only: it is over.
-      example({ ...at(1), [ratio(slo, short)]: '0x400' }, expectation(name, '5h', false)),
+      example({ ...at(1), [ratio(slo, short)]: '0x30' }, expectation(name, '5h', false), '15m'),
     ]
   }),
 )
@@ -88,8 +88,9 @@ const files = {
     ],
   }),
   'rules/tests.yaml': yaml({
-    ...{ rule_files: ['alerts.yaml'], evaluation_interval: '1m', tests: [...causeTests, ...burnTests] },
+    ...{ rule_files: ['alerts.yaml'], evaluation_interval: '1m', tests: causeTests },
   }),
+  'rules/budget-tests.yaml': yaml({ rule_files: ['alerts.yaml'], evaluation_interval: '15m', tests: burnTests }),
   'rules/recording-tests.yaml': yaml({
     rule_files: ['recording.yaml'],
     evaluation_interval: '1m',

@@ -52,7 +52,9 @@ const missing = (from: Iterable<string>, within: ReadonlySet<string>): string[] 
 describe('the code', () => {
   test('[TD1] no file is longer than 400 lines, but for a listed reason', () => {
     const lines = (path: string): number => read(path).split('\n').length - 1
-    const tooLong = files.filter((path) => lines(path) > maxLines)
+    // Made by scripts/monitoring.mjs, for machines.
+    const own = files.filter((path) => !/^helm\/flotilla\/(?:rules|dashboards)\//.test(path))
+    const tooLong = own.filter((path) => lines(path) > maxLines)
     expect(tooLong.filter((path) => long[path] === undefined)).toEqual([])
     expect(Object.keys(long).filter((path) => !files.includes(path))).toEqual([])
   })

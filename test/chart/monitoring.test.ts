@@ -10,6 +10,7 @@ const root = join(import.meta.dirname, '../..')
 const rulesOf = (file: string): Manifest[] =>
   parse(readFileSync(join(chart, 'rules', file), 'utf8')).groups.flatMap(({ rules }: Manifest) => rules)
 const [alerts, records] = [rulesOf('alerts.yaml'), rulesOf('recording.yaml')]
+const examplesIn = ['tests.yaml', 'budget-tests.yaml']
 const dashboards = readdirSync(join(chart, 'dashboards')).map((file) => ({
   file,
   board: JSON.parse(readFileSync(join(chart, 'dashboards', file), 'utf8')) as Manifest,
@@ -63,10 +64,12 @@ describe('rules and dashboards', () => {
     const checked = promtool('check', 'rules', 'alerts.yaml', 'recording.yaml')
     expect(checked.error, 'promtool is not on the PATH: scripts/ensure-promtool.sh').toBeUndefined()
     expect(checked.stderr).toBe('')
-    const tested = promtool('test', 'rules', 'tests.yaml', 'recording-tests.yaml')
+    const tested = promtool('test', 'rules', ...examplesIn, 'recording-tests.yaml')
     expect(tested.stdout + tested.stderr).not.toMatch(/FAILED/)
     expect([checked.status, tested.status]).toEqual([0, 0])
-    const examples = parse(readFileSync(join(chart, 'rules/tests.yaml'), 'utf8')).tests
+    const examples = examplesIn.flatMap(
+      (file) => parse(readFileSync(join(chart, 'rules', file), 'utf8')).tests as Manifest[],
+    )
     const of = (name: string, fires: boolean): number =>
       examples.filter(
         ({ promql_expr_test: [each] }: Manifest) =>
@@ -110,7 +113,7 @@ describe('rules and dashboards', () => {
     for (const { metadata, data } of maps) {
       expect(metadata.labels).toMatchObject({ grafana_dashboard: '1' })
       expect(metadata.annotations).toEqual({ grafana_folder: 'Flotilla' })
-      const [[file = '', text = '']] = Object.entries(data as Record<string, string>) as [[string, string]]
+      const [[file, text]] = Object.entries(data as Record<string, string>) as [[string, string]]
       expect(JSON.parse(text)).toEqual(dashboards.find((each) => each.file === file)?.board)
     }
     expect(render('default').all('PrometheusRule')).toEqual([])

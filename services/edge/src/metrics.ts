@@ -11,27 +11,7 @@ export interface EdgeFigures {
 
 /** The edge's own metrics; docs/metrics.md says what each means. */
 export function edgeMetrics(metrics: Metrics, figures: EdgeFigures) {
-  metrics.gauge({
-    name: 'flotilla_edge_subscriptions',
-    help: 'Subscriptions of open connections',
-    collect: (gauge) => gauge.set(figures.subscriptions()),
-  })
-  metrics.gauge({ name: 'flotilla_edge_connections_limit', help: 'Connections that there may be' }).set(figures.limit)
-  metrics.gauge({
-    name: 'flotilla_edge_draining',
-    help: 'Whether the edge drains: 1 or 0',
-    collect: (gauge) => gauge.set(figures.drains() ? 1 : 0),
-  })
-  metrics.gauge({
-    name: 'flotilla_edge_connections',
-    help: 'Open connections',
-    collect: (gauge) => gauge.set(figures.connections()),
-  })
-  metrics.gauge({
-    name: 'flotilla_edge_rooms',
-    help: 'Rooms with subscribers on this edge',
-    collect: (gauge) => gauge.set(figures.rooms()),
-  })
+  declareFigures(metrics, figures)
   return {
     accepted: metrics.counter({ name: 'flotilla_edge_accepts_total', help: 'Connections accepted' }),
     aged: metrics.counter({ name: 'flotilla_edge_aged_total', help: 'Clients told to move because of their age' }),
@@ -92,3 +72,28 @@ export function edgeMetrics(metrics: Metrics, figures: EdgeFigures) {
   }
 }
 export type EdgeMetrics = ReturnType<typeof edgeMetrics>
+
+/** Read when they are scraped. */
+function declareFigures(metrics: Metrics, figures: EdgeFigures): void {
+  metrics.gauge({
+    name: 'flotilla_edge_subscriptions',
+    help: 'Subscriptions of open connections',
+    collect: (gauge) => gauge.set(figures.subscriptions()),
+  })
+  metrics.gauge({ name: 'flotilla_edge_connections_limit', help: 'Connections that there may be' }).set(figures.limit)
+  metrics.gauge({
+    name: 'flotilla_edge_draining',
+    help: 'Whether the edge drains: 1 or 0',
+    collect: (gauge) => gauge.set(figures.drains() ? 1 : 0),
+  })
+  metrics.gauge({
+    name: 'flotilla_edge_connections',
+    help: 'Open connections',
+    collect: (gauge) => gauge.set(figures.connections()),
+  })
+  metrics.gauge({
+    name: 'flotilla_edge_rooms',
+    help: 'Rooms with subscribers on this edge',
+    collect: (gauge) => gauge.set(figures.rooms()),
+  })
+}
