@@ -1,6 +1,8 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
+const part = process.env['MUTANTS_PART'] ?? ''
+const inFleets = new Set(['control', 'lane', 'producer', 'store'])
 const source = { conditions: ['source'] }
 
 /** The core's own tests, as Stryker runs them: in no project, as its runner knows only one, and in one context, which takes half the time. */
@@ -9,7 +11,7 @@ export default defineConfig({
   resolve: source,
   ssr: { resolve: source },
   test: {
-    include: ['packages/core/src/**/*.test.ts'],
+    include: ['packages/core/src/**/*.test.ts', ...(inFleets.has(part) ? ['test/mutants/fleets.ts'] : [])],
     setupFiles: ['test/mutants/skip-volume.ts'],
     isolate: false,
     testTimeout: 30_000,
