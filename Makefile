@@ -18,6 +18,7 @@ check: install ## format, lint, types, unused code, tidy: under a minute
 	npx oxfmt --check
 	npx oxlint
 	npx tsc -b
+	npx tsc -p loadtests/k6
 	npx knip --no-progress
 	npx vitest run --project unit test/tidy.test.ts
 
