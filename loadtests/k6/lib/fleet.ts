@@ -13,19 +13,19 @@ const secret = env('FLOTILLA_JWT_SECRET', 'flotilla-development-secret-change-me
 const key = env('FLOTILLA_INGEST_KEY', '')
 
 /** Of what was delivered: events that never came, came twice, or came before an earlier one. Each must stay 0. */
-export const lost = new Counter('flotilla_lost')
-export const doubled = new Counter('flotilla_doubled')
-export const disordered = new Counter('flotilla_disordered')
+const lost = new Counter('flotilla_lost')
+const doubled = new Counter('flotilla_doubled')
+const disordered = new Counter('flotilla_disordered')
 /** Times that a client was told of a loss. */
-export const told = new Counter('flotilla_told_of_loss')
-export const received = new Counter('flotilla_received')
-export const connects = new Rate('flotilla_connect_ok')
-export const unexpectedCloses = new Counter('flotilla_unexpected_closes')
+const told = new Counter('flotilla_told_of_loss')
+const received = new Counter('flotilla_received')
+const connects = new Rate('flotilla_connect_ok')
+const unexpectedCloses = new Counter('flotilla_unexpected_closes')
 /** From when an event was due at its publisher to its delivery, ms: publisher and listener have one clock. */
-export const deliveryMs = new Trend('flotilla_delivery', true)
+const deliveryMs = new Trend('flotilla_delivery', true)
 /** From a lost connection to the answer of the resume, ms. */
-export const resumeMs = new Trend('flotilla_resume', true)
-export const posted = new Rate('flotilla_posted')
+const resumeMs = new Trend('flotilla_resume', true)
+const posted = new Rate('flotilla_posted')
 
 /** What every run promises. */
 export const promises = {
@@ -39,7 +39,7 @@ export const promises = {
 const base64 = (text: string): string => encoding.b64encode(text, 'rawurl')
 
 /** A token of the user, for an hour. */
-export function tokenOf(user: string): string {
+function tokenOf(user: string): string {
   const now = Math.floor(Date.now() / 1_000)
   const claims = { sub: user, tenantId: 'k6', iat: now, exp: now + 3_600 }
   const text = `${base64('{"alg":"HS256","typ":"JWT"}')}.${base64(JSON.stringify(claims))}`
