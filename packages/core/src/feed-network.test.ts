@@ -303,10 +303,13 @@ function settled(world: World): void {
   expect(isForgotten(world.feed)).toBe(true)
 }
 
+/** Fewer where every expression is counted (test/mutants). */
+const numRuns = fc.readConfigureGlobal().numRuns ?? 600
+
 it('[FE1] whatever is lost, repeated or late, every view is contiguous, agrees with the log, and ends at the head', () => {
   fc.assert(
     fc.property(scripts(harsh), (ops) => settled(run(ops))),
-    { numRuns: 600 },
+    { numRuns },
   )
 })
 
@@ -317,7 +320,7 @@ it('[RS1] without a loss in the store nobody is ever told of one', () => {
       settled(world)
       expect(world.losses).toEqual([])
     }),
-    { numRuns: 600 },
+    { numRuns },
   )
 })
 
