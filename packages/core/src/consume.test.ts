@@ -101,6 +101,7 @@ describe('consuming input', () => {
         room: 'public:a',
         epoch: '1.11',
         first: 1,
+        timeMs: 1_000,
         events: ['m1', 'm2', 'm3'].map((key) => ({ options: '', tail: `"event":"e","data":"${key}"` })),
       },
     ])
