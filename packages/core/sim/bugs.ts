@@ -18,7 +18,9 @@ export const bugs = [
   'partial replay',
   'client dedupes without epoch',
 ] as const
-export type Bug = (typeof bugs)[number]
+/** Of clients that move away from an edge which drains. */
+export const moveBugs = ['move without positions', 'move before the answers', 'move back'] as const
+export type Bug = (typeof bugs)[number] | (typeof moveBugs)[number]
 
 type Found = ReadonlyMap<number, readonly { readonly id: string; readonly body: string }[]>
 

@@ -1,8 +1,11 @@
-import { accept, answered, createCursor, moveTo, positionOf } from '../src/cursor.ts'
-import type { Cursor } from '../src/cursor.ts'
+import { accept, answered, createCursor, joined, moveTo, positionOf } from '../src/cursor.ts'
 import { parseEpoch } from '../src/position.ts'
-import type { ClientFrame, Edge, ServerFrame, Session } from './edge.ts'
+import type { Edge } from './edge.ts'
 import { see } from './record.ts'
+import { Successor } from './successor.ts'
+import type { Resumed, Subscription, TakeOver } from './successor.ts'
+import { openLink } from './wire.ts'
+import type { Link, ServerFrame } from './wire.ts'
 import type { World } from './world.ts'
 
 const tickEveryMs = 100
@@ -19,12 +22,6 @@ export interface Client {
   /** From now on the connection is kept. */
   calm: boolean
 }
-interface Subscription {
-  readonly room: string
-  readonly cursor: Cursor
-  /** Number of the subscription that waits for its answer; null: it is live. */
-  asking: number | null
-}
 interface Publish {
   readonly room: string
   readonly message: string
@@ -34,14 +31,6 @@ interface Publish {
   /** Some try of it may have been appended. */
   uncertain: boolean
 }
-interface Link {
-  readonly edge: Edge
-  open: boolean
-  heardAt: number
-  send(frame: ClientFrame): void
-  close(): void
-}
-
 /** A client with the cursor of the client library: subscribes, resumes by position, publishes until acknowledged. */
 export function startClient(
   world: World,
@@ -53,12 +42,17 @@ export function startClient(
   const rooms = new Map<string, Subscription>()
   for (const room of options.rooms) rooms.set(room, { room, cursor: createCursor(), asking: null })
   const waiting = new Map<string, Publish>()
+  /** It does not know how to move: it stays until it is closed. */
+  const isOld = world.drains?.random.chance(0.2) ?? false
   let link: Link | null = null
+  let successor: Successor | undefined
   let frames = 0
   let connectAt = 0
 
   function receive(frame: ServerFrame): void {
     if (frame.type === 'published') return settle(frame)
+    if (frame.type === 'drain') return succeed(frame.afterMs)
+    if (frame.type === 'goingAway') return disconnect()
     const subscription = rooms.get(frame.room)
     if (subscription === undefined) return
     const { cursor } = subscription
@@ -150,8 +144,63 @@ export function startClient(
     }
   }
 
+  const ready = (): Edge[] => options.edges().filter((edge) => edge.process.alive && edge.ready())
+
+  /** The edge drains: another connection is made beside this one, and this one is left when that has resumed. */
+  function succeed(withinMs: number): void {
+    const old = link
+    if (old === null || successor !== undefined || isOld) return
+    successor = new Successor(world, withinMs, {
+      rooms,
+      edges: ready,
+      number: () => (frames += 1),
+      opened: (next) => {
+        if (world.bug === 'move before the answers') leaveFor(old, next)
+      },
+      takeOver: (taken) => {
+        leaveFor(old, taken.link)
+        takeOver(taken)
+      },
+    })
+  }
+
+  /** Seen from outside: what the one connection served the other must serve now. */
+  function leaveFor(old: Link, next: Link): void {
+    for (const { room, asking } of rooms.values())
+      if (old.open && asking === null && !next.serves(room))
+        record.interrupted.push(`${name} left ${old.edge.name} before ${next.edge.name} served ${room}`)
+    old.close()
+  }
+
+  function takeOver(taken: TakeOver): void {
+    world.log(`${name} moves to ${taken.link.edge.name}`)
+    world.reach('client moved')
+    successor = undefined
+    forgetRequests()
+    link = taken.link
+    link.handTo(receive)
+    for (const resumed of taken.rooms) if (!goOn(resumed)) subscribe(resumed.subscription)
+    sendPublishes()
+    for (const frame of taken.frames) if (link === taken.link) receive(frame)
+  }
+
+  /** False: what was answered does not fit where the room stands by now. */
+  function goOn({ subscription, since, answer }: Resumed): boolean {
+    const { cursor } = subscription
+    const { epoch, seq } = cursor
+    const isThere = since !== undefined && since.epoch === epoch && since.seq === seq
+    if (world.bug === 'move back' && since !== undefined && since.epoch === epoch) cursor.seq = since.seq
+    if (epoch === null || isThere) take(subscription, () => answered(cursor, answer), answer)
+    else if (since === undefined || since.seq > seq || !joined(cursor, answer)) return false
+    else {
+      world.reach('moved while it went on')
+      take(subscription, () => undefined, answer)
+    }
+    return true
+  }
+
   function connect(): void {
-    const edges = options.edges().filter((edge) => edge.process.alive && edge.ready())
+    const edges = ready()
     if (edges.length === 0) return
     link = openLink(world, random.pick(edges), receive)
     for (const subscription of rooms.values()) subscribe(subscription)
@@ -160,9 +209,16 @@ export function startClient(
 
   function disconnect(): void {
     if (link === null) return
+    successor?.stop()
+    successor = undefined
     link.close()
     link = null
     connectAt = clock.now + (random.chance(0.5) ? 0 : random.int(10, 3_000))
+    forgetRequests()
+  }
+
+  /** The connection is gone, and with it every request. */
+  function forgetRequests(): void {
     for (const subscription of rooms.values()) subscription.asking = null
     for (const publish of waiting.values()) {
       if (publish.frame === null) continue
@@ -204,38 +260,4 @@ export function startClient(
   }
   later(random.int(0, 2_000), tick)
   return client
-}
-
-/** An ordered link with a delay in each direction. What is under way when it closes is lost. */
-function openLink(world: World, edge: Edge, receive: (frame: ServerFrame) => void): Link {
-  const { clock, random } = world.network
-  let session: Session | undefined
-  let up = 0
-  let down = 0
-  const delay = (): number => 0.2 + random.next() * 4
-  const toEdge = (event: () => void): void => {
-    up = Math.max(up, clock.now + delay())
-    clock.at(up, () => edge.process.run(event))
-  }
-  const link: Link = {
-    edge,
-    open: true,
-    heardAt: clock.now,
-    send: (frame) => toEdge(() => session?.receive(frame)),
-    close: () => {
-      link.open = false
-      toEdge(() => session?.close())
-    },
-  }
-  toEdge(() => {
-    session = edge.open((frame) => {
-      down = Math.max(down, clock.now + delay())
-      clock.at(down, () => {
-        if (!link.open) return
-        link.heardAt = clock.now
-        receive(frame)
-      })
-    })
-  })
-  return link
 }

@@ -3,18 +3,21 @@ import type { ByteBudget, Declaration } from '../src/producer-state.ts'
 import { createUserConnections, stepUserConnections } from '../src/user-connections.ts'
 import type { UserConnectionsEffect, UserConnectionsInput } from '../src/user-connections.ts'
 import type { Process } from './network.ts'
+import type { Leaving } from './sessions.ts'
 import type { World } from './world.ts'
 
 /** Of a connection whose place was taken, ms. */
 const graceMs = 1_500
 const tickEveryMs = 1_000
 
-/** What the client of a counted connection is told. All but the first end it. */
+/** What the client of a counted connection is told. All but `connected` and `drain` end it. */
 export type CountedFrame =
   | { readonly type: 'connected'; readonly connection: string }
   | { readonly type: 'tooMany' }
   | { readonly type: 'later' }
   | { readonly type: 'goingAway' }
+  /** Its edge drains: it is to go on elsewhere, and begins to at some moment within this time. */
+  | { readonly type: 'drain'; readonly afterMs: number }
 
 interface Opening {
   readonly id: string
@@ -29,10 +32,11 @@ export interface CountedConnections {
   /** Returns how its client ends it. */
   enter(opening: Opening, tell: (frame: CountedFrame) => void): () => void
 }
-interface Session {
+interface Session extends Leaving {
   readonly room: string
+  readonly replaces: string
   readonly tell: (frame: CountedFrame) => void
-  connected: boolean
+  isIn: boolean
 }
 
 /** The connections that count at a simulated edge, in a shell like that of services/edge. */
@@ -46,7 +50,11 @@ export function countConnections(
   const sessions = new Map<string, Session>()
 
   function step(input: UserConnectionsInput): void {
+    const isAgain = input.type === 'resync' || input.type === 'reset'
     for (const effect of stepUserConnections(state, input, clock.now)) {
+      // One that waits for its answer is told of without its ticket: another may have had its place in between.
+      if (isAgain && effect.type === 'tell' && sessions.get(effect.message.connection)?.replaces !== '')
+        world.record.kept.add(effect.message.room)
       if (input.type === 'connection' && effect.type === 'tell' && effect.message.change === 'closed')
         world.reach('sent off')
       execute(effect)
@@ -76,13 +84,13 @@ export function countConnections(
   /** What a session that is open is told of this it does not hear any more. */
   function registered(connection: string, outcome: 'taken' | 'refused' | 'unknown'): void {
     const session = sessions.get(connection)
-    if (session === undefined || session.connected) return
+    if (session === undefined || session.isIn) return
     if (outcome !== 'taken') return end(connection, outcome === 'refused' ? 'tooMany' : 'later')
-    session.connected = true
+    session.isIn = true
     session.tell({ type: 'connected', connection })
   }
 
-  function end(connection: string, why: Exclude<CountedFrame['type'], 'connected'>): void {
+  function end(connection: string, why: Exclude<CountedFrame['type'], 'connected' | 'drain'>): void {
     const session = sessions.get(connection)
     closed(connection)
     session?.tell({ type: why })
@@ -99,7 +107,11 @@ export function countConnections(
       if (world.perUser > 0) step(input)
     },
     enter: ({ id, room, replaces }, told) => {
-      sessions.set(id, { room, tell: told, connected: false })
+      sessions.set(id, {
+        ...{ room, replaces, tell: told, isIn: false },
+        tellToMove: (afterMs) => told({ type: 'drain', afterMs }),
+        shut: () => end(id, 'goingAway'),
+      })
       step({ type: 'open', connection: id, room, replaces })
       return () => closed(id)
     },

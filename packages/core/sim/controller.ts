@@ -8,7 +8,8 @@ export function startController(world: World, boot: string): Process {
   const process = world.network.process(boot)
   const { stores: store } = world
   const call = world.network.connection(process)
-  let state: ControlState = startControl(world.shape.slots)
+  const pace = world.drains && { reconnectsPerSecond: world.drains.reconnectsPerSecond }
+  let state: ControlState = startControl(world.shape.slots, pace)
 
   function step(input: ControlInput): void {
     const next = stepControl(state, input, world.network.clock.now)

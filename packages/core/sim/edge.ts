@@ -3,59 +3,38 @@ import { createFeed, isForgotten, stepFeed } from '../src/feed.ts'
 import type { FeedEffect, FeedInput, FeedState } from '../src/feed-state.ts'
 import { endpointHeartbeatMs } from '../src/limits.ts'
 import { learn } from '../src/plan.ts'
-import type { Knowledge, Member } from '../src/plan.ts'
+import type { Knowledge, Member, Plan } from '../src/plan.ts'
 import { parseEpoch } from '../src/position.ts'
-import type { Position } from '../src/position.ts'
 import type { ByteBudget, ProducerState, Settlement } from '../src/producer-state.ts'
 import { slotOf } from '../src/slot.ts'
 import { countConnections } from './connections.ts'
 import type { CountedConnections, CountedFrame } from './connections.ts'
+import { drainEdge } from './edge-drain.ts'
 import { watchFeed } from './landmarks.ts'
 import { backoff } from './network.ts'
 import type { Process } from './network.ts'
 import { startOutbox } from './outbox.ts'
 import type { Outbox } from './outbox.ts'
 import { Producers } from './producers.ts'
+import { EdgeSession, turnAway } from './sessions.ts'
+import type { Leaving } from './sessions.ts'
+import type { ClientFrame, ServerFrame, Session } from './wire.ts'
 import type { World } from './world.ts'
 
 const tickEveryMs = 50
-
-export type ClientFrame =
-  | { readonly type: 'subscribe'; readonly id: number; readonly room: string; readonly since: Position | null }
-  | { readonly type: 'unsubscribe'; readonly room: string }
-  | {
-      readonly type: 'publish'
-      readonly id: number
-      readonly room: string
-      readonly key: string
-      readonly sender: string
-    }
-export type ServerFrame =
-  | {
-      readonly type: 'answer'
-      readonly id: number
-      readonly room: string
-      readonly position: Position
-      readonly recovered: boolean
-      readonly missed: number
-    }
-  | { readonly type: 'refused'; readonly id: number; readonly room: string; readonly retryAfterMs: number }
-  | { readonly type: 'event'; readonly room: string; readonly seq: number; readonly message: string }
-  | { readonly type: 'position'; readonly room: string; readonly position: Position; readonly recovered: boolean }
-  | { readonly type: 'published'; readonly id: number; readonly outcome: Settlement }
-
-/** A client's connection as the edge has it. */
-export interface Session {
-  receive(frame: ClientFrame): void
-  close(): void
-}
+/** How long one that has drained waits for acknowledgements, ms. */
+const closeFlushMs = 5_000
 
 export interface Edge {
   readonly name: string
   readonly process: Process
   readonly boot: () => string
-  /** It has registered: before that it takes no clients. */
+  /** It has registered, and as far as balancers know it does not drain: clients are sent to it. */
   readonly ready: () => boolean
+  /** It is on its way out, or out. */
+  readonly draining: () => boolean
+  /** Sends everybody elsewhere, signs off, ends. */
+  drain(): void
   readonly producers: ReadonlyMap<number, ProducerState>
   readonly feeds: ReadonlyMap<string, FeedState>
   readonly budget: ByteBudget
@@ -90,7 +69,11 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
   let boots = 0
   let ready = false
   let boot = ''
-  let state: 'live' | 'entering' = 'entering'
+  let state: 'live' | 'entering' | 'closing' = 'entering'
+  let plan: Plan | undefined
+  let drainingSince = Infinity
+  let admits = true
+  const sessions = new Set<Leaving>()
   let runs: readonly string[] = []
   let beat = 0
   let knows: Knowledge = { plan: 0, epoch: 0 }
@@ -99,7 +82,7 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
   const member = (of: string): Member => ({
     boot: of,
     role: 'edge',
-    state: 'live',
+    state: clock.now >= drainingSince ? 'draining' : 'live',
     beat,
     knows,
     startedAtMs: 0,
@@ -145,21 +128,27 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
     const next = newBoot()
     world.log(`${before} takes a new boot: ${next}`)
     enter(next, () => {
+      if (state === 'closing') return forget(next)
       boot = next
       state = 'live'
       producers.stepAll({ type: 'reboot', boot })
       startReaders()
       for (const feed of feeds.values()) stepRoom(feed, { type: 'resync' })
       for (const lane of lanes) counted.step({ type: 'resync', lane })
-      fleet(
-        () => {
-          world.removeOutboxes(before)
-          store.remove(before)
-        },
-        () => undefined,
-        () => undefined,
-      )
+      forget(before)
     })
+  }
+
+  /** What stays is reaped by control. */
+  function forget(of: string, then = (): void => undefined): void {
+    fleet(
+      () => {
+        world.removeOutboxes(of)
+        store.remove(of)
+      },
+      then,
+      then,
+    )
   }
 
   const newBoot = (): string => `${name}#b${(boots += 1)}`
@@ -195,6 +184,7 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
       () => store.heartbeat(member(of), 0),
       (answer) => {
         if (!answer.known && of === boot) return reboot()
+        plan = answer.plan ?? plan
         if (answer.plan !== undefined) knows = learn(knows, answer.plan)
         const before = runs
         runs = answer.runs
@@ -287,41 +277,73 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
     producers.publish({ id: (numbers += 1), message, deadlineAtMs: clock.now + publishDeadlineMs }, settled)
   }
 
-  function open(send: (frame: ServerFrame) => void): Session {
-    const rooms = new Map<string, number>()
-    const leave = (room: string): void => {
-      const number = rooms.get(room)
-      if (number === undefined) return
-      rooms.delete(room)
-      subscribers.delete(number)
-      const feed = feeds.get(room)
-      if (feed !== undefined) stepRoom(feed, { type: 'remove', subscriber: number })
-    }
-    const subscribe = (frame: Extract<ClientFrame, { type: 'subscribe' }>): void => {
-      const { id, room, since } = frame
-      leave(room)
-      const number = (numbers += 1)
-      rooms.set(room, number)
-      subscribers.set(number, { id, room, send })
-      let feed = feeds.get(room)
-      if (feed === undefined) feeds.set(room, (feed = createFeed(room, (numbers += 1), knobs.feed)))
-      const epoch = since === null ? undefined : parseEpoch(since.epoch)
-      stepRoom(feed, {
-        type: 'add',
-        subscriber: number,
-        since: since === null || epoch === undefined ? null : { epoch, seq: since.seq },
+  /** Returns the number of the subscriber. */
+  function join(
+    { id, room, since }: Extract<ClientFrame, { type: 'subscribe' }>,
+    send: (frame: ServerFrame) => void,
+  ): number {
+    const number = (numbers += 1)
+    subscribers.set(number, { id, room, send })
+    let feed = feeds.get(room)
+    if (feed === undefined) feeds.set(room, (feed = createFeed(room, (numbers += 1), knobs.feed)))
+    const epoch = since === null ? undefined : parseEpoch(since.epoch)
+    const place = since === null || epoch === undefined ? null : { epoch, seq: since.seq }
+    stepRoom(feed, { type: 'add', subscriber: number, since: place })
+    return number
+  }
+
+  function leave(room: string, subscriber: number): void {
+    subscribers.delete(subscriber)
+    const feed = feeds.get(room)
+    if (feed !== undefined) stepRoom(feed, { type: 'remove', subscriber })
+  }
+
+  function open(to: (frame: ServerFrame) => void): Session {
+    if (!admits) return turnAway(to)
+    const session = new EdgeSession(to, (send) => ({
+      join: (frame) => join(frame, send),
+      leave,
+      serves: (room, subscriber) => feeds.get(room)?.live.has(subscriber) ?? false,
+      publish: (frame) => publish(frame, send),
+      closed: (closed) => sessions.delete(closed),
+    }))
+    sessions.add(session)
+    return session
+  }
+
+  /** As services/edge has it. */
+  function drain(): void {
+    const { drains } = world
+    if (drains === undefined || drainingSince < Infinity) return
+    drainingSince = clock.now
+    world.log(`${boot} drains`)
+    // Control is to hear of it now.
+    heartbeat()
+    drainEdge(world, process, {
+      ...{ fleet, limits: drains.limits, emptied: close },
+      boot: () => boot,
+      connections: () => new Set([...sessions, ...counted.sessions.values()]),
+      granted: () => plan?.drains?.[boot] ?? null,
+      admit: (taken) => (admits = taken),
+    })
+  }
+
+  /** Nobody is connected any more: what was appended is acknowledged, if it can be, and everything is taken back. */
+  function close(): void {
+    const until = clock.now + closeFlushMs
+    const flush = (): void => {
+      if (!producers.isIdle && clock.now < until) return later(tickEveryMs, flush)
+      if (!producers.isIdle) world.reach('drained unacknowledged')
+      state = 'closing'
+      for (const outbox of outboxes) outbox.stop()
+      producers.close()
+      world.log(`${boot} signs off`)
+      forget(boot, () => {
+        world.reach('edge drained')
+        process.crash()
       })
     }
-    return {
-      receive: (frame) => {
-        if (frame.type === 'subscribe') subscribe(frame)
-        else if (frame.type === 'publish') publish(frame, send)
-        else leave(frame.room)
-      },
-      close: () => {
-        for (const room of [...rooms.keys()]) leave(room)
-      },
-    }
+    flush()
   }
 
   boot = newBoot()
@@ -341,13 +363,19 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
     name,
     process,
     boot: () => boot,
-    ready: () => ready,
+    ready: () => ready && clock.now < drainingSince + (world.drains?.heardMs ?? 0),
+    draining: () => clock.now >= drainingSince,
+    drain: () => process.run(drain),
     producers: producers.all,
     feeds,
     budget,
     sessions: counted.sessions,
     open,
-    count: (room, replaces, tell) => counted.enter({ id: `${boot}.${(numbers += 1)}`, room, replaces }, tell),
+    count: (room, replaces, tell) => {
+      if (admits) return counted.enter({ id: `${boot}.${(numbers += 1)}`, room, replaces }, tell)
+      tell({ type: 'later' })
+      return () => undefined
+    },
     take: (records) => process.run(() => takeRecords(records)),
   }
 }

@@ -57,7 +57,7 @@ export function startFleet(world: World): Fleet {
       for (const { process } of [...fleet.workers, ...fleet.edges]) process.goOn()
       for (const process of fleet.controls) process.goOn()
       if (living(fleet.workers, (each) => each.process).every((each) => each.draining)) fleet.addWorker()
-      while (living(fleet.edges, (each) => each.process).length < 2) fleet.addEdge()
+      while (living(fleet.edges, (each) => each.process).filter((each) => !each.draining()).length < 2) fleet.addEdge()
       if (living(fleet.controls, (each) => each).length < 1) fleet.addControl()
       for (const client of fleet.clients) client.calm = true
       for (const phone of fleet.phones) phone.calmDown()

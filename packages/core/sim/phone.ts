@@ -37,6 +37,8 @@ export class Phone {
   #refused = 0
   /** It gave a connection up without knowing whether that had its place already. */
   #gaveUp = false
+  /** The edge that it is connected to drains. */
+  #mustMove = false
   #calmSince = Infinity
 
   constructor(world: World, options: PhoneOptions) {
@@ -65,7 +67,7 @@ export class Phone {
     if (this.#held?.edge.process.alive === false) this.#held = undefined
     if (this.#coming !== undefined) this.#waitFor(this.#coming)
     else if (clock.now >= this.#dueAt) {
-      if (this.#held === undefined && !this.resting) this.#come()
+      if (this.#held === undefined ? !this.resting : this.#mustMove) this.#come()
       else if (this.#held !== undefined && this.#calmSince === Infinity && random.chance(0.03)) this.#leave(this.#held)
     }
     clock.at(clock.now + tickEveryMs, () => this.#tick())
@@ -102,8 +104,14 @@ export class Phone {
 
   #take(line: Line, frame: CountedFrame): void {
     const { clock, random } = this.#world.network
-    if (frame.type === 'connected' && line === this.#coming) {
+    if (frame.type === 'drain') {
+      if (line !== this.#held) return
+      this.#mustMove = true
+      this.#dueAt = clock.now + frame.afterMs * random.next()
+    } else if (frame.type === 'connected' && line === this.#coming) {
       this.#ticket = line.id = frame.connection
+      if (this.#mustMove && this.#held !== undefined) this.#world.reach('phone moved')
+      this.#mustMove = false
       this.#held?.close(false)
       this.#held = line
       this.#coming = undefined
@@ -115,6 +123,7 @@ export class Phone {
       this.#dueAt = clock.now + random.int(500, 2_000)
       if (frame.type === 'tooMany') this.#turnedAway()
     } else if (line === this.#held && frame.type !== 'connected') {
+      this.#mustMove = false
       this.#held = undefined
       this.#dueAt = clock.now + random.int(0, 500)
     }

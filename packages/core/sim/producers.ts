@@ -30,6 +30,7 @@ export class Producers {
   readonly #options: ProducersOptions
   readonly #publishes = new Map<number, (outcome: Settlement) => void>()
   readonly #dirty = new Set<number>()
+  #closed = false
 
   constructor(world: World, process: Process, options: ProducersOptions) {
     this.#world = world
@@ -62,6 +63,19 @@ export class Producers {
     for (const [slot, producer] of this.all) if (!isIdle(producer)) this.#step(slot, producer, { type: 'tick' })
   }
 
+  /** Nothing durable waits for an acknowledgement. */
+  get isIdle(): boolean {
+    return Array.from(this.all.values()).every(isIdle)
+  }
+
+  /** Answers every publish that still waits; nothing is appended any more. */
+  close(): void {
+    this.#closed = true
+    // Past every deadline, so each publish gets the answer that is true of it.
+    for (const [slot, producer] of this.all) this.#step(slot, producer, { type: 'tick' }, Infinity)
+    if (this.#publishes.size > 0) throw new Error(`${this.#publishes.size} publishes are left without an answer`)
+  }
+
   #stepOf(room: string, input: ProducerInput): void {
     const slot = slotOf(room, this.#world.shape.slots)
     let producer = this.all.get(slot)
@@ -70,11 +84,11 @@ export class Producers {
     this.#step(slot, producer, input)
   }
 
-  #step(slot: number, producer: ProducerState, input: ProducerInput): void {
+  #step(slot: number, producer: ProducerState, input: ProducerInput, now = this.#world.network.clock.now): void {
     const world = this.#world
     const { budget } = this.#options
     const { generation } = producer
-    const effects = stepProducer(producer, input, world.network.clock.now)
+    const effects = stepProducer(producer, input, now)
     if (producer.generation > generation) world.reach('generation')
     if (producer.window.length >= world.knobs.window.entries) world.reach('window full')
     if (budget.used > budget.max - 100) world.reach('bytes full')
@@ -92,6 +106,7 @@ export class Producers {
   #append(slot: number, producer: ProducerState, effect: Extract<ProducerEffect, { type: 'append' }>): void {
     const world = this.#world
     const { attempt } = effect
+    if (this.#closed) return
     const body = world.rewrite?.(effect.body) ?? effect.body
     const answer = (told: ProducerInput): void => {
       if (attempt === 0) return

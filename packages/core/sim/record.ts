@@ -28,6 +28,14 @@ export const landmarks = [
   'expired',
   'hole in an outbox',
   'generation',
+  'edge drained',
+  'drained unacknowledged',
+  'told under a grant',
+  'told without a grant',
+  'client moved',
+  'moved while it went on',
+  'move tried again',
+  'closed by a drain',
   'conflict',
 ] as const
 /** What runs with counted connections may reach besides. */
@@ -39,6 +47,7 @@ export const countedLandmarks = [
   'sent off',
   'grace over',
   'limit judged',
+  'phone moved',
 ] as const
 export type Landmark = (typeof landmarks | typeof countedLandmarks)[number]
 
@@ -53,8 +62,10 @@ export interface Record {
   readonly turnedAway: { readonly room: string; readonly text: string }[]
   /** Users that had more connections counted than they may. */
   readonly tooMany: string[]
-  /** Rooms of users of whose connections an edge told as open already: these count whatever the limit. */
+  /** Rooms of users of whose connections an edge told again, or as open already: these count whatever the limit. */
   readonly kept: Set<string>
+  /** Clients that left an edge before the one they moved to served them. */
+  readonly interrupted: string[]
   /** How often the run has been at each. */
   readonly reached: Map<Landmark, number>
   /** Faults that the run had, for the report. */
@@ -64,7 +75,7 @@ export interface Record {
 export function createRecord(): Record {
   return {
     ...{ acknowledged: [], refused: [], views: new Map(), applied: [], published: 0 },
-    ...{ turnedAway: [], tooMany: [], kept: new Set(), reached: new Map(), faults: [] },
+    ...{ turnedAway: [], tooMany: [], kept: new Set(), interrupted: [], reached: new Map(), faults: [] },
   }
 }
 

@@ -1,5 +1,6 @@
 import { ackAtOnce, withoutGeneration } from './bugs.ts'
 import { check } from './checks.ts'
+import { planDrains } from './drains.ts'
 import { heal, planFaults, planOutage } from './faults.ts'
 import { rooms, startFleet, users } from './fleet.ts'
 import type { Fleet } from './fleet.ts'
@@ -66,6 +67,7 @@ function plan(world: World, fleet: Fleet): number {
   const outageMs = random.chance(0.05) ? random.pick([random.int(20_000, 125_000), random.int(125_000, 150_000)]) : 0
   const healAt = random.int(7_000, 16_000) + outageMs
   planFaults(world, fleet, [firstFaultMs, healAt])
+  planDrains(world, fleet, [firstFaultMs, healAt])
   if (outageMs > 0) planOutage(world, random.int(2_000, 6_000), outageMs)
   const count = random.int(60, 150)
   for (let i = 1; i <= count; i += 1) {
@@ -102,6 +104,7 @@ function judge(world: World, lossy: boolean): string[] {
   const refused = wasFull(world) && breaks.length > 0 ? [] : record.refused
   found.push(...overLimit(world))
   const broken = check({ ...record, refused, views: [...record.views.values()], logs: roomLogs(world) })
+  found.push(...record.interrupted.slice(0, 3).map((text) => `interrupted: ${text}`))
   return [...found, ...broken.map((violation) => `${violation.check}: ${violation.detail}`)]
 }
 

@@ -11,6 +11,8 @@ export interface Report {
   readonly failed: readonly { readonly seed: number; readonly violations: readonly string[] }[]
   /** In how many of the seeds each landmark was reached. */
   readonly reached: ReadonlyMap<Landmark, number>
+  /** How often in all of them together. */
+  readonly times: ReadonlyMap<Landmark, number>
   readonly line: string
 }
 
@@ -18,16 +20,20 @@ export interface Report {
 export function runSeeds(from: number, to: number, options: Pick<WorldOptions, 'counted'> = {}): Report {
   const failed: { seed: number; violations: readonly string[] }[] = []
   const reached = new Map<Landmark, number>(landmarks.map((landmark) => [landmark, 0]))
+  const times = new Map<Landmark, number>()
   const started = performance.now()
   let [seeds, published, acknowledged] = [0, 0, 0]
   const line = (): string =>
-    `seeds ${from} to ${from + seeds - 1}: ${published} messages, ${acknowledged} acknowledged, ${((performance.now() - started) / Math.max(1, seeds)).toFixed(1)} ms per seed`
+    `seeds ${from} to ${from + seeds - 1}: ${published} messages, ${acknowledged} acknowledged, ${times.get('edge drained') ?? 0} edges drained, ${times.get('client moved') ?? 0} clients moved, ${((performance.now() - started) / Math.max(1, seeds)).toFixed(1)} ms per seed`
   for (let seed = from; seed <= to && failed.length < 3; seed += 1) {
     const outcome = simulate(seed, options)
     seeds += 1
     published += outcome.published
     acknowledged += outcome.acknowledged
-    for (const landmark of outcome.reached.keys()) reached.set(landmark, (reached.get(landmark) ?? 0) + 1)
+    for (const [landmark, count] of outcome.reached) {
+      reached.set(landmark, (reached.get(landmark) ?? 0) + 1)
+      times.set(landmark, (times.get(landmark) ?? 0) + count)
+    }
     if (outcome.violations.length > 0) {
       failed.push({ seed, violations: outcome.violations })
       console.log(
@@ -37,7 +43,7 @@ export function runSeeds(from: number, to: number, options: Pick<WorldOptions, '
     if (seeds % 500 === 0) console.log(line())
   }
   console.log([...reached].map(([landmark, count]) => `${landmark}: ${count}`).join(', '))
-  return { failed, reached, line: line() }
+  return { failed, reached, times, line: line() }
 }
 
 /** What a correct fleet never reaches. */

@@ -3,11 +3,14 @@ import { simulate } from './run.ts'
 import { chosenSeed, runSeeds, unreached } from './seeds.ts'
 
 describe.skipIf(chosenSeed !== undefined)('whole fleets under faults, first half', () => {
-  it('[SM2] [SM5] 5,000 seeds keep the promises, and reach every limit and every turn: 1 to 2,500', () => {
+  it('[SM2] [SM5] [SM10] 5,000 seeds keep the promises, and reach every limit and every turn: 1 to 2,500', () => {
     const report = runSeeds(1, 2_500)
     console.log(report.line)
     expect(report.failed).toEqual([])
     expect(unreached(report)).toEqual([])
+    // Edges drain in a third of the seeds, and many of their clients move.
+    expect(report.times.get('edge drained')).toBeGreaterThan(1_000)
+    expect(report.times.get('client moved')).toBeGreaterThan(500)
   })
 })
 

@@ -3,11 +3,12 @@ import { countedLandmarks } from './record.ts'
 import { chosenSeed, runSeeds, unreached } from './seeds.ts'
 
 describe.skipIf(chosenSeed !== undefined)('whole fleets whose users have limited connections, under faults', () => {
-  it('[SM9] 1,000 seeds keep the promises, and what counts in the end is what is open', () => {
+  it('[SM9] [SM10] 1,000 seeds keep the promises, and what counts in the end is what is open', () => {
     const report = runSeeds(1, 1_000, { counted: true })
     console.log(report.line)
     expect(report.failed).toEqual([])
     expect(unreached(report, countedLandmarks)).toEqual([])
+    expect(report.times.get('phone moved')).toBeGreaterThan(100)
     // Of a user at the least no edge had to tell again, so the limit must have held exactly.
     expect(report.reached.get('limit judged')).toBeGreaterThan(400)
   })

@@ -1,387 +1,270 @@
 import { parseSlotValue } from '../src/commit.ts'
-import { decodeOut } from '../src/entry.ts'
-import { ownedEpochs, stepLane } from '../src/lane.ts'
-import { createLane } from '../src/lane-state.ts'
-import type { LaneInput, LaneState } from '../src/lane-state.ts'
-import type { Plan } from '../src/plan.ts'
 import { parseEpoch } from '../src/position.ts'
-import { createProducer, isIdle, stepProducer } from '../src/producer.ts'
-import type { ProducerInput } from '../src/producer-state.ts'
-import { StoreModel } from '../src/store-model.ts'
-import type { Snapshot } from '../src/store-model.ts'
-import { callStore } from './small-calls.ts'
-import type { CallEffect, SmallBug } from './small-calls.ts'
+import type { SmallBug } from './small-calls.ts'
+import { SmallControl } from './small-control.ts'
+import { SmallEdge } from './small-edge.ts'
+import { SmallRest } from './small-rest.ts'
+import type { Budget } from './small-rest.ts'
+import { Rows } from './small-rows.ts'
+import type { Row } from './small-rows.ts'
+import { SmallStore } from './small-store.ts'
+import { SmallWorkers } from './small-worker.ts'
 
 /**
- * The small model: one slot, two workers, one edge, and a server that is replaced once by a replica that lacks the tail. The
+ * The small model: one slot, two workers, one edge, and a server that is replaced by a replica that lacks the tail. The
  * reducers and the store model are the real ones; what may happen next is a set of named actions, so that every order of
- * them can be tried (explore.ts).
+ * them can be tried (explore.ts). What nobody has to do is done a few times at the most, so the orders come to an end.
+ *
+ * The workers are alike: nothing is lost by letting `w1` be the first that serves. A run is told as often as heartbeats may tell
+ * it, again and again, whenever that makes a difference.
  */
-const edge = 'edge-1#a'
+const edgeBoot = 'edge-1#a'
 const room = 'public:a'
+const firstRun = 'run-1'
+const startMs = 1_000
 /** More than a producer waits before it sends again, and than maintenance waits, ms. */
 const roundMs = 1_100
 /** Rounds in which everything must come to rest when nothing goes wrong any more. */
 const maxRounds = 40
 
-/** What follows from the rest, or is the same for all. */
-const hidden: ReadonlySet<string> = new Set(['keys', 'limits', 'entry'])
-
-/** What a worker asked the store, in order; answered with an input of its lane. */
-interface Call {
-  readonly effect: CallEffect
-  /** Undefined: not executed yet. */
-  reply: LaneInput | 'failed' | undefined
+/** What an action leads to. */
+export interface Next {
+  /** Index in `actions`. */
+  readonly action: number
+  readonly row: Row
+  readonly faults: readonly string[]
 }
-interface Worker {
-  readonly boot: string
-  readonly lane: LaneState
-  readonly calls: Call[]
-  reading: { cursor: string; read: number } | undefined
-  alive: boolean
-  /** Version of the plan, and run, that it was told last. */
-  plan: number
-  run: string
+interface Settling {
+  readonly row: Row
+  readonly faults: readonly string[]
 }
 
-export interface Budget {
-  readonly publishes: number
-  readonly moves: number
-  readonly lostReplies: number
-  readonly failOvers: number
-  readonly crashes: number
-}
+const common = ['look', 'outbox', 'publish', 'copy', 'fail-over'] as const
+const ofWorkers = ['execute', 'answer', 'plan', 'run', 'read', 'lose', 'crash', 'move'] as const
+export const actions: readonly string[] = [
+  ...common,
+  ...[0, 1].flatMap((i) => ofWorkers.map((action) => `${action} ${i}`)),
+]
+const both = [0, 1] as const
+const none: readonly string[] = []
+const nothingLeft: Budget = { publishes: 0, moves: 0, renewals: 0, lostReplies: 0, failOvers: 0, crashes: 0 }
 
 export class SmallModel {
-  readonly violations: string[] = []
+  /** The first worker serves the slot, one message is acknowledged, and the replica has all of that. */
+  readonly root: Row
   readonly #bug: SmallBug | undefined
-  readonly #store = new StoreModel({ slots: 1, lanes: 1 }, 'run-1')
-  readonly #workers: readonly Worker[]
-  readonly #producer = createProducer(edge, { used: 0, max: 1_000_000 })
-  readonly #acknowledged: { message: string; epoch: string; seq: number }[] = []
-  readonly #left: { -readonly [K in keyof Budget]: number }
-  #plan: Plan = { version: 0, slots: [null], runs: [] }
-  #epoch = 0
-  #replica: Snapshot | undefined
-  #replicaOf = ''
-  #outbox = '0-0'
-  #edgeRun = 'run-1'
-  #published = 0
-  #now = 1_000
-  #last: { epoch: number; n: number } | undefined
+  readonly #store: SmallStore
+  readonly #workers: SmallWorkers
+  readonly #edge: SmallEdge
+  readonly #control = new SmallControl()
+  readonly #rest = new SmallRest()
+  /** From where all is known to come to rest, whole, by round. */
+  readonly #settled: Rows[] = []
+  /** It does not pass but while all comes to rest. */
+  readonly #now: number
 
   constructor(budget: Budget, bug?: SmallBug) {
     this.#bug = bug
-    this.#workers = ['w1#a', 'w2#b'].map((boot) => ({
-      ...{ boot, lane: createLane(0, 1, boot), calls: [], reading: undefined, alive: true, plan: 0, run: 'run-1' },
-    }))
-    this.#left = { publishes: 1, moves: 1, lostReplies: 0, failOvers: 0, crashes: 0 }
-    this.#store.openOutbox(0, edge)
-    for (const worker of this.#workers) this.#step(worker, { type: 'members', alive: new Set([edge]) })
-    // The first worker serves the slot, one message is acknowledged, and a replica has all of that.
-    this.apply('move 0')
-    this.apply('publish')
-    this.settle()
-    this.apply('copy')
-    this.#left = { ...budget }
+    this.#store = new SmallStore(bug)
+    this.#edge = new SmallEdge(this.#store, { boot: edgeBoot, room })
+    const keys = Array.from({ length: budget.publishes + 1 }, (_, i) => SmallEdge.keyOf(i + 1))
+    this.#workers = new SmallWorkers(this.#store, room, keys)
+    const alive = new Set([edgeBoot])
+    const [one = 0, other = 0] = ['w1#a', 'w2#b'].map((boot) => this.#workers.create(boot, alive, startMs))
+    const store = this.#store.empty(edgeBoot)
+    const rest = this.#rest.number({ control: this.#control.create(firstRun), replica: undefined, left: nothingLeft })
+    const moved = this.#move([store, this.#edge.create(firstRun), one, other, rest], 0)
+    const published = this.#edge.publish(moved[1], store, startMs)
+    let row: Row = [published.store, published.edge, moved[2], moved[3], moved[4]]
+    let now = startMs
+    do row = this.#round(row, (now += roundMs)).row
+    while (!this.#isAtRest(row))
+    this.#now = now
+    const { control } = this.#rest.at(row[4])
+    const begun = this.#rest.number({ control, replica: budget.failOvers > 0 ? row[0] : undefined, left: budget })
+    this.root = [row[0], row[1], row[2], row[3], begun]
   }
 
-  /** What may happen next. */
-  enabled(): string[] {
-    const found: string[] = []
-    const left = this.#left
-    if (left.publishes > 0) found.push('publish')
-    if (left.failOvers > 0 && this.#replica !== undefined) found.push('fail-over')
-    if (this.#replicaOf !== this.#written() && left.failOvers > 0) found.push('copy')
-    if (this.#looked() !== undefined) found.push('look')
-    if (this.#toRead()) found.push('outbox')
-    this.#workers.forEach((worker, i) => {
-      for (const what of worker.alive ? this.#enabledFor(worker) : []) found.push(`${what} ${i}`)
-    })
-    return found
-  }
-
-  #enabledFor(worker: Worker): string[] {
-    const left = this.#left
-    const [head] = worker.calls
-    const found: string[] = []
-    if (left.moves > 0 && this.#plan.slots[0]?.worker !== worker.boot) found.push('move')
-    if (left.crashes > 0) found.push('crash')
-    if (worker.calls.some(({ reply }) => reply === undefined)) found.push('execute')
-    if (head?.reply !== undefined) found.push('answer')
-    if (head?.reply !== undefined && head.reply !== 'failed' && left.lostReplies > 0) found.push('lose')
-    if (worker.plan < this.#plan.version) found.push('plan')
-    if (worker.run !== this.#store.run) found.push('run')
-    if (this.#input(worker).length > 0) found.push('read')
-    return found
-  }
-
-  apply(action: string): void {
-    const [what, which] = action.split(' ')
-    const worker = this.#workers[Number(which)]
-    if (worker !== undefined) return this.#act(what ?? '', worker)
-    switch (what) {
-      case 'publish':
-        return this.#publish()
-      case 'fail-over':
-        return this.#failOver()
-      case 'copy':
-        this.#replica = this.#store.snapshot()
-        this.#replicaOf = this.#written()
-        return
-      case 'look':
-        return this.#look()
-      case 'outbox':
-        return this.#readOutbox()
-      default:
-        throw new Error(`no action ${action}`)
+  /** Everything that may happen next. */
+  next(row: Row): Next[] {
+    const found: Next[] = []
+    const [store, edge, one, other, rest] = row
+    const add = (action: (typeof common)[number], to: Row, faults = none): void => {
+      found.push({ action: common.indexOf(action), row: to, faults })
     }
+    const { left, replica } = this.#rest.at(rest)
+    const looked = this.#look(row, left.renewals > 0)
+    if (looked !== undefined) add('look', looked.renews ? this.#use(looked.row, 'renewals') : looked.row)
+    const read = this.#edge.read(edge, store, this.#now)
+    if (read.edge !== edge) add('outbox', [read.store, read.edge, one, other, rest], read.faults)
+    if (left.publishes > 0) {
+      const turn = this.#edge.publish(edge, store, this.#now)
+      add('publish', this.#use([turn.store, turn.edge, one, other, rest], 'publishes'), turn.faults)
+    }
+    if (replica !== undefined) {
+      if (replica !== store) add('copy', [store, edge, one, other, this.#rest.withReplica(rest, store)])
+      add('fail-over', this.#failOver(row, replica))
+    }
+    this.#nextOf(row, 0, found)
+    this.#nextOf(row, 1, found)
+    return found
+  }
+
+  #nextOf(row: Row, i: 0 | 1, found: Next[]): void {
+    const [store] = row
+    const [now, worker] = [this.#now, workerOf(row, i)]
+    const it = this.#workers.at(worker)
+    if (!it.alive) return
+    const add = (action: (typeof ofWorkers)[number], to: Row, faults = none): void => {
+      found.push({ action: common.length + i * ofWorkers.length + ofWorkers.indexOf(action), row: to, faults })
+    }
+    const turn = (action: (typeof ofWorkers)[number], to: Omit<Turn, 'store'>, after = store): void =>
+      add(action, withWorker(row, i, { worker: to.worker, store: after }), to.faults)
+    const { left, control } = this.#rest.at(row[4])
+    if (it.executes) {
+      const executed = this.#workers.execute(worker, store)
+      turn('execute', executed, executed.store)
+    }
+    if (it.answers) turn('answer', this.#workers.answer(worker, now))
+    if (!it.told) turn('plan', this.#workers.plan(worker, this.#control.plan(control), now))
+    const heard = this.#workers.run(worker, store, now)
+    if (this.#workers.at(heard.worker).mode !== it.mode) turn('run', heard)
+    const read = this.#workers.read(worker, store, now)
+    if (read.worker !== worker) turn('read', read)
+    const become = (next: number): Row => withWorker(row, i, { worker: next, store })
+    if (left.lostReplies > 0 && it.loses) add('lose', this.#use(become(this.#workers.loseReply(worker)), 'lostReplies'))
+    if (left.crashes > 0) add('crash', this.#use(become(this.#workers.crash(worker)), 'crashes'))
+    if (left.moves > 0 && this.#mayMove(row, i)) add('move', this.#use(this.#move(row, i), 'moves'))
   }
 
   /** From here on nothing goes wrong and everything comes to its turn: then all must come to rest, whole. */
-  settle(): void {
+  settle(from: Row): readonly string[] {
+    const path: Row[] = []
+    let row = from
     for (let round = 0; round < maxRounds; round += 1) {
-      this.#now += roundMs
-      const owner = this.#workers.find(({ boot }) => boot === this.#plan.slots[0]?.worker)
-      if (owner?.alive === false) this.#move(this.#workers.find(({ alive }) => alive))
-      for (const [i, worker] of this.#workers.entries()) {
-        if (!worker.alive) continue
-        for (const what of ['run', 'plan', 'tick', 'read']) {
-          this.#act(what, worker)
-          for (let n = 0; n < 20 && worker.calls.length > 0; n += 1) {
-            if (worker.calls.some(({ reply }) => reply === undefined)) this.apply(`execute ${i}`)
-            this.apply(`answer ${i}`)
-          }
-        }
-      }
-      if (this.#looked() !== undefined) this.#look()
-      this.#readOutbox()
-      this.#produce({ type: 'tick' })
-      if (this.#rests()) return
+      const settling = this.#round(row, this.#now + (round + 1) * roundMs)
+      if (settling.faults.length > 0) return settling.faults
+      row = settling.row
+      const settled = (this.#settled[round] ??= new Rows())
+      if (settled.has(row)) break
+      path.push(row)
+      if (!this.#isAtRest(row)) continue
+      const faults = this.#check(row)
+      if (faults.length > 0) return faults
+      break
     }
-    this.violations.push('liveness: it does not come to rest')
+    if (path.length === maxRounds) return ['liveness: it does not come to rest']
+    path.forEach((each, round) => this.#settled[round]?.add(each, nowhere))
+    return none
   }
 
-  /** After `settle`: what was acknowledged is there, or its loss is told; nothing is there twice. */
-  check(): void {
-    const text = this.#store.values(0, [0]).values.get(0) ?? ''
-    const { inc } = parseSlotValue(text)
-    const log = this.#store.roomRange(room, 0, 1_000).flatMap((entry) => entry.messages.map((each) => each.key))
-    for (const { message, epoch, seq } of this.#acknowledged) {
-      if ((parseEpoch(epoch)?.inc ?? 0) < inc) continue
-      if (log[seq - 1] !== message)
-        this.violations.push(`lost: ${message} was acknowledged at ${epoch}:${seq}, the log has ${log[seq - 1]}`)
+  /** Time passes, and everything comes to its turn once. */
+  #round(from: Row, now: number): Settling {
+    let row = from
+    const faults: string[] = []
+    const heir = both.find((i) => this.#mayMove(row, i) && !this.#isOwnerAlive(row))
+    if (heir !== undefined) row = this.#move(row, heir)
+    for (const i of both) {
+      if (!this.#workers.at(workerOf(row, i)).alive) continue
+      const plan = this.#control.plan(this.#rest.at(row[4]).control)
+      const turn = this.#workers.round(workerOf(row, i), row[0], { plan, now })
+      faults.push(...turn.faults)
+      row = withWorker(row, i, turn)
     }
-    if (new Set(log).size < log.length) this.violations.push(`duplicate: the log has ${log.join(' ')}`)
+    row = this.#look(row)?.row ?? row
+    const turn = this.#edge.tick(this.#edge.read(row[1], row[0], now), now)
+    return { row: [turn.store, turn.edge, row[2], row[3], row[4]], faults: [...faults, ...turn.faults] }
   }
 
-  /** Two models of the same text behave alike. Time does not pass but in `settle`. */
-  text(): string {
-    const { lanes, fleet } = this.#store.snapshot()
-    return JSON.stringify(
-      [
-        ...[lanes, fleet, this.#store.run, this.#workers, this.#producer, this.#acknowledged, this.#left, this.#plan],
-        ...[this.#epoch, this.#replica?.lanes, this.#outbox, this.#edgeRun, this.#last],
-      ],
-      (key, value: unknown): unknown => {
-        if (value instanceof Map || value instanceof Set) return Array.from<unknown>(value)
-        return hidden.has(key) ? undefined : value
-      },
-    )
+  #isAtRest(row: Row): boolean {
+    const quiet = [row[2], row[3]].every((number) => {
+      const { alive, mode, calls } = this.#workers.at(number)
+      return !alive || (mode === 'serving' && calls.length === 0)
+    })
+    return quiet && this.#isOwnerAlive(row) && this.#edge.at(row[1]).rests && this.#look(row) === undefined
   }
 
-  #act(what: string, worker: Worker): void {
-    switch (what) {
-      case 'move':
-        return this.#move(worker)
-      case 'crash':
-        this.#left.crashes -= 1
-        worker.alive = false
-        worker.calls.length = 0
-        return
-      case 'execute': {
-        const call = worker.calls.find(({ reply }) => reply === undefined)
-        if (call !== undefined) call.reply = this.#execute(call.effect)
-        return
-      }
-      case 'answer':
-        return this.#answer(worker)
-      case 'lose': {
-        this.#left.lostReplies -= 1
-        const [head] = worker.calls
-        if (head !== undefined) head.reply = 'failed'
-        return
-      }
-      case 'plan':
-        worker.plan = this.#plan.version
-        return this.#step(worker, { type: 'plan', plan: this.#plan })
-      case 'run':
-        worker.run = this.#store.run
-        return this.#step(worker, { type: 'run', run: worker.run })
-      case 'tick':
-        return this.#step(worker, { type: 'tick' })
-      case 'read': {
-        const entries = this.#input(worker)
-        if (worker.reading === undefined || entries.length === 0) return
-        worker.reading.cursor = entries.at(-1)?.id ?? worker.reading.cursor
-        return this.#step(worker, { type: 'entries', reads: [{ slot: 0, read: worker.reading.read, entries }] })
-      }
-      default:
-        throw new Error(`no action ${what}`)
+  /** At rest: what was acknowledged is there, or its loss is told; nothing is there twice. */
+  #check([store, edge]: Row): string[] {
+    const faults: string[] = []
+    const { inc } = parseSlotValue(this.#store.value(store))
+    const entries = this.#store.at(store).roomRange(room, 0, Infinity)
+    const log = entries.flatMap((entry) => entry.messages.map((each) => each.key))
+    for (const { message, epoch, seq } of this.#edge.at(edge).acknowledged) {
+      if ((parseEpoch(epoch)?.inc ?? 0) < inc || log[seq - 1] === message) continue
+      faults.push(`lost: ${message} was acknowledged at ${epoch}:${seq}, the log has ${log[seq - 1]}`)
     }
+    if (new Set(log).size < log.length) faults.push(`duplicate: the log has ${log.join(' ')}`)
+    return faults
   }
 
-  #step(worker: Worker, input: LaneInput): void {
-    for (const effect of stepLane(worker.lane, input, { now: this.#now, wallMs: 1_000 })) {
-      switch (effect.type) {
-        case 'read':
-          worker.reading = { cursor: effect.cursor, read: effect.read }
-          break
-        case 'release':
-          worker.reading = undefined
-          if (effect.reason === 'conflict') this.violations.push('conflict: a commit met another one')
-          break
-        case 'maintain':
-          this.#store.maintain(0, effect.work, 1_000)
-          break
-        case 'members':
-        case 'report':
-          break
-        case 'deadLetter':
-          this.violations.push('poison: an entry cannot be decoded')
-          break
-        default:
-          worker.calls.push({ effect, reply: undefined })
-      }
-    }
+  /** What control would write if it looked now. `mayRenew`: it may give a new epoch. */
+  #look(row: Row, mayRenew = true): { row: Row; renews: boolean } | undefined {
+    const { control } = this.#rest.at(row[4])
+    const { run } = this.#store.at(row[0])
+    const looked = this.#control.look(control, this.#workers.at(row[2]), this.#workers.at(row[3]), run)
+    if (looked === undefined || (looked.renews && !mayRenew)) return undefined
+    return { row: this.#publishPlan(row, looked.control), renews: looked.renews }
   }
 
-  #answer(worker: Worker): void {
-    const call = worker.calls.shift()
-    if (call?.reply === undefined) return
-    if (call.reply !== 'failed') return this.#step(worker, call.reply)
-    const { effect } = call
-    if (effect.type === 'commit' || effect.type === 'vouch')
-      return this.#step(worker, { type: 'commitFailed', id: effect.id })
-    // The shell asks again, unless nobody waits for it any more.
-    if (effect.type !== 'claim' || worker.lane.claiming.get(0) === effect.claim)
-      worker.calls.push({ effect, reply: undefined })
+  /**
+   * Whether control would give the slot to the worker. Of an owner that lives it waits for the report of the last move (SP, `inFlight`). To
+   * find an owner dead takes 3 s under one run: by then control has looked, and whoever lives has heard of it and acted on it.
+   */
+  #mayMove(row: Row, i: 0 | 1): boolean {
+    const worker = workerOf(row, i)
+    const { boot, alive, told, calls, mode } = this.#workers.at(worker)
+    const { control } = this.#rest.at(row[4])
+    if (!alive || this.#control.owner(control) === boot) return false
+    if (this.#bug === 'hasty control') return true
+    if (this.#isOwnerAlive(row)) return this.#control.isReported(control)
+    const heard = this.#workers.run(worker, row[0], this.#now)
+    return told && calls.length === 0 && this.#workers.at(heard.worker).mode === mode && this.#look(row) === undefined
   }
 
-  #execute(effect: CallEffect): LaneInput {
-    const store = this.#store
-    const before = store.values(0, [0]).values.get(0) ?? ''
-    const reply = callStore(store, effect, this.#bug)
-    const after = store.values(0, [0]).values.get(0) ?? ''
-    if (effect.type !== 'vouch' && after !== before) this.#wrote(parseSlotValue(after))
-    return reply
+  #isOwnerAlive(row: Row): boolean {
+    const owner = this.#control.owner(this.#rest.at(row[4]).control)
+    return both.some((i) => this.#bootOf(row, i) === owner && this.#workers.at(workerOf(row, i)).alive)
   }
 
-  /** P4: the writes never step back in epoch, nor in n within one. */
-  #wrote({ epoch, n }: { epoch: number; n: number }): void {
-    const last = this.#last
-    if (last !== undefined && (epoch < last.epoch || (epoch === last.epoch && n !== last.n + 1)))
-      this.violations.push(`single writer: ${epoch}/${n} written after ${last.epoch}/${last.n}`)
-    this.#last = { epoch, n }
+  #move(row: Row, i: 0 | 1): Row {
+    return this.#publishPlan(row, this.#control.move(this.#rest.at(row[4]).control, this.#bootOf(row, i)))
   }
 
-  #publish(): void {
-    this.#left.publishes -= 1
-    const key = `m${(this.#published += 1)}`
-    const message = { type: 'publish', room, key, sender: 'alice', options: '', tail: key } as const
-    this.#produce({ type: 'publish', id: this.#published, message, deadlineAtMs: Infinity })
-    this.#produce({ type: 'tick' })
+  #publishPlan([store, edge, one, other, rest]: Row, control: number): Row {
+    const [here, there] = [this.#workers.untold(one), this.#workers.untold(other)]
+    return [store, edge, here, there, this.#rest.withControl(rest, control)]
   }
 
-  #produce(input: ProducerInput): void {
-    for (const effect of stepProducer(this.#producer, input, this.#now)) {
-      if (effect.type === 'append') {
-        this.#store.append(0, effect.body, 1_000)
-        this.#produce({ type: 'appended', attempt: effect.attempt })
-      } else if (effect.outcome.type === 'committed') {
-        const { epoch, seq } = effect.outcome
-        this.#acknowledged.push({ message: `m${effect.id}`, epoch, seq })
-      } else this.violations.push(`outcome: m${effect.id} is ${effect.outcome.type}`)
-    }
+  /** The replica takes the server's place, with what it has, and has a replica of its own. */
+  #failOver([store, edge, one, other, rest]: Row, replica: number): Row {
+    const promoted = this.#store.failOver(replica, this.#store.at(store).run)
+    const next = this.#rest.at(rest).left.failOvers > 1 ? promoted : undefined
+    const failed: Row = [promoted, edge, this.#workers.failAll(one), this.#workers.failAll(other), rest]
+    return this.#use(withRest(failed, this.#rest.withReplica(rest, next)), 'failOvers')
   }
 
-  #input(worker: Worker): { id: string; body: string }[] {
-    if (worker.reading === undefined) return []
-    return this.#store.read(0, new Map([[0, worker.reading.cursor]]), 10).get(0) ?? []
+  #bootOf(row: Row, i: 0 | 1): string {
+    return this.#workers.at(workerOf(row, i)).boot
   }
 
-  #toRead(): boolean {
-    return this.#edgeRun !== this.#store.run || this.#store.readOutbox(0, edge, this.#outbox, 1).entries.length > 0
+  #use(row: Row, kind: keyof Budget): Row {
+    return withRest(row, this.#rest.use(row[4], kind))
   }
+}
 
-  /** The edge reads all there is; of another run from the oldest entry. */
-  #readOutbox(): void {
-    if (this.#edgeRun !== this.#store.run) {
-      this.#edgeRun = this.#store.run
-      this.#outbox = '0-0'
-      this.#produce({ type: 'resync' })
-    }
-    for (const { id, body } of this.#store.readOutbox(0, edge, this.#outbox, 100).entries) {
-      this.#outbox = id
-      for (const record of decodeOut(body)) if (record.type === 'ack' || record.type === 'rewind') this.#produce(record)
-    }
-  }
+type Turn = ReturnType<SmallWorkers['execute']>
+const nowhere = { row: 0, action: 0 }
 
-  #failOver(): void {
-    if (this.#replica === undefined) return
-    this.#left.failOvers -= 1
-    this.#store.restore(this.#replica)
-    this.#store.run += '+'
-    this.#last = undefined
-    for (const { calls } of this.#workers) for (const call of calls) call.reply = 'failed'
-  }
+function workerOf(row: Row, i: 0 | 1): number {
+  return i === 0 ? row[2] : row[3]
+}
 
-  /** Control gives the slot to a worker. */
-  #move(worker: Worker | undefined): void {
-    if (worker === undefined) return
-    this.#left.moves -= 1
-    const confirmed = this.#plan.slots[0]?.confirmed ?? 0
-    this.#write([{ worker: worker.boot, epoch: (this.#epoch += 1), confirmed }])
-  }
+function withWorker(row: Row, i: 0 | 1, { worker, store }: { readonly worker: number; readonly store: number }): Row {
+  const [, edge, one, other, rest] = row
+  return i === 0 ? [store, edge, worker, other, rest] : [store, edge, one, worker, rest]
+}
 
-  #write(slots: Plan['slots'], runs: readonly string[] = this.#plan.runs): void {
-    this.#plan = { version: this.#plan.version + 1, slots, runs: runs.length === 0 ? [this.#store.run] : runs }
-  }
-
-  /** What control would write if it looked now: the run, what workers own, and a new epoch for one that needs it. */
-  #looked(): Pick<Plan, 'slots' | 'runs'> | undefined {
-    const [assigned] = this.#plan.slots
-    if (assigned === null || assigned === undefined) return undefined
-    let { epoch, confirmed } = assigned
-    for (const { alive, boot, lane } of this.#workers) {
-      const owned = alive ? ownedEpochs(lane).get(0) : undefined
-      if (owned === undefined) continue
-      if (owned > confirmed) confirmed = owned
-      if (boot === assigned.worker && owned <= 0 && -owned <= epoch && lane.claiming.size === 0) epoch = this.#epoch + 1
-    }
-    const runs = [this.#store.run]
-    const same = epoch === assigned.epoch && confirmed === assigned.confirmed && runs[0] === this.#plan.runs[0]
-    return same ? undefined : { slots: [{ worker: assigned.worker, epoch, confirmed }], runs }
-  }
-
-  #look(): void {
-    const seen = this.#looked()
-    if (seen === undefined) return
-    this.#epoch = Math.max(this.#epoch, seen.slots[0]?.epoch ?? 0)
-    this.#write(seen.slots, seen.runs)
-  }
-
-  /** Everything that could make a replica differ. */
-  #written(): string {
-    const text = this.#store.values(0, [0]).values.get(0) ?? ''
-    return `${text} ${this.#store.read(0, new Map([[0, '0-0']]), 100).get(0)?.length ?? 0}`
-  }
-
-  #rests(): boolean {
-    const settled = this.#acknowledged.length === this.#published && isIdle(this.#producer)
-    const quiet = this.#workers.every(
-      ({ alive, lane, calls }) => !alive || (lane.mode.type === 'serving' && calls.length === 0),
-    )
-    return settled && quiet && this.#looked() === undefined
-  }
+function withRest([store, edge, one, other]: Row, rest: number): Row {
+  return [store, edge, one, other, rest]
 }

@@ -5,6 +5,8 @@ import type { LogEntry } from '../src/entry.ts'
 import { retainMs } from '../src/limits.ts'
 import { StoreModel } from '../src/store-model.ts'
 import type { Bug } from './bugs.ts'
+import { drawDrains } from './drains.ts'
+import type { Drains } from './drains.ts'
 import { drawKnobs } from './knobs.ts'
 import type { Knobs } from './knobs.ts'
 import { createNetwork } from './network.ts'
@@ -25,6 +27,8 @@ export interface World {
   readonly bug: Bug | undefined
   /** Connections that a user may have; 0: they are not counted. */
   readonly perUser: number
+  /** How edges drain, if some do. */
+  readonly drains: Drains | undefined
   wallMs(): number
   /** Whether a commit that put the message there was ever written. */
   committed(place: { room: string; tag: number; seq: number; message: string }): boolean
@@ -74,13 +78,16 @@ export interface WorldOptions {
   readonly undemoted?: boolean
   /** Users have limited connections, and phones that contend for them. */
   readonly counted?: boolean
+  /** In some seeds edges drain; false: in none. */
+  readonly edgeDrains?: boolean
 }
 
 const shape = { slots: 4, lanes: 2 }
 /** Commits retained are surely there for a lag below this, ms. */
 const coveredMs = retainMs - 2_000
 
-export function createWorld({ seed, bug, log, undemoted = false, counted = false }: WorldOptions): World {
+export function createWorld(options: WorldOptions): World {
+  const { seed, bug, log, undemoted = false, counted = false, edgeDrains = true } = options
   const network = createNetwork(seed, 2)
   const { clock, random } = network
   const knobs = drawKnobs(random)
@@ -128,6 +135,7 @@ export function createWorld({ seed, bug, log, undemoted = false, counted = false
       record,
       bug,
       perUser,
+      drains: edgeDrains ? drawDrains(seed) : undefined,
       wallMs,
       quiet: false,
       gaps: 0,
