@@ -4,6 +4,20 @@
  */
 export const mutations = [
   {
+    rule: 'the newest epoch of a rival',
+    file: 'packages/core/src/control-plan.ts',
+    find: '...(rival > 0 && { rival })',
+    replace: '...(rival < 0 && { rival })',
+    tests: { project: 'unit', file: 'packages/core/src/control.test.ts', name: '[CT2]' },
+  },
+  {
+    rule: 'that a worker heeds it',
+    file: 'packages/core/src/lane-recovery.ts',
+    find: 'assigned.worker === own.owner ? (assigned.rival ?? 0) : assigned.epoch',
+    replace: 'assigned.worker === own.owner ? 0 : assigned.epoch',
+    tests: { project: 'sim', file: 'packages/core/sim/small.test.ts', name: 'before the others have heard' },
+  },
+  {
     rule: 'the fence, in the model of the store',
     file: 'packages/core/src/store-commit.ts',
     find: "if (text?.startsWith(commit.expect) === true) return 'match'",

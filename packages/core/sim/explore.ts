@@ -19,9 +19,9 @@ export interface Exploration {
  * is not gone on from. Every state is let come to rest once, so that liveness and losses are judged in each. `maxStates` keeps a
  * budget that is too large from running for hours: what is cut short is not whole.
  */
-export function explore(options: { budget: Budget; maxStates: number; bug?: SmallBug }): Exploration {
-  const { budget, maxStates, bug } = options
-  const model = new SmallModel(budget, bug)
+export function explore(options: { budget: Budget; maxStates: number; bug?: SmallBug; hasty?: boolean }): Exploration {
+  const { budget, maxStates, bug, hasty } = options
+  const model = new SmallModel(budget, { bug, hasty })
   const rows = new Rows()
   rows.add(model.root, { row: 0, action: 0 })
   let [transitions, depth, levelEnd] = [0, 0, 1]

@@ -3,7 +3,7 @@ import type { LaneEffect, LaneInput } from '../src/lane-state.ts'
 import type { StoreModel } from '../src/store-model.ts'
 
 /** A rule left out on purpose, to see that the small model finds it. */
-export type SmallBug = 'no fence' | 'no vouching' | 'hasty control'
+export type SmallBug = 'no fence' | 'no vouching' | 'no rivals'
 
 export type CallEffect = Extract<LaneEffect, { type: 'claim' | 'commit' | 'vouch' | 'values' | 'loadRoom' }>
 

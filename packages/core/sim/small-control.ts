@@ -1,4 +1,6 @@
+import { assign } from '../src/control-plan.ts'
 import type { Plan } from '../src/plan.ts'
+import type { SmallBug } from './small-calls.ts'
 import { memoOf, Parts, textOf } from './small-parts.ts'
 import type { Memo } from './small-parts.ts'
 
@@ -37,6 +39,12 @@ export class SmallControl {
   readonly #controls = new Parts<Control>()
   readonly #looks = new Map<string, Memo<Looked | 'nothing'>>()
 
+  readonly #bug: SmallBug | undefined
+
+  constructor(bug: SmallBug | undefined) {
+    this.#bug = bug
+  }
+
   create(run: string): number {
     return this.#number({ slots: [null], runs: [run] }, 0)
   }
@@ -61,7 +69,9 @@ export class SmallControl {
   move(control: number, worker: string): number {
     const { slots, runs } = this.plan(control).plan
     const epoch = this.#controls.at(control).epoch + 1
-    return this.#number({ slots: [{ worker, epoch, confirmed: slots[0]?.confirmed ?? 0 }], runs }, epoch)
+    const assigned = assign(slots[0] ?? null, worker, epoch)
+    const told = this.#bug === 'no rivals' ? { worker, epoch, confirmed: assigned.confirmed } : assigned
+    return this.#number({ slots: [told], runs }, epoch)
   }
 
   /** The run, what workers own, and a new epoch for the one that needs it; undefined when there is nothing new. */
@@ -80,7 +90,7 @@ export class SmallControl {
       }
       const renews = epoch !== assigned.epoch
       if (!renews && confirmed === assigned.confirmed && run === runs[0]) return 'nothing'
-      const next = { slots: [{ worker: assigned.worker, epoch, confirmed }], runs: [run] }
+      const next = { slots: [{ ...assigned, epoch, confirmed }], runs: [run] }
       return { control: this.#number(next, Math.max(highest, epoch)), renews }
     })
     return looked === 'nothing' ? undefined : looked

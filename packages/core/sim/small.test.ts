@@ -56,8 +56,16 @@ describe.skipIf(chosenSeed !== undefined)('one slot, two workers, all orders of 
     expect(found?.violations[0]).toMatch(/^lost: /)
   })
 
-  it('[SM7] so it is where control moves a slot on before the others have acted on the plan of until then', () => {
-    const { found } = explore({ budget: all, maxStates, bug: 'hasty control' })
+  it('[SM6] nor is anything where control moves the slot on before the others have heard of the last plan', () => {
+    const budget = { ...nothing, moves: 2, renewals: 1, failOvers: 1, crashes: 1 }
+    const { found, ...rest } = explore({ budget, maxStates, hasty: true })
+    console.log(rest)
+    expect([found, rest.whole]).toEqual([undefined, true])
+    expect(rest.states).toBeGreaterThan(1_000_000)
+  })
+
+  it('[SM7] without being told of the newest rival one who did not hear of it goes on, and nobody is told of the loss', () => {
+    const { found } = explore({ budget: all, maxStates, bug: 'no rivals', hasty: true })
     console.log(found)
     expect(found?.violations[0]).toMatch(/^lost: /)
   })

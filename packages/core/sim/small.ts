@@ -52,19 +52,24 @@ const nothingLeft: Budget = { publishes: 0, moves: 0, renewals: 0, lostReplies: 
 export class SmallModel {
   /** The first worker serves the slot, one message is acknowledged, and the replica has all of that. */
   readonly root: Row
-  readonly #bug: SmallBug | undefined
+  readonly #hasty: boolean
   readonly #store: SmallStore
   readonly #workers: SmallWorkers
   readonly #edge: SmallEdge
-  readonly #control = new SmallControl()
+  readonly #control: SmallControl
   readonly #rest = new SmallRest()
   /** From where all is known to come to rest, whole, by round. */
   readonly #settled: Rows[] = []
   /** It does not pass but while all comes to rest. */
   readonly #now: number
 
-  constructor(budget: Budget, bug?: SmallBug) {
-    this.#bug = bug
+  /** `hasty`: control moves a slot on from a dead owner before the others have heard of the last plan. */
+  constructor(
+    budget: Budget,
+    { bug, hasty = false }: { readonly bug?: SmallBug | undefined; readonly hasty?: boolean | undefined } = {},
+  ) {
+    this.#hasty = hasty
+    this.#control = new SmallControl(bug)
     this.#store = new SmallStore(bug)
     this.#edge = new SmallEdge(this.#store, { boot: edgeBoot, room })
     const keys = Array.from({ length: budget.publishes + 1 }, (_, i) => SmallEdge.keyOf(i + 1))
@@ -216,7 +221,7 @@ export class SmallModel {
     const { boot, alive, told, calls, mode } = this.#workers.at(worker)
     const { control } = this.#rest.at(row[4])
     if (!alive || this.#control.owner(control) === boot) return false
-    if (this.#bug === 'hasty control') return true
+    if (this.#hasty) return true
     if (this.#isOwnerAlive(row)) return this.#control.isReported(control)
     const heard = this.#workers.run(worker, row[0], this.#now)
     return told && calls.length === 0 && this.#workers.at(heard.worker).mode === mode && this.#look(row) === undefined

@@ -145,6 +145,13 @@ export interface NumberedMove extends Move {
   readonly epoch: number
 }
 
+/** The slot is the worker's under the epoch. What was confirmed, and what others were given, goes with the slot. */
+export function assign(before: Assignment | null, worker: string, epoch: number): Assignment {
+  if (before === null) return { worker, epoch, confirmed: 0 }
+  const rival = Math.max(before.rival ?? 0, before.worker === worker ? 0 : before.epoch)
+  return { worker, epoch, confirmed: before.confirmed, ...(rival > 0 && { rival }) }
+}
+
 /** Applies moves with the epochs `first …`; `confirmed` goes with the slot. */
 export function applyMoves(
   slots: Slots,
@@ -153,8 +160,7 @@ export function applyMoves(
 ): { slots: Slots; numbered: NumberedMove[] } {
   const moved = [...slots]
   const numbered = moves.map((move, i) => ({ ...move, epoch: first + i }))
-  for (const { slot, to, epoch } of numbered)
-    moved[slot] = { worker: to, epoch, confirmed: moved[slot]?.confirmed ?? 0 }
+  for (const { slot, to, epoch } of numbered) moved[slot] = assign(moved[slot] ?? null, to, epoch)
   return { slots: moved, numbered }
 }
 
@@ -180,5 +186,5 @@ export function samePlan(a: Compared, b: Compared): boolean {
 
 function sameAssignment(a: Assignment | null, b: Assignment | null): boolean {
   if (a === null || b === null) return a === b
-  return a.worker === b.worker && a.epoch === b.epoch && a.confirmed === b.confirmed
+  return a.worker === b.worker && a.epoch === b.epoch && a.confirmed === b.confirmed && a.rival === b.rival
 }

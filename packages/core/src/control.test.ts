@@ -323,6 +323,8 @@ test('[CT2] a silent worker gets no slots, and `confirmed` goes with a slot', ()
     worker: 'shard-1#a',
     epoch: 103,
     confirmed: 8,
+    // What the second was given.
+    rival: 8,
   })
 })
 

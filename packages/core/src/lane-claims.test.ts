@@ -182,6 +182,19 @@ describe('claims of a lane', () => {
     expect(bench.stored()).toMatchObject({ epoch: 9, owner: me, inc: 9, cursor: '0-0' })
   })
 
+  it.each([
+    // Another worker was given epoch 6, committed and died, and the fail-over lost all of it: this one hears of it now.
+    [6, 9],
+    [4, 5],
+    [undefined, 5],
+  ])('[LN30] after a fail-over an owner of epoch 5 with a rival of epoch %s goes on under inc %i', (rival, inc) => {
+    const { bench } = takenOver()
+    bench.failOver(bench.store.snapshot(), 'run-3')
+    bench.assign({ epoch: 9, confirmed: 5, ...(rival === undefined ? {} : { rival }) })
+    expect(bench.stored()).toMatchObject({ epoch: 9, owner: me, inc, run: 'run-3' })
+    expect(bench.log()).toEqual(['a', 'b'])
+  })
+
   it('[LN28] a first claim under a run that no plan names: nothing is committed before one does', () => {
     const bench = new Bench()
     bench.store.register({ boot: edge, role: 'edge', state: 'live', beat: 1, startedAtMs: 0, version: '1' })

@@ -92,7 +92,7 @@ function examine(state: LaneState, own: SlotState, found: Found, effects: LaneEf
   const newest =
     assigned === undefined || assigned === null
       ? 0
-      : Math.max(assigned.confirmed, assigned.worker === own.owner ? 0 : assigned.epoch)
+      : Math.max(assigned.confirmed, assigned.worker === own.owner ? (assigned.rival ?? 0) : assigned.epoch)
   if (found.changed && newest > own.epoch) return release(state, own, effects)
   // My own claim whose answer is still under way is no stranger's: that answer decides what becomes of the chain.
   if (stored?.owner === own.owner && stored.epoch > own.epoch && state.claiming.get(own.slot)?.epoch === stored.epoch)

@@ -5,6 +5,11 @@ export interface Assignment {
   readonly epoch: number
   /** Newest epoch that control saw a worker report as owned for this slot; 0 before the first. */
   readonly confirmed: number
+  /**
+   * The newest epoch of the slot that was given to another worker: who had an older one, and did not hear of that, cannot tell what was
+   * committed under it where a server went back. Absent: none was.
+   */
+  readonly rival?: number
 }
 
 export interface Plan {
