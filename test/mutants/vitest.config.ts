@@ -2,7 +2,7 @@ import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
 const part = process.env['MUTANTS_PART'] ?? ''
-const inFleets = new Set(['control', 'lane', 'producer', 'store'])
+const inFleets = new Set(['control', 'feed', 'lane', 'producer', 'store'])
 const source = { conditions: ['source'] }
 
 /** The core's own tests, as Stryker runs them: in no project, as its runner knows only one, and in one context, which takes half the time. */
