@@ -26,57 +26,56 @@ format: install ## formats every file
 	npx oxfmt
 
 test: build ## every test; gets itself a Redis and promtool
-	sh scripts/ensure-redis.sh
-	sh scripts/ensure-promtool.sh
+	@sh scripts/ensure.sh redis promtool >/dev/null
 	node scripts/test.mjs
 
 faults: build ## the fault campaign, every fault with three seeds, into docs/faults.md: 1 hour; FAULTS=… SEEDS=… for a part
-	sh scripts/ensure-redis.sh
+	@sh scripts/ensure.sh redis >/dev/null
 	FAULTS_MODE=full npx vitest run --project faults
 
 mutations: install ## leaves out each rule that the promises rest on, and requires that a test notices: 1 minute
-	sh scripts/ensure-redis.sh
+	@sh scripts/ensure.sh redis >/dev/null
 	node scripts/mutations.mjs
 
 mutants: install ## changes the core expression by expression, and says how many of the changes its tests find: an hour or more; PARTS=… for a part
 	node scripts/mutants.mjs
 
 recovery: build ## how long the fleet needs to recover from workers that leave or die and from lost connections, into out/recovery.json: 3 minutes
-	sh scripts/ensure-redis.sh
+	@sh scripts/ensure.sh redis >/dev/null
 	node loadtests/recovery.mjs
 
 e2e-kube: build ## installs the chart into a cluster (KUBECONFIG, or the toolkit's) and does to it what happens to fleets, under load, into out/kube.json
 	node loadtests/kube.mjs
 
 rollout-demo: build ## replaces every process of a fleet under load, and says what its clients saw; into out/rollout.json: 3 minutes
-	sh scripts/ensure-redis.sh
+	@sh scripts/ensure.sh redis >/dev/null
 	node loadtests/rollout.mjs
 
 faults-quick: build ## a selection of it, one seed each: under 5 minutes, part of `make test`
-	sh scripts/ensure-redis.sh
+	@sh scripts/ensure.sh redis >/dev/null
 	node scripts/test.mjs faults
 
 run: build ## the whole fleet in one process; FLOTILLA_REDIS_URL=… for Redis
 	@node scripts/run.mjs
 
 bench: build ## every figure of docs/performance.md, into out/bench.json: 21 minutes
-	sh scripts/ensure-redis.sh
+	@sh scripts/ensure.sh redis >/dev/null
 	node loadtests/bench.mjs
 
 bench-quick: build ## the same, shorter: 3 minutes
-	sh scripts/ensure-redis.sh
+	@sh scripts/ensure.sh redis >/dev/null
 	node loadtests/bench.mjs --quick
 
 growth: build ## how the cost of a connection, a message and a delivery grows, into out/growth.json: 12 minutes
-	sh scripts/ensure-redis.sh
+	@sh scripts/ensure.sh redis >/dev/null
 	node loadtests/growth.mjs
 
 soak: build ## 30 minutes at half load: what grows, what is lost; into out/soak.json
-	sh scripts/ensure-redis.sh
+	@sh scripts/ensure.sh redis >/dev/null
 	node loadtests/soak.mjs
 
 profile: build ## where the time goes: CPU profile and heap of every process under every load, into out/profiles/
-	sh scripts/ensure-redis.sh
+	@sh scripts/ensure.sh redis >/dev/null
 	node loadtests/profile.mjs
 
 docs: build ## the tables of docs/config.md, and the schema and README of the chart, from the code

@@ -76,6 +76,19 @@ const p = (share, metric, by = 'le') =>
 const rate = (metric, by) => `sum${by === undefined ? '' : ` by (${by})`} (rate(${metric}[$__rate_interval]))`
 const quantiles = (metric) => ({ p50: p(0.5, metric), p99: p(0.99, metric) })
 
+const byPod = (metric) => ({ '{{pod}}': `sum by (pod) (${metric})` })
+const eventLoops = (service) =>
+  graph('Event loops', 'Share of the time in which a process was busy.', 'percentunit', {
+    '{{pod}}': `max by (pod) (flotilla_event_loop_utilization_ratio[${service === undefined ? '' : `service="${service}"`}])`,
+  })
+const commits = graph('Commit', 'From sending a commit to its reply.', 's', quantiles('flotilla_shard_commit_seconds'))
+/** The share of an objective's failures over three spans (slos.mjs). */
+const burning = (objective) => ({
+  '5 minutes': `slo:${objective}:ratio_rate5m`,
+  '1 hour': `slo:${objective}:ratio_rate1h`,
+  '1 day': `slo:${objective}:ratio_rate1d`,
+})
+
 export const dashboards = [
   dashboard('fleet', 'Fleet', [
     stat('Connections', 'Open connections of all edges.', 'short', { connections: 'sum(flotilla_edge_connections[])' }),
@@ -92,9 +105,7 @@ export const dashboards = [
     stat('Draining edges', 'Edges that move their clients elsewhere.', 'short', {
       draining: 'sum(flotilla_edge_draining[])',
     }),
-    graph('Connections by edge', 'Open connections.', 'short', {
-      '{{pod}}': 'sum by (pod) (flotilla_edge_connections[])',
-    }),
+    graph('Connections by edge', 'Open connections.', 'short', byPod('flotilla_edge_connections[]')),
     graph('Publishes by outcome', 'Per second; only `committed` is acknowledged.', 'ops', {
       '{{outcome}}': rate('flotilla_endpoint_publishes_total[]', 'outcome'),
     }),
@@ -110,9 +121,7 @@ export const dashboards = [
       's',
       quantiles('flotilla_edge_delivery_seconds'),
     ),
-    graph('Event loops', 'Share of the time in which a process was busy.', 'percentunit', {
-      '{{pod}}': 'max by (pod) (flotilla_event_loop_utilization_ratio[])',
-    }),
+    eventLoops(),
     graph('Versions', 'Processes by version.', 'short', {
       '{{version}}': 'count by (version) (flotilla_build_info[])',
     }),
@@ -151,22 +160,23 @@ export const dashboards = [
       writes: rate('flotilla_edge_socket_writes_total[]'),
     }),
     graph('Round trip to clients', 'From a ping to its pong.', 's', quantiles('flotilla_edge_pong_seconds')),
-    graph('Memory', 'Resident.', 'bytes', {
-      '{{pod}}': 'sum by (pod) (process_resident_memory_bytes[service="edge"])',
-    }),
+    graph('Memory', 'Resident.', 'bytes', byPod('process_resident_memory_bytes[service="edge"]')),
     graph('Lanes made good', 'Holes, other states of a server, new boots.', 'ops', {
       '{{reason}}': rate('flotilla_edge_resyncs_total[]', 'reason'),
     }),
   ]),
   dashboard('shard', 'Shard', [
-    graph('Slots by worker', 'Owned and served; together as many as the fleet has.', 'short', {
-      '{{pod}}': 'sum by (pod) (flotilla_shard_slots[])',
-    }),
+    graph(
+      'Slots by worker',
+      'Owned and served; together as many as the fleet has.',
+      'short',
+      byPod('flotilla_shard_slots[]'),
+    ),
     graph('Messages and commits', 'Messages per commit is how well they are batched.', 'ops', {
       messages: rate('flotilla_shard_messages_total[]'),
       commits: rate('flotilla_shard_commits_total[]'),
     }),
-    graph('Commit', 'From sending a commit to its reply.', 's', quantiles('flotilla_shard_commit_seconds')),
+    commits,
     graph('Commits that failed or were refused', 'Failed: no answer in time. Refused: another owns the slot.', 'ops', {
       failed: rate('flotilla_shard_commit_failures_total[]'),
       'refused: {{status}}': rate('flotilla_shard_commits_refused_total[]', 'status'),
@@ -179,12 +189,10 @@ export const dashboards = [
       'dead letters': rate('flotilla_shard_dead_letters_total[]'),
       'unreadable logs': rate('flotilla_shard_unreadable_logs_total[]'),
     }),
-    graph('Event loops', 'Share of the time in which a worker was busy.', 'percentunit', {
-      '{{pod}}': 'max by (pod) (flotilla_event_loop_utilization_ratio[service="shard"])',
-    }),
+    eventLoops('shard'),
   ]),
   dashboard('redis', 'Redis, as the fleet sees it', [
-    graph('Commit', 'From sending a commit to its reply.', 's', quantiles('flotilla_shard_commit_seconds')),
+    commits,
     graph('Calls that failed', 'Commits of workers, calls of control, appends of edges and ingest.', 'ops', {
       commits: rate('flotilla_shard_commit_failures_total[]'),
       'control: {{call}}': rate('flotilla_control_store_failures_total[]', 'call'),
@@ -204,9 +212,7 @@ export const dashboards = [
     }),
   ]),
   dashboard('control', 'Control and rollouts', [
-    graph('Leader', 'Which control process leads.', 'short', {
-      '{{pod}}': 'sum by (pod) (flotilla_control_leading[])',
-    }),
+    graph('Leader', 'Which control process leads.', 'short', byPod('flotilla_control_leading[]')),
     graph('Slots', 'Unserved, and given to a worker that has not reported them.', 'short', {
       unserved: 'max(flotilla_control_slots_orphaned[])',
       'in flight': 'max(flotilla_control_slots_in_flight[])',
@@ -237,41 +243,35 @@ export const dashboards = [
       'Publishes in flight',
       'One for each room of an event; above the limit requests are answered OVERLOADED.',
       'short',
-      { '{{pod}}': 'sum by (pod) (flotilla_ingest_publishes_in_flight[])' },
+      byPod('flotilla_ingest_publishes_in_flight[]'),
     ),
-    graph('Memory of unacknowledged publishes', 'Held until they are acknowledged.', 'bytes', {
-      '{{pod}}': 'sum by (pod) (flotilla_endpoint_window_bytes[role="ingest"])',
-    }),
-    graph('Event loops', 'Share of the time in which a process was busy.', 'percentunit', {
-      '{{pod}}': 'max by (pod) (flotilla_event_loop_utilization_ratio[service="ingest"])',
-    }),
+    graph(
+      'Memory of unacknowledged publishes',
+      'Held until they are acknowledged.',
+      'bytes',
+      byPod('flotilla_endpoint_window_bytes[role="ingest"]'),
+    ),
+    eventLoops('ingest'),
   ]),
   dashboard('slo', 'Promises', [
     graph(
       'Publishes that failed',
       'Share that was refused or of unknown outcome; 0.1 % may, over 30 days.',
       'percentunit',
-      {
-        '5 minutes': 'slo:publish_failed:ratio_rate5m',
-        '1 hour': 'slo:publish_failed:ratio_rate1h',
-        '1 day': 'slo:publish_failed:ratio_rate1d',
-      },
+      burning('publish_failed'),
     ),
     graph(
       'Commits that were slow',
       'Share that took longer than 500 ms to an edge; 0.1 % may, over 30 days.',
       'percentunit',
-      {
-        '5 minutes': 'slo:delivery_failed:ratio_rate5m',
-        '1 hour': 'slo:delivery_failed:ratio_rate1h',
-        '1 day': 'slo:delivery_failed:ratio_rate1d',
-      },
+      burning('delivery_failed'),
     ),
-    graph('Connections turned away', 'Share that was too many; 1 % may, over 30 days.', 'percentunit', {
-      '5 minutes': 'slo:connect_failed:ratio_rate5m',
-      '1 hour': 'slo:connect_failed:ratio_rate1h',
-      '1 day': 'slo:connect_failed:ratio_rate1d',
-    }),
+    graph(
+      'Connections turned away',
+      'Share that was too many; 1 % may, over 30 days.',
+      'percentunit',
+      burning('connect_failed'),
+    ),
     graph(
       'Told of a loss',
       'Times that clients were told that continuity was lost, by reason: `expired` and `trimmed` are the limits of history.',

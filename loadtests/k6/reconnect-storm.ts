@@ -1,7 +1,8 @@
 // SOCKETS connections (1,000) are lost at once and come back, while events go on: k6 run loadtests/k6/reconnect-storm.ts
 import exec from 'k6/execution'
 import { setTimeout } from 'k6/timers'
-import { Listener, post, promises } from './lib/fleet.ts'
+import { Listener, post } from './lib/fleet.ts'
+import { listening, posting, promises, summaryTrendStats } from './lib/options.ts'
 import { summarize } from './lib/report.ts'
 import type { Summary } from './lib/report.ts'
 
@@ -13,25 +14,11 @@ const [openMs, dropAtMs, endMs] = [15_000, 30_000, 60_000]
 
 export const options = {
   scenarios: {
-    listen: {
-      executor: 'per-vu-iterations',
-      exec: 'listen',
-      vus: Math.ceil(sockets / perVu),
-      iterations: 1,
-      maxDuration: '120s',
-    },
-    post: {
-      executor: 'constant-arrival-rate',
-      exec: 'publish',
-      rate: 100,
-      timeUnit: '1s',
-      duration: '50s',
-      startTime: '5s',
-      preAllocatedVUs: 30,
-    },
+    listen: listening(Math.ceil(sockets / perVu), 120),
+    post: posting({ rate: 100, seconds: 50, from: 5 }),
   },
-  summaryTrendStats: ['med', 'p(95)', 'p(99)', 'max'],
-  thresholds: { ...promises, flotilla_posted: ['rate>0.999'], flotilla_resume: ['p(99)<10000'] },
+  summaryTrendStats,
+  thresholds: { ...promises, flotilla_resume: ['p(99)<10000'] },
 }
 
 /** All connections of the run are dropped at one time, whenever each VU began. */

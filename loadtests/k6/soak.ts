@@ -1,7 +1,8 @@
 // MINUTES (5) at an even load: SOCKETS (1,000) that come and go, RATE events per second (200): k6 run loadtests/k6/soak.ts
 import exec from 'k6/execution'
 import { clearInterval, setInterval, setTimeout } from 'k6/timers'
-import { Listener, post, promises } from './lib/fleet.ts'
+import { Listener, post } from './lib/fleet.ts'
+import { posting, promises, summaryTrendStats } from './lib/options.ts'
 import { summarize } from './lib/report.ts'
 import type { Summary } from './lib/report.ts'
 
@@ -27,20 +28,11 @@ export const options = {
         { duration: '5s', target: 0 },
       ],
     },
-    post: {
-      executor: 'constant-arrival-rate',
-      exec: 'publish',
-      rate,
-      timeUnit: '1s',
-      duration: `${minutes}m`,
-      startTime: '20s',
-      preAllocatedVUs: 50,
-    },
+    post: posting({ rate, seconds: minutes * 60, from: 20 }),
   },
-  summaryTrendStats: ['med', 'p(95)', 'p(99)', 'max'],
+  summaryTrendStats,
   thresholds: {
     ...promises,
-    flotilla_posted: ['rate>0.999'],
     flotilla_delivery: ['p(99)<500'],
     flotilla_unexpected_closes: ['count==0'],
     dropped_iterations: ['count==0'],

@@ -1,24 +1,11 @@
 // The cluster that is tried: that of KUBECONFIG, or the toolkit's, which is brought up.
-import { execFile, execFileSync, spawnSync } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
+import { isThere, tool, toolkit } from '../../scripts/toolkit.mjs'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
 const run = promisify(execFile)
-const toolkit = process.env.FLOTILLA_TOOLKIT ?? join(root, '../shared')
-const isThere = (command) => spawnSync(command, ['--help'], { stdio: 'ignore' }).error === undefined
-
-/** Of the toolkit, unpacked once; the PATH goes first. */
-function tool(name) {
-  if (isThere(name)) return name
-  const install = join(toolkit, 'tools/install')
-  if (!existsSync(install)) throw new Error(`${name} is not on the PATH: install it, or set FLOTILLA_TOOLKIT`)
-  const folder = join(root, 'out/tools')
-  execFileSync(install, [folder])
-  return join(folder, name)
-}
 
 /**
  * `say` is told of what takes long. The toolkit's cluster can also lose a node (`powerCut`) and have its API server stand still; others

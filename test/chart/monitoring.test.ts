@@ -62,7 +62,7 @@ describe('rules and dashboards', () => {
   test('[MO4] promtool finds the rules valid, each alert firing in its example and quiet in the other', () => {
     const promtool = (...args: string[]) => spawnSync('promtool', args, { cwd: join(chart, 'rules'), encoding: 'utf8' })
     const checked = promtool('check', 'rules', 'alerts.yaml', 'recording.yaml')
-    expect(checked.error, 'promtool is not on the PATH: scripts/ensure-promtool.sh').toBeUndefined()
+    expect(checked.error, 'promtool is not on the PATH: scripts/ensure.sh promtool').toBeUndefined()
     expect(checked.stderr).toBe('')
     const tested = promtool('test', 'rules', ...examplesIn, 'recording-tests.yaml')
     expect(tested.stdout + tested.stderr).not.toMatch(/FAILED/)

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { describe, expect, test } from 'vitest'
 import { chart, render } from './render.ts'
-import { tool } from './toolkit.ts'
+import { tool } from '../../scripts/toolkit.mjs'
 
 describe('what the chart refuses', () => {
   test.each([

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { parseAllDocuments } from 'yaml'
-import { tool } from './toolkit.ts'
+import { tool } from '../../scripts/toolkit.mjs'
 
 export const chart = join(import.meta.dirname, '../../helm/flotilla')
 export const scenarios = ['default', 'ha', 'nlb', 'keda', 'external-redis', 'restricted'] as const

@@ -24,7 +24,7 @@ let browser: Browser
 let fleet: AllInOne
 
 beforeAll(async () => {
-  const { stdout } = await promisify(execFile)('scripts/ensure-chromium.sh')
+  const { stdout } = await promisify(execFile)('scripts/ensure.sh', ['chromium'])
   const options = { executablePath: stdout.trim(), args: [...flags, '--disable-sync', '--no-first-run'] }
   ;[browser, fleet] = await Promise.all([chromium.launch(options), freePorts().then(startAllInOne)])
 }, setUpMs)

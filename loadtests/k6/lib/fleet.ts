@@ -27,15 +27,6 @@ const deliveryMs = new Trend('flotilla_delivery', true)
 const resumeMs = new Trend('flotilla_resume', true)
 const posted = new Rate('flotilla_posted')
 
-/** What every run promises. */
-export const promises = {
-  flotilla_lost: ['count==0'],
-  flotilla_doubled: ['count==0'],
-  flotilla_disordered: ['count==0'],
-  flotilla_told_of_loss: ['count==0'],
-  flotilla_connect_ok: ['rate>0.999'],
-}
-
 const base64 = (text: string): string => encoding.b64encode(text, 'rawurl')
 
 /** A token of the user, for an hour. */

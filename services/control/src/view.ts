@@ -1,5 +1,6 @@
 import { isLeading } from '@flotilla/core/control'
 import type { ControlState } from '@flotilla/core/control'
+import { idOf } from '@flotilla/core/control-members'
 import type { Sighting } from '@flotilla/core/control-members'
 import type { Role } from '@flotilla/core/plan'
 
@@ -63,7 +64,7 @@ export function stateOf(seen: Sighting): MemberView['state'] {
 function memberView(seen: Sighting, sinceReadMs: number): MemberView {
   const { boot, role, member } = seen
   return {
-    id: boot.slice(0, boot.indexOf('#')),
+    id: idOf(boot),
     boot,
     role,
     state: stateOf(seen),

@@ -284,6 +284,7 @@ export function createHub(deps: HubDeps): Hub {
       ticker.turn()
       lastReplay = undefined
       const wallMs = Date.now()
+      let measuredMs: number | undefined
       for (const record of records) {
         if (record.type === 'reset') {
           for (const room of rooms.values()) if (room.slot === record.slot) step(room, record)
@@ -294,8 +295,11 @@ export function createHub(deps: HubDeps): Hub {
           record.type === 'ephemeral'
         ) {
           const room = rooms.get(record.room)
-          if (record.type === 'events' && record.timeMs !== undefined)
-            metrics.deliverySeconds.observe(Math.max(0, wallMs - record.timeMs) / 1_000)
+          // A commit comes as a record for each of its rooms, and is measured once.
+          if (record.type === 'events' && record.timeMs !== undefined && record.timeMs !== measuredMs) {
+            measuredMs = record.timeMs
+            metrics.deliverySeconds.observe(Math.max(0, wallMs - measuredMs) / 1_000)
+          }
           if (room !== undefined) step(room, { type: 'record', record })
         }
       }

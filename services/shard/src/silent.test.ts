@@ -15,13 +15,8 @@ const log = createLog({ service: 'test', level: 'silent' })
 const scope = createScope(log)
 afterEach(() => scope.close())
 
-async function eventually(what: string, condition: () => boolean): Promise<void> {
-  const until = performance.now() + 15_000
-  while (!condition()) {
-    if (performance.now() > until) throw new Error(`not within 15 s: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
+const eventually = (what: string, holds: () => boolean) =>
+  expect.poll(holds, { message: `within 15 s: ${what}`, timeout: 15_000, interval: 20 }).toBe(true)
 
 it('[WK5] a worker whose heartbeats are not answered takes no new input, and goes on when they are', async () => {
   const memory = createMemoryStore(shape)

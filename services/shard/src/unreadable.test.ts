@@ -19,13 +19,8 @@ const log = createLog({ service: 'test', level: 'error', destination: { write: (
 const scope = createScope(log)
 afterEach(() => scope.close())
 
-async function eventually(what: string, condition: () => boolean): Promise<void> {
-  const until = performance.now() + 15_000
-  while (!condition()) {
-    if (performance.now() > until) throw new Error(`not within 15 s: ${what}`)
-    await new Promise((resolve) => setTimeout(resolve, 20))
-  }
-}
+const eventually = (what: string, holds: () => boolean) =>
+  expect.poll(holds, { message: `within 15 s: ${what}`, timeout: 15_000, interval: 20 }).toBe(true)
 
 const entry = (first: number, key: string): { lastSeq: number; body: string } => ({
   lastSeq: first,

@@ -1,4 +1,5 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
+import type { TestContext } from 'vitest'
 import { epochsInHand } from '@flotilla/core/lease'
 import type { Member, Role } from '@flotilla/core/plan'
 import { createLog } from '@flotilla/node/log'
@@ -18,81 +19,83 @@ import { joinPlatform } from './platform.ts'
 
 const log = createLog({ service: 'test', level: 'silent' })
 const slots = 8
-let server: ApiServer
-let scopes: Scope[]
-let store: Store
-
-beforeEach(async () => {
-  server = await startApiServer()
-  scopes = []
-  store = createMemoryStore({ slots, lanes: 1 })
-})
-afterEach(async () => {
-  for (const scope of scopes.toReversed()) await scope.close()
-  await server.close()
-})
 
 const until = (holds: () => boolean | Promise<boolean>, timeout = 15_000) =>
-  expect.poll(holds, { timeout, interval: 20 }).toBe(true)
+  vi.waitUntil(holds, { timeout, interval: 20 })
 
-/** A control process that is killed by closing its scope. */
-async function run(memberId: string): Promise<Control & { kill(): Promise<void> }> {
-  const scope = createScope(log)
-  scopes.push(scope)
-  const api = createApi(server.url, 'fleet')
-  const options = { memberId, version: '0', host: '127.0.0.1', port: 0 }
-  const control = await startControl(options, {
-    ...{ store, log, scope, metrics: createMetrics({ service: 'control' }) },
-    leadership: (boot, metrics) =>
-      kubernetesLeadership(boot, { store, leases: leasesOf(api, 'flotilla'), log, scope, metrics }),
+/** An API server, a store and the processes of one test: most tests wait for leases to pass, and do so side by side. */
+async function createRig({ onTestFinished }: TestContext) {
+  const server: ApiServer = await startApiServer()
+  const store: Store = createMemoryStore({ slots, lanes: 1 })
+  const scopes: Scope[] = []
+  onTestFinished(async () => {
+    for (const scope of scopes.toReversed()) await scope.close()
+    await server.close()
   })
-  const selector = 'app.kubernetes.io/name=flotilla'
-  joinPlatform({ api, selector, control, log, scope, metrics: control.counters })
-  return Object.assign(control, { kill: () => scope.close() })
-}
 
-/** A member that heartbeats, and reports as owned what the plan gives it. */
-function member(
-  id: string,
-  role: Role = 'shard',
-  figures: Record<string, number> = {},
-): { boot: string; kill(): void } {
-  const scope = createScope(log)
-  scopes.push(scope)
-  const boot = `${id}#a${scopes.length}`
-  let [beat, owned]: [number, Record<string, number>] = [0, {}]
-  const record = (): Member => ({
-    boot,
-    role,
-    state: 'live',
-    beat: (beat += 1),
-    owned,
-    figures,
-    startedAtMs: 0,
-    version: '0',
-  })
-  const turn = async (): Promise<void> => {
-    const { plan, known } = await store.fleet.heartbeat(record(), 0)
-    if (!known) await store.fleet.register(record())
-    const mine = (plan?.slots ?? []).flatMap((each, slot) =>
-      each?.worker === boot ? [[slot, each.epoch] as const] : [],
-    )
-    owned = Object.fromEntries(mine)
+  /** A control process that is killed by closing its scope. */
+  async function run(memberId: string): Promise<Control & { kill(): Promise<void> }> {
+    const scope = createScope(log)
+    scopes.push(scope)
+    const api = createApi(server.url, 'fleet')
+    const options = { memberId, version: '0', host: '127.0.0.1', port: 0 }
+    const control = await startControl(options, {
+      ...{ store, log, scope, metrics: createMetrics({ service: 'control' }) },
+      leadership: (boot, metrics) =>
+        kubernetesLeadership(boot, { store, leases: leasesOf(api, 'flotilla'), log, scope, metrics }),
+    })
+    const selector = 'app.kubernetes.io/name=flotilla'
+    joinPlatform({ api, selector, control, log, scope, metrics: control.counters })
+    return Object.assign(control, { kill: () => scope.close() })
   }
-  scope.every(200, turn)
-  return { boot, kill: () => void scope.close() }
+
+  /** A member that heartbeats, and reports as owned what the plan gives it. */
+  function member(
+    id: string,
+    role: Role = 'shard',
+    figures: Record<string, number> = {},
+  ): { boot: string; kill(): void } {
+    const scope = createScope(log)
+    scopes.push(scope)
+    const boot = `${id}#a${scopes.length}`
+    let [beat, owned]: [number, Record<string, number>] = [0, {}]
+    const record = (): Member => ({
+      boot,
+      role,
+      state: 'live',
+      beat: (beat += 1),
+      owned,
+      figures,
+      startedAtMs: 0,
+      version: '0',
+    })
+    const turn = async (): Promise<void> => {
+      const { plan, known } = await store.fleet.heartbeat(record(), 0)
+      if (!known) await store.fleet.register(record())
+      const mine = (plan?.slots ?? []).flatMap((each, slot) =>
+        each?.worker === boot ? [[slot, each.epoch] as const] : [],
+      )
+      owned = Object.fromEntries(mine)
+    }
+    scope.every(200, turn)
+    return { boot, kill: () => void scope.close() }
+  }
+
+  return { server, store, run, member }
 }
+
 const ownedBy = (control: Control, { boot }: { readonly boot: string }): number =>
   control.view().plan.slots[boot]?.length ?? 0
 const isSettled = (control: Control): boolean => {
   const { orphans, inFlight, slots: owned } = control.view().plan
   return Object.values(owned).flat().length === slots && orphans.length + inFlight.length === 0
 }
-const newestEpoch = async (): Promise<number> =>
+const newestEpochOf = async (store: Store): Promise<number> =>
   Math.max(...((await store.fleet.read()).plan?.slots ?? []).map((each) => each?.epoch ?? 0))
 
-describe('control on Kubernetes', () => {
-  test('[KB6] one of two leads by the Lease; when it is killed the other does, and plans of the first are refused', async () => {
+describe.concurrent('control on Kubernetes', () => {
+  test('[KB6] one of two leads by the Lease; when it is killed the other does, and plans of the first are refused', async (context) => {
+    const { server, store, run, member } = await createRig(context)
     const [one, two] = [await run('control-1'), await run('control-2')]
     const worker = member('shard-0')
     await until(() => isSettled(one) || isSettled(two))
@@ -109,14 +112,15 @@ describe('control on Kubernetes', () => {
     expect(await store.fleet.publishPlan(leader.boot, { ...(plan ?? { slots: [], runs: [] }), version: 1_000 })).toBe(
       false,
     )
-    const before = await newestEpoch()
+    const before = await newestEpochOf(store)
     worker.kill()
     const next = member('shard-1')
     await until(() => ownedBy(other, next) === slots && isSettled(other))
-    expect(await newestEpoch()).toBeGreaterThan(before)
+    expect(await newestEpochOf(store)).toBeGreaterThan(before)
   })
 
-  test('[KB7] a leader that is stopped gives the Lease up, and the next one leads at once', async () => {
+  test('[KB7] a leader that is stopped gives the Lease up, and the next one leads at once', async (context) => {
+    const { server, run } = await createRig(context)
     const [one, two] = [await run('control-1'), await run('control-2')]
     await until(() => one.leading || two.leading)
     const [leader, other] = one.leading ? [one, two] : [two, one]
@@ -127,9 +131,10 @@ describe('control on Kubernetes', () => {
     expect(performance.now() - stopped).toBeLessThan(2_500)
   })
 
-  test.each(['hangs', 'cuts', 409, 429, 500] as const)(
+  test.for(['hangs', 'cuts', 409, 429, 500] as const)(
     '[KB8] while the API %s slots of a dead worker move all the same',
-    async (mood) => {
+    async (mood, context) => {
+      const { server, run, member } = await createRig(context)
       const control = await run('control-1')
       const [first, second] = [member('shard-0'), member('shard-1')]
       await until(() => isSettled(control) && ownedBy(control, first) > 0 && ownedBy(control, second) > 0)
@@ -143,26 +148,28 @@ describe('control on Kubernetes', () => {
     },
   )
 
-  test('[KB9] epochs are above those that the Lease names, and the Lease names them first', async () => {
+  test('[KB9] epochs are above those that the Lease names, and the Lease names them first', async (context) => {
+    const { server, store, run, member } = await createRig(context)
     const first = await run('control-1')
     const worker = member('shard-0')
     await until(() => isSettled(first))
     const named = (): number => Number(server.lease('flotilla')?.metadata.annotations?.['flotilla.dev/epochs'])
     const before = named()
-    expect(await newestEpoch()).toBeLessThanOrEqual(before)
-    expect(before - (await newestEpoch())).toBeLessThanOrEqual(epochsInHand)
+    expect(await newestEpochOf(store)).toBeLessThanOrEqual(before)
+    expect(before - (await newestEpochOf(store))).toBeLessThanOrEqual(epochsInHand)
     await first.stop()
     const second = await run('control-2')
     worker.kill()
     const next = member('shard-1')
     await until(() => ownedBy(second, next) === slots && isSettled(second))
-    expect(await newestEpoch()).toBeGreaterThan(before)
-    expect(named()).toBeGreaterThanOrEqual(await newestEpoch())
+    expect(await newestEpochOf(store)).toBeGreaterThan(before)
+    expect(named()).toBeGreaterThanOrEqual(await newestEpochOf(store))
   })
 })
 
-describe('what pods say', () => {
-  test('[KB10] a worker whose pod is to end is emptied at once, one whose pod is gone is dead when it is silent for 1.5 s', async () => {
+describe.concurrent('what pods say', () => {
+  test('[KB10] a worker whose pod is to end is emptied at once, one whose pod is gone is dead when it is silent for 1.5 s', async (context) => {
+    const { server, run, member } = await createRig(context)
     for (const name of ['shard-0', 'shard-1', 'shard-2']) server.addPod(name, 'shard')
     const control = await run('control-1')
     const [leaving, gone, stays] = [member('shard-0'), member('shard-1'), member('shard-2')]
@@ -177,7 +184,8 @@ describe('what pods say', () => {
     expect(performance.now() - killed).toBeLessThan(2_900)
   })
 
-  test('[KB10] a pod that is gone says nothing of a process that lives', async () => {
+  test('[KB10] a pod that is gone says nothing of a process that lives', async (context) => {
+    const { server, run, member } = await createRig(context)
     server.addPod('shard-0', 'shard')
     const control = await run('control-1')
     const worker = member('shard-0')
