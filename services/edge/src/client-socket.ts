@@ -24,6 +24,10 @@ export class ClientSocket extends WebSocket {
     this.#listener = listener
   }
 
+  get isOpen(): boolean {
+    return this.readyState === WebSocket.OPEN
+  }
+
   override emit(event: string | symbol, ...args: unknown[]): boolean {
     const listener = this.#listener
     switch (event) {

@@ -55,6 +55,8 @@ export type RoomEffect = Extract<
 
 /** What a connection needs of its WebSocket (client-socket.ts). */
 export interface ConnectionSocket {
+  /** Neither side has closed it. */
+  readonly isOpen: boolean
   /** Sends a close; the socket is cut when it is not answered in time. */
   close(code: number, reason: string): void
   /** A shorter time than usual. */
@@ -86,6 +88,7 @@ export class Connection {
   #heldBytes = 0
   #heardAt = performance.now()
   #pingAt = performance.now() + Math.random() * pingIntervalMs
+  #awaitsPong = false
   #corked = false
   #paused = false
   #awaitsDrain = false
@@ -150,7 +153,10 @@ export class Connection {
   onPong(): void {
     const now = performance.now()
     this.#heardAt = now
-    // It was sent one interval before the next one is due.
+    // Others are allowed, and measure nothing.
+    if (!this.#awaitsPong) return
+    this.#awaitsPong = false
+    // The ping was sent one interval before the next one is due.
     this.#deps.metrics.pongSeconds.observe(Math.max(0, now - this.#pingAt + pingIntervalMs) / 1_000)
   }
 
@@ -194,13 +200,14 @@ export class Connection {
   }
 
   /**
-   * A client that gave up, while it waited for its turn or this process stood still, has closed its socket long ago: it must not take the
+   * A client that gave up, while it waited for its turn or this process stood still, has closed its connection long ago: it must not take the
    * place of the connection that it has made since. In the next but one turn of the event loop that has been read.
    */
   #registerIfThere(effect: Extract<SessionEffect, { type: 'register' }>): void {
     setImmediate(() =>
       setImmediate(() => {
-        if (!this.#closed && !this.#raw.readableEnded) this.#deps.onRegister(this, effect)
+        const isThere = this.#socket.isOpen && !this.#raw.readableEnded
+        if (!this.#closed && isThere) this.#deps.onRegister(this, effect)
       }),
     )
   }
@@ -333,6 +340,7 @@ export class Connection {
     if (now - this.#heardAt > pingTimeoutMs) return this.close('pingTimeout')
     if (now >= this.#pingAt) {
       this.#pingAt = now + pingIntervalMs
+      this.#awaitsPong = true
       this.#push(pingFrame)
     }
   }

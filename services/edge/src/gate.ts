@@ -1,4 +1,5 @@
 import { createBucket, take } from '@flotilla/core/bucket'
+import { createPeak } from './peak.ts'
 
 export interface GateOptions {
   /** Who may come through per second. */
@@ -26,7 +27,7 @@ export interface Gate {
   /** Lets it through now or later; false when too many wait already. */
   enter(who: Waiting): boolean
   readonly waiting: number
-  /** How long who came through since the last look waited, or who waits first has by now, ms: the longest. */
+  /** How long who came through in the last second or two waited, or who waits first has by now, ms: the longest. */
   longestWaitMs(): number
   /** Whoever waits gives up, and nobody enters any more. */
   close(): void
@@ -56,7 +57,7 @@ export function createGate({ perSecond, waitMs, slowStart = noSlowStart }: GateO
   let credit = 0
   let steppedAtMs = 0
   let crowdSinceMs = 0
-  let longestMs = 0
+  const longest = createPeak()
   let closed = false
   const waited = (nowMs: number): number => nowMs - (waiting[0]?.sinceMs ?? nowMs)
 
@@ -65,7 +66,7 @@ export function createGate({ perSecond, waitMs, slowStart = noSlowStart }: GateO
     const lateSeconds = Math.min((nowMs - steppedAtMs) / 1_000, mostLateSeconds)
     credit += perSecond * partOfPace(nowMs - crowdSinceMs, slowStart) * lateSeconds
     steppedAtMs = nowMs
-    longestMs = Math.max(longestMs, waited(nowMs))
+    longest.note(waited(nowMs))
     let next = 0
     for (; next < waiting.length; next += 1) {
       const first = waiting[next]
@@ -83,11 +84,7 @@ export function createGate({ perSecond, waitMs, slowStart = noSlowStart }: GateO
     get waiting() {
       return waiting.length
     },
-    longestWaitMs: () => {
-      const longest = Math.max(longestMs, waited(performance.now()))
-      longestMs = 0
-      return longest
-    },
+    longestWaitMs: () => Math.max(longest.value, waited(performance.now())),
     close: () => {
       closed = true
       const all = waiting

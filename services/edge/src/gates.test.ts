@@ -52,6 +52,21 @@ describe('the gates of an edge', () => {
     expect(Math.abs(newcomersIn - 20 * 300)).toBeLessThan(100)
   })
 
+  test('[EG23] at one per second four of six wait for one to four seconds, and the last is refused at once', () => {
+    const gates = createGates({ acceptsPerSecond: 1, resumesPerSecond: 1 })
+    const began = now
+    const through: number[] = []
+    const go = (): boolean => through.push(now - began) > 0
+    const giveUp = (): void => void through.push(-1)
+    const entered = Array.from({ length: 6 }, () => gates.accepts.enter({ go, giveUp }))
+    expect(entered).toEqual([true, true, true, true, true, false])
+    for (let i = 0; i < 600; i += 1) {
+      now += 10
+      vi.advanceTimersByTime(10)
+    }
+    expect(through.map((ms) => Math.round(ms / 100) / 10)).toEqual([0, 1, 2, 3, 4])
+  })
+
   test('[EG27] nobody of a crowd of five thousand who come back is turned away, and all are in within 9.2 s', () => {
     const gates = createGates({ acceptsPerSecond: 300, resumesPerSecond: 780 })
     let [turnedAway, through, lastAt] = [0, 0, 0]

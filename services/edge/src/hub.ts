@@ -276,6 +276,11 @@ export function createHub(deps: HubDeps): Hub {
     }
   }
 
+  function measure(wallMs: number, committedMs = Number.NaN): void {
+    // The histogram throws at what is no number.
+    if (committedMs > 0) metrics.deliverySeconds.observe(Math.max(0, wallMs - committedMs) / 1_000)
+  }
+
   return {
     get rooms() {
       return rooms.size
@@ -295,12 +300,13 @@ export function createHub(deps: HubDeps): Hub {
           record.type === 'ephemeral'
         ) {
           const room = rooms.get(record.room)
+          if (room === undefined) continue
           // A commit comes as a record for each of its rooms, and is measured once.
-          if (record.type === 'events' && record.timeMs !== undefined && record.timeMs !== measuredMs) {
+          if (record.type === 'events' && record.timeMs !== measuredMs) {
             measuredMs = record.timeMs
-            metrics.deliverySeconds.observe(Math.max(0, wallMs - measuredMs) / 1_000)
+            measure(wallMs, measuredMs)
           }
-          if (room !== undefined) step(room, { type: 'record', record })
+          step(room, { type: 'record', record })
         }
       }
     },

@@ -1,21 +1,18 @@
 import { performance } from 'node:perf_hooks'
 import type { Scope } from '@flotilla/node/scope'
+import { createPeak } from './peak.ts'
 
 const everyMs = 100
 
-/** How late the event loop was at the most since the last look, ms: what control slows drains down by. */
+/** How late the event loop was at the most in the last second or two, ms: what control slows drains down by. */
 export function createLag(scope: Scope): () => number {
   let dueAtMs = performance.now() + everyMs
-  let latestMs = 0
+  const late = createPeak()
   scope.every(everyMs, () => {
     const nowMs = performance.now()
-    latestMs = Math.max(latestMs, nowMs - dueAtMs)
+    late.note(nowMs - dueAtMs)
     dueAtMs = nowMs + everyMs
   })
-  return () => {
-    // What is late now and has not run yet counts too.
-    const lagMs = Math.max(latestMs, performance.now() - dueAtMs, 0)
-    latestMs = 0
-    return Math.round(lagMs)
-  }
+  // What is late now and has not run yet counts too.
+  return () => Math.round(Math.max(late.value, performance.now() - dueAtMs, 0))
 }

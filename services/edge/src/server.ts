@@ -1,3 +1,4 @@
+import { randomInt } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Duplex } from 'node:stream'
@@ -18,10 +19,10 @@ const tokenProtocol = 'flotilla.token.'
 const resumeProtocol = 'flotilla.resume'
 /** Offered with it where connections per user are limited: the id of the connection that the client had, or moves from. */
 const ticketProtocol = /(?:^|,) *flotilla\.ticket\.([\w.-]{1,128}) *(?:,|$)/
-/** Time to wait that a client is told when too many connect at once, s, and as much again at random. */
-const retryAfterSeconds = 1
-/** Who was answered without being read, and does not close, is cut after so long, ms. */
-const unreadLingerMs = 1_000
+/** Time to wait that a client is told when too many connect at once, whole s at random: they are not to come back together. */
+const retryAfterSeconds = [1, 5] as const
+/** Who was turned away and does not close is cut after so long, ms. */
+const lingerMs = 1_000
 /**
  * Accepted by the kernel before this process looks. Who does not find a place in it tries again after 1, 3, 7 … s: of five thousand who
  * came at once to 1,024 places most did, and with 128 one of ten thousand needed 57 s. Linux keeps it below net.core.somaxconn, 4,096.
@@ -68,7 +69,7 @@ function destroy(this: Duplex): void {
 
 export interface EdgeServer {
   readonly port: number
-  /** How long whoever was accepted since the last look waited for it, ms: the longest. */
+  /** How long whoever was accepted in the last second or two waited for it, ms: the longest. */
   acceptMs(): number
   close(): Promise<void>
 }
@@ -158,9 +159,6 @@ function readAtPace(http: Server, gate: Gate, metrics: EdgeMetrics): void {
     const refuse = (): void => {
       metrics.turnedAway.inc({ reason: 'rate' })
       turnAway(socket, tooMany)
-      // It is read and thrown away: what is closed with something unread is reset, and the answer may be lost.
-      socket.resume()
-      socket.setTimeout(unreadLingerMs, drop)
     }
     socket.on('error', drop)
     const entered = gate.enter({
@@ -202,12 +200,16 @@ const tooMany: TurnAway = { status: '503 Service Unavailable', reason: 'rate' }
 const gone: TurnAway = { status: '503 Service Unavailable', reason: 'gone' }
 
 function turnAway(socket: Duplex, { status, reason }: TurnAway): void {
-  const wait = retryAfterSeconds + Math.floor(Math.random() * (retryAfterSeconds + 1))
+  const wait = randomInt(retryAfterSeconds[0], retryAfterSeconds[1] + 1)
   const retry = status.startsWith('503') ? `Retry-After: ${wait}\r\n` : ''
   if (socket.destroyed) return
   socket.end(
     `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\nX-Flotilla-Reason: ${reason}\r\n${retry}\r\n`,
   )
+  // It is read and thrown away: what is closed with something unread is reset, and the answer may be lost.
+  socket.resume()
+  const cut = setTimeout(() => socket.destroy(), lingerMs).unref()
+  socket.once('close', () => clearTimeout(cut))
 }
 
 function pathOf(request: IncomingMessage): string {

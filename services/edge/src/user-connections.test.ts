@@ -74,30 +74,38 @@ describe('connections per user, over all edges', () => {
     await again.end()
   })
 
-  test('[UC14] a client that is gone by the time it is looked at takes no place with its ticket', async () => {
-    const [one, two] = await edgesWith(1)
-    const old = await come(one, 'hal')
-    const gone = connect(two.port, '127.0.0.1')
-    await once(gone, 'connect')
-    const asks = [
-      'GET /ws HTTP/1.1',
-      'Host: 127.0.0.1',
-      'Connection: Upgrade',
-      'Upgrade: websocket',
-      'Sec-WebSocket-Version: 13',
-      'Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==',
-      `Sec-WebSocket-Protocol: flotilla.v1, flotilla.resume, flotilla.ticket.${idOf(old)}`,
-      `Authorization: Bearer ${token('hal')}`,
-    ]
-    gone.end(`${asks.join('\r\n')}\r\n\r\n`)
-    // Both have come before this process looks, as after it stood still.
-    const until = performance.now() + 50
-    while (performance.now() < until);
-    await once(gone.resume(), 'close')
-    for (let i = 0; i < 20; i += 1) expect(await refusal(await come(two, 'hal'))).toEqual(tooMany)
-    expect(old.closed).toBeUndefined()
-    await old.end()
-  })
+  // A close frame of a client: final, 8; masked with zeros; 1000.
+  test.each([
+    ['its socket', Buffer.alloc(0)],
+    ['its connection', Buffer.from([0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8])],
+  ])(
+    '[UC14] a client that has closed %s by the time it is looked at takes no place with its ticket',
+    async (_, last) => {
+      const [one, two] = await edgesWith(1)
+      const old = await come(one, 'hal')
+      const gone = connect(two.port, '127.0.0.1')
+      await once(gone, 'connect')
+      const asks = [
+        'GET /ws HTTP/1.1',
+        'Host: 127.0.0.1',
+        'Connection: Upgrade',
+        'Upgrade: websocket',
+        'Sec-WebSocket-Version: 13',
+        'Sec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==',
+        `Sec-WebSocket-Protocol: flotilla.v1, flotilla.resume, flotilla.ticket.${idOf(old)}`,
+        `Authorization: Bearer ${token('hal')}`,
+      ]
+      gone.write(Buffer.concat([Buffer.from(`${asks.join('\r\n')}\r\n\r\n`), last]))
+      if (last.length === 0) gone.end()
+      // Both have come before this process looks, as after it stood still.
+      const until = performance.now() + 50
+      while (performance.now() < until);
+      await once(gone.resume(), 'close')
+      for (let i = 0; i < 20; i += 1) expect(await refusal(await come(two, 'hal'))).toEqual(tooMany)
+      expect(old.closed).toBeUndefined()
+      await old.end()
+    },
+  )
 
   test('[UC9] an edge that was declared dead and lives keeps its connections, and they count', async () => {
     const [one, two] = await edgesWith(1)

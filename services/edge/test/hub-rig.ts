@@ -96,6 +96,7 @@ export function startHub(): {
     const wire = new Wire()
     let [closed, paused]: [number | undefined, boolean] = [undefined, false]
     const socket: ConnectionSocket = {
+      isOpen: true,
       close: (code) => (closed = code),
       cutAfter: () => undefined,
       pause: () => (paused = true),
