@@ -128,7 +128,7 @@ const report = {
   replaced: tiers,
   events: publisher.sum.events,
   postsRepeated: publisher.sum.retries,
-  ...judge(views, publisher.heads),
+  ...judge(views, publisher),
   toldOfLoss: reports.reduce((sum, { seen }) => sum + seen.told, 0),
   refusedAtLimit: refused,
   sawDisconnected: reports.reduce((sum, { seen }) => sum + seen.disconnected, 0),

@@ -53,7 +53,7 @@ export async function startTraffic({ edge, ingest, secret, key, clients, rate })
       const all = delays.reduce((sum, each) => each.delays.map((count, ms) => count + (sum[ms] ?? 0)), [])
       const { p50Ms, p99Ms } = latencies(all.flatMap((count, ms) => Array(count).fill(ms)))
       const { views, told, disconnected } = await report()
-      const verdict = judge(views, publisher.heads)
+      const verdict = judge(views, publisher)
       for (const crowd of crowds) await crowd.stop()
       return { events: publisher.sum.events, ...verdict, told, disconnected, delayMs: { p50: p50Ms, p99: p99Ms } }
     },

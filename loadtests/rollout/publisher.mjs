@@ -48,6 +48,8 @@ export function startPublisher({ host = '127.0.0.1', port, key, rate, rooms, lan
   const agent = new Agent({ keepAlive: true })
   /** Room → the last position acknowledged. */
   const heads = new Map()
+  /** Room → how many events were acknowledged, each counted once. */
+  const acknowledged = new Map()
   const sum = { events: 0, retries: 0 }
   const queues = Array.from({ length: lanes }, () => [])
   const startedAt = clock()
@@ -96,6 +98,7 @@ export function startPublisher({ host = '127.0.0.1', port, key, rate, rooms, lan
       }
       sum.events += 1
       onAck(event.room, event.data.t)
+      acknowledged.set(event.room, (acknowledged.get(event.room) ?? 0) + 1)
       heads.set(event.room, Math.max(heads.get(event.room) ?? 0, rooms[0].position.seq))
       return false
     })
@@ -104,6 +107,7 @@ export function startPublisher({ host = '127.0.0.1', port, key, rate, rooms, lan
   const done = Promise.all([produce(), ...queues.map(send)])
   return {
     heads,
+    acknowledged,
     sum,
     stop: async () => {
       stopped = true

@@ -14,10 +14,12 @@ export function mostPerSecond(atMs, fromMs = -Infinity) {
 
 /**
  * Of every client and room `{ room, from, last, delivered, duplicated, disordered }`: positions after which it began and that it
- * reached, and how many events it was given. `heads`: room → the last position that was acknowledged.
+ * reached, and how many events it was given. `heads`: room → the last position that was acknowledged, `acknowledged`: how many events of
+ * other ids were, from the room's first on. A room with more positions than that has an event at two of them.
  */
-export function judge(views, heads) {
+export function judge(views, { heads, acknowledged }) {
   const sum = { lost: 0, duplicated: 0, disordered: 0, deliveries: 0 }
+  for (const [room, head] of heads) sum.duplicated += Math.max(0, head - (acknowledged.get(room) ?? 0))
   for (const { room, from, delivered, duplicated, disordered } of views) {
     sum.lost += Math.max(0, (heads.get(room) ?? from) - from - (delivered - duplicated))
     sum.duplicated += duplicated

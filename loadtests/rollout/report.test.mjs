@@ -9,7 +9,8 @@ test('the most of any second, wherever it begins', () => {
 
 test('what a room has beyond what a client was given is lost', () => {
   const view = { room: 'a', from: 3, delivered: 5, duplicated: 1, disordered: 2 }
-  expect(judge([view, { ...view, delivered: 7 }], new Map([['a', 10]]))).toEqual({
+  const room = { heads: new Map([['a', 10]]), acknowledged: new Map([['a', 10]]) }
+  expect(judge([view, { ...view, delivered: 7 }], room)).toEqual({
     lost: 4,
     duplicated: 2,
     disordered: 4,
@@ -18,5 +19,14 @@ test('what a room has beyond what a client was given is lost', () => {
 })
 
 test('a room without an event has lost none', () => {
-  expect(judge([{ room: 'b', from: 0, delivered: 0, duplicated: 0, disordered: 0 }], new Map()).lost).toBe(0)
+  const none = { heads: new Map(), acknowledged: new Map() }
+  expect(judge([{ room: 'b', from: 0, delivered: 0, duplicated: 0, disordered: 0 }], none).lost).toBe(0)
+})
+
+test('an event that was posted again and has two positions is there twice', () => {
+  const room = { heads: new Map([['a', 11]]), acknowledged: new Map([['a', 10]]) }
+  expect(judge([{ room: 'a', from: 0, delivered: 11, duplicated: 0, disordered: 0 }], room)).toMatchObject({
+    lost: 0,
+    duplicated: 1,
+  })
 })

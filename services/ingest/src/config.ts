@@ -1,4 +1,4 @@
-import { defineConfig, integer, optional, secret, text } from '@flotilla/node/config'
+import { defineConfig, durationMs, integer, optional, secret, text } from '@flotilla/node/config'
 import { durabilitySettings, logSettings, memberSettings, storeSettings } from '@flotilla/node/store/settings'
 
 /** The settings of an ingest process. */
@@ -21,6 +21,13 @@ export const ingestConfig = defineConfig({
       description: 'Comma list of name:key or bare keys, each of at least 16 characters, that may post events',
     }),
   ),
+  drainSettleMs: durationMs('FLOTILLA_INGEST_DRAIN_SETTLE', {
+    default: 1_000,
+    min: 0,
+    max: 600_000,
+    unit: 'ms',
+    description: 'Time after SIGTERM in which requests are still answered while balancers hear that /readyz fails',
+  }),
   maxInFlight: integer('FLOTILLA_INGEST_MAX_IN_FLIGHT', {
     default: 20_000,
     min: 1,

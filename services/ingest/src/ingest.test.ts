@@ -6,7 +6,7 @@ import { createMemoryStore } from '@flotilla/node/store/memory'
 import { startIngest } from './ingest.ts'
 import { parseKeys } from './keys.ts'
 
-it('[IN16] a drain answers the requests under way and signs the member off', async () => {
+it('[IN16] [IN21] a drain answers the requests under way and new ones for a while, and signs the member off', async () => {
   const log = createLog({ service: 'ingest', level: 'silent' })
   const scope = createScope(log)
   const store = createMemoryStore({ slots: 8, lanes: 2 })
@@ -33,7 +33,9 @@ it('[IN16] a drain answers the requests under way and signs the member off', asy
     return entries
   }
   await expect.poll(appended, { timeout: 5_000 }).toBe(1)
-  const closed = ingest.close()
+  const closed = ingest.close(500)
+  const late = await post()
+  expect([late.status, late.headers.get('connection')]).toEqual([503, 'close'])
   const response = await accepted
   expect([response.status, await response.json()]).toMatchObject([503, { code: 'UNKNOWN', id: 'x' }])
   await closed

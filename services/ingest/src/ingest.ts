@@ -1,4 +1,5 @@
 import { createServer } from 'node:http'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Server } from 'node:http'
 import { createEndpoint } from '@flotilla/node/endpoint'
 import type { EndpointOptions } from '@flotilla/node/endpoint'
@@ -33,8 +34,11 @@ export interface Ingest {
   readonly port: number
   /** Whether the store answers: then it makes sense to send requests here. */
   readonly healthy: boolean
-  /** Takes no new requests, answers those under way, signs off. */
-  close(): Promise<void>
+  /**
+   * Answers new requests for `settleMs` more, each with `Connection: close`, while balancers learn that it goes. Then it takes none, answers
+   * those under way, and signs off.
+   */
+  close(settleMs?: number): Promise<void>
 }
 
 /** Connections a process accepts at the same time. */
@@ -64,13 +68,19 @@ export async function startIngest(config: IngestConfig, deps: IngestDeps): Promi
   const server = createServer(serverLimits, app)
   server.maxConnections = maxConnections
   const port = await listen(server, config)
+  let leaving = false
+  server.prependListener('request', (_, response) => {
+    if (leaving) response.setHeader('Connection', 'close')
+  })
   log.info('ingest listens', { host: config.host, port })
   return {
     port,
     get healthy() {
       return endpoint.healthy
     },
-    close: async () => {
+    close: async (settleMs = 0) => {
+      leaving = true
+      if (settleMs > 0) await delay(settleMs)
       await closeServer(server)
       await endpoint.close()
     },

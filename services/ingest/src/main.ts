@@ -37,9 +37,9 @@ async function main(config: ConfigOf<typeof ingestConfig>, keys: IngestKeys): Pr
   scope.defer(() => admin.close())
   const drain = async (): Promise<void> => {
     draining = true
-    await ingest?.close()
+    await ingest?.close(config.drainSettleMs)
   }
-  onShutdown(scope, log, drain, { deadlineMs: shutdownMs })
+  onShutdown(scope, log, drain, { deadlineMs: shutdownMs + config.drainSettleMs })
   const store = await openStore(config, { log, scope })
   const { host, port, maxInFlight } = config
   const memberId = config.memberId ?? hostMemberId()
