@@ -1,6 +1,6 @@
 // make mutants: Stryker changes packages/core expression by expression, and runs the tests that cover it. Prints by file how many of the
 // changes the tests found; fails where they found fewer than 80 % of all. PARTS=feed,lane for some of them (test/mutants/parts.mjs); the others stay as
-// docs/mutants.json has them.
+// docs/mutants.json has them, unless their files have changed since.
 import { spawnSync } from 'node:child_process'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { parts } from '../test/mutants/parts.mjs'
@@ -25,6 +25,9 @@ const line = (name, { found, survived }) =>
 /** docs/mutants.json: of each part what was found when, at which commit. A part that is run takes the place of what it was. */
 const kept = 'docs/mutants.json'
 const results = JSON.parse(readFileSync(kept, 'utf8'))
+const pathsOf = (part) => parts[part].map((file) => `packages/core/src/${file}.ts`)
+const isOf = (part, commit) =>
+  spawnSync('git', ['diff', '--quiet', commit, '--', ...pathsOf(part)], { stdio: 'ignore' }).status === 0
 const commit = spawnSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).stdout.trim()
 
 mkdirSync('out/mutants', { recursive: true })
@@ -47,14 +50,18 @@ for (const part of asked) {
 process.stdout.write(`\n${'file'.padEnd(24)}${'found'.padStart(7)}${'survived'.padStart(10)}${'score'.padStart(11)}\n`)
 const all = { found: 0, survived: 0 }
 for (const part of Object.keys(parts)) {
+  const sum = { found: 0, survived: 0 }
   for (const [file, { found, survived }] of Object.entries(results[part]?.files ?? {})) {
-    process.stdout.write(line(file, { found, survived }))
-    all.found += found
-    all.survived += survived
+    process.stdout.write(line(`  ${file}`, { found, survived }))
+    sum.found += found
+    sum.survived += survived
   }
+  process.stdout.write(line(part, sum))
+  all.found += sum.found
+  all.survived += sum.survived
 }
 process.stdout.write(line('all', all))
-const missing = Object.keys(parts).filter((part) => results[part] === undefined)
-if (missing.length > 0) throw new Error(`never run: ${missing.join(', ')}`)
+const missing = Object.keys(parts).filter((part) => results[part] === undefined || !isOf(part, results[part].commit))
+if (missing.length > 0) throw new Error(`not run as they are now: PARTS=${missing.join(',')} make mutants`)
 process.stdout.write('What survived, and where: out/mutants/<part>.json. All results: docs/mutants.json\n')
 if (scoreOf(all) < leastScore) throw new Error(`below ${leastScore} %`)

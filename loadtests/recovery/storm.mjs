@@ -78,17 +78,8 @@ export async function storm({ clients, progress }) {
     const seconds = Math.max(...parts.map((part) => part.seconds))
     progress(`${clients} clients were back after ${seconds.toFixed(1)} s`)
     return {
-      ...{
-        rooms: stormRooms,
-        clients,
-        seconds,
-        before,
-        meanwhile,
-        closed,
-        distinct,
-        microsecondsPerClient: microseconds,
-        cores,
-      },
+      ...{ rooms: stormRooms, clients, seconds, before, meanwhile, closed, distinct },
+      ...{ microsecondsPerClient: microseconds, cores },
       turnedAway: parts.reduce((sum, { again }) => sum + again, 0),
       historyReads: reads.history - readsBefore.history,
     }
