@@ -25,6 +25,7 @@ export const parts = {
     'control-members',
     'control-moves',
     'control-plan',
+    'control-pods',
     'deletion-cost',
     'lease',
     'slot-plan',

@@ -2,8 +2,22 @@ import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
 const part = process.env['MUTANTS_PART'] ?? ''
-const inFleets = new Set(['control', 'feed', 'lane', 'producer', 'store'])
-const source = { conditions: ['source'] }
+/** Beside the core's own tests: whole fleets, and what the packages beside it ask of the parts that they run. */
+const fleets = 'test/mutants/fleets.ts'
+const contract = 'packages/node/src/store/memory.test.ts'
+const more: Readonly<Record<string, readonly string[]>> = {
+  control: [fleets],
+  feed: [fleets],
+  lane: [fleets, contract],
+  producer: [fleets, 'packages/node/src/endpoint-acks.test.ts', 'packages/node/src/endpoint-producers.test.ts'],
+  store: [fleets, contract],
+}
+const core = fileURLToPath(new URL('../../packages/core/src/', import.meta.url))
+const source = {
+  conditions: ['source'],
+  // Stryker changes a copy, and the workspace's link leads to the original.
+  alias: [{ find: /^@flotilla\/core\/(.*)$/, replacement: `${core}$1.ts` }],
+}
 
 /** The core's own tests, as Stryker runs them: in no project, as its runner knows only one, and in one context, which takes half the time. */
 export default defineConfig({
@@ -11,7 +25,7 @@ export default defineConfig({
   resolve: source,
   ssr: { resolve: source },
   test: {
-    include: ['packages/core/src/**/*.test.ts', ...(inFleets.has(part) ? ['test/mutants/fleets.ts'] : [])],
+    include: ['packages/core/src/**/*.test.ts', ...(more[part] ?? [])],
     setupFiles: ['test/mutants/skip-volume.ts'],
     isolate: false,
     testTimeout: 30_000,
