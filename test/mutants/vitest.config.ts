@@ -6,6 +6,7 @@ const part = process.env['MUTANTS_PART'] ?? ''
 const fleets = 'test/mutants/fleets.ts'
 const contract = 'packages/node/src/store/memory.test.ts'
 const more: Readonly<Record<string, readonly string[]>> = {
+  entries: [fleets],
   control: [fleets],
   feed: [fleets],
   lane: [fleets, contract],

@@ -6,10 +6,12 @@ import {
   decodeInput,
   decodeLog,
   decodeOut,
+  decodeWholeLog,
   encodeInput,
   encodeLog,
   encodeLogMessage,
   encodeOut,
+  lengthOf,
   publishOf,
   RS,
   US,
@@ -74,6 +76,15 @@ describe('entries of the streams', () => {
         const entry = decodeInput(body)
         const read = entry?.messages.map((record) => (record.type === 'publish' ? publishOf(record) : record))
         expect({ ...entry, messages: read }).toEqual({ boot: from, generation, k, messages })
+      }),
+    )
+  })
+
+  it('[EN1] a message takes as many characters in an entry as is said', () => {
+    fc.assert(
+      fc.property(message, (each) => {
+        const with1 = encodeInput({ boot: 'e#1', generation: 0, k: 1 }, [each])
+        expect(with1.length - emptyInput.length).toBe(lengthOf(each))
       }),
     )
   })
@@ -143,6 +154,59 @@ describe('entries of the streams', () => {
     ])
       expect(decodeLog(body)).toBeUndefined()
     expect(decodeOut(`?${RS}b${RS}new\u001fkind`)).toEqual([{ type: 'boot' }])
+  })
+
+  it.each([
+    ['P', ['r', 's', 'k', 'o', 't']],
+    ['E', ['r', 'o', 't']],
+    ['I', ['r', '+', 'n']],
+  ])('[EN2] a record %s with a field more or less, or of an unknown kind, is not read', (kind, fields) => {
+    const read = (...record: string[]) => decodeInput([emptyInput, record.join(US)].join(US + RS))
+    expect(read(kind, ...fields)?.messages).toHaveLength(1)
+    for (let left = 0; left < fields.length; left += 1) expect(read(kind, ...fields.slice(0, left))).toBeUndefined()
+    expect(read(kind, ...fields, 'x')).toBeUndefined()
+    expect(read('X', ...fields)).toBeUndefined()
+    // All fields may be empty.
+    expect(read(kind, ...fields.map(() => ''))?.messages).toHaveLength(1)
+  })
+
+  it('[EN2] the header of an entry has a known version, a boot, a generation and a number from 0 on, and nothing else', () => {
+    const read = (...header: string[]) => decodeInput(header.join(US))
+    expect(read('1', 'e#1', '3', '0')).toEqual({ boot: 'e#1', generation: 3, k: 0, messages: [] })
+    for (const header of [
+      ['2', 'e#1', '3', '0'],
+      ['1', '', '3', '0'],
+      ['1'],
+      ['1', 'e#1', '3', '0', 'x'],
+      ['1', 'e#1', '1.5', '0'],
+      ['1', 'e#1', '3', '1.5'],
+      ['1', 'e#1', '3', '-1'],
+    ])
+      expect(read(...header)).toBeUndefined()
+  })
+
+  it('[EN2] a log of which an entry cannot be read, or is not what its id says, is not read at all', () => {
+    const entry = (first: number, messages: number) =>
+      encodeLog(
+        'public:a',
+        { inc: 1, tag: 1, first, timeMs: 0 },
+        Array.from({ length: messages }, () => ['u', 'k', '', 't'].join(US)),
+      )
+    const good = { id: '2-0', body: entry(1, 2) }
+    expect(decodeWholeLog('public:a', [good, { id: '3-0', body: entry(3, 1) }]).map(({ first }) => first)).toEqual([
+      1, 3,
+    ])
+    for (const bad of [
+      { id: '4-0', body: entry(3, 1) },
+      { id: '3-0', body: `2${entry(3, 1).slice(1)}` },
+    ]) {
+      const error = {
+        code: 'UNREADABLE_LOG',
+        name: 'UnreadableLogError',
+        message: expect.stringContaining(bad.id) as string,
+      }
+      expect(() => decodeWholeLog('public:a', [good, bad])).toThrow(expect.objectContaining(error))
+    }
   })
 
   it('[EN2] what is told of a connection is read in full or not at all', () => {
