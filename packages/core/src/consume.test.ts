@@ -38,8 +38,12 @@ function push(
   state.pending.push({ id: `${10 + ids++}-0`, body, entry: decodeInput(body) })
 }
 
-function run(state: SlotState, alive: (boot: string) => 'yes' | 'no' | 'ask' = () => 'yes') {
-  return consume(state, { now: 1, wallMs: 1_000, token: `t${ids++}`, alive, budget: { messages: 100, bytes: 1e6 } })
+function run(
+  state: SlotState,
+  alive: (boot: string) => 'yes' | 'no' | 'ask' = () => 'yes',
+  budget = { messages: 100, bytes: 1e6 },
+) {
+  return consume(state, { now: 1, wallMs: 1_000, token: `t${ids++}`, alive, budget })
 }
 
 function said(commit: ReturnType<typeof run>['commit'], boot = edge): OutRecord[] {
@@ -158,6 +162,93 @@ describe('consuming input', () => {
     state.loading.delete('public:late')
     state.rooms.set('public:late', loadRoom('public:late', [], state.keys, 0))
     expect(run(state).commit?.logs.map((log) => log.room)).toEqual(['public:late', 'public:a'])
+  })
+
+  it('[LN4] who is interested no more is told nothing, and a room without anybody is forgotten', () => {
+    const state = own([
+      { room: 'public:a', boot: edge },
+      { room: 'public:a', boot: other },
+    ])
+    push(state, { k: 1 }, [interest('public:a', false), publish('public:a', 'm1')])
+    const first = run(state).commit
+    expect(said(first).map(({ type }) => type)).toEqual(['ack'])
+    expect(said(first, other).map(({ type }) => type)).toEqual(['events'])
+    expect(first?.interest).toEqual([{ room: 'public:a', boot: edge, on: false }])
+    expect([...(state.interest.get('public:a') ?? [])]).toEqual([other])
+    push(state, { boot: other, k: 1 }, [interest('public:a', false)])
+    expect(said(run(state).commit, other).map(({ type }) => type)).toEqual(['ack'])
+    expect(state.interest.size).toBe(0)
+  })
+
+  it('[LN1] a message that is repeated under another number is answered with its place, and is there once', () => {
+    const state = own()
+    push(state, { k: 1 }, [publish('public:a', 'm1'), publish('public:a', 'm2')])
+    push(state, { k: 2 }, [publish('public:a', 'm1')])
+    const { commit } = run(state)
+    const ok = { ok: true, epoch: '1.11' }
+    expect(said(commit)).toMatchObject([
+      {
+        k: 1,
+        results: [
+          { ...ok, seq: 1 },
+          { ...ok, seq: 2 },
+        ],
+      },
+      { k: 2, results: [{ ...ok, seq: 1 }] },
+    ])
+    expect(commit?.logs).toMatchObject([{ room: 'public:a', lastSeq: 2 }])
+  })
+
+  it('[LN31] an ephemeral event is given to whom its room interests, without a mark or an acknowledgement', () => {
+    const state = own([{ room: 'public:a', boot: other }])
+    const ephemeral = (room: string): InputMessage => ({ type: 'ephemeral', room, options: 'o', tail: 't' })
+    // Rooms need not be loaded for it.
+    state.loading.add('public:c')
+    push(state, { k: 0 }, [ephemeral('public:a'), ephemeral('public:c')])
+    const { commit } = run(state)
+    expect(said(commit, other)).toEqual([{ type: 'ephemeral', room: 'public:a', event: { options: 'o', tail: 't' } }])
+    expect(said(commit)).toEqual([])
+    expect([state.marks.size, commit?.logs]).toEqual([0, []])
+    // Of a boot that is gone nothing is passed on, and nothing is answered.
+    push(state, { k: 0 }, [ephemeral('public:a')])
+    expect(run(state, () => 'no').commit?.outs.size).toBe(0)
+  })
+
+  it('[LN32] a digest tells once where the rooms that had events stood, to whom they interest', () => {
+    const state = own([{ room: 'public:a', boot: other }])
+    push(state, { k: 1 }, [publish('public:a', 'm1'), publish('public:b', 'm1')])
+    run(state)
+    expect([...state.active]).toEqual(['public:a'])
+    state.digestDue = true
+    push(state, { k: 2 }, [publish('public:a', 'm2')])
+    const { commit } = run(state)
+    expect(
+      said(commit, other).map((each) => (each.type === 'head' ? [each.room, each.epoch, each.head] : each.type)),
+    ).toEqual([['public:a', '1.11', 1], 'events'])
+    expect(said(commit).map(({ type }) => type)).toEqual(['ack'])
+    // It had an event in this commit too.
+    state.digestDue = true
+    expect(said(run(state).commit, other)).toEqual([{ type: 'head', room: 'public:a', epoch: '1.11', head: 2 }])
+    state.digestDue = true
+    expect(run(state).commit).toBeUndefined()
+    expect(state.digestDue).toBe(false)
+  })
+
+  it('[LN33] a batch ends with its budget of messages or of bytes, and the rest waits in order', () => {
+    for (const budget of [
+      { messages: 2, bytes: 1e6 },
+      { messages: 100, bytes: 100 },
+    ]) {
+      const state = own()
+      for (const k of [1, 2, 3]) push(state, { k }, [publish('public:a', `m${k}`)])
+      const bodies = state.pending.map(({ body }) => body.length)
+      state.pendingBytes = bodies.reduce((sum, bytes) => sum + bytes, 0)
+      const { commit } = run(state, undefined, budget)
+      expect([commit?.logs[0]?.lastSeq, state.pending.length, state.pendingBytes]).toEqual([2, 1, bodies[2]])
+      expect([budget.messages, budget.bytes].some((left) => left <= 0)).toBe(true)
+      expect(run(state).commit?.logs[0]?.lastSeq).toBe(3)
+      expect(state.pendingBytes).toBe(0)
+    }
   })
 
   it('[RM4] [LN27] a refusal is told in the acknowledgement, changes nothing, and the room counts as used', () => {
