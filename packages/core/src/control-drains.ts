@@ -1,5 +1,6 @@
+import { idOf } from './control-members.ts'
 import type { Sighting, Sightings } from './control-members.ts'
-import type { Drains } from './plan.ts'
+import type { Drains, Member } from './plan.ts'
 
 /** Reconnects per second that the fleet takes while edges drain, when its edges keep up. */
 export const reconnectsPerSecond = 1_000
@@ -22,7 +23,42 @@ export interface DrainPace {
 }
 export const fullPace: DrainPace = { share: 1, atMs: -Infinity }
 
-/** Boots that control was asked to drain; one that has a grant begins to. */
+/**
+ * What control was asked to drain: processes, and boots of which no record was seen yet. A process is known by its name and by when it says that
+ * it started, which stay when it takes another boot id; a pod that follows under the same name started at another time.
+ */
+export type DrainRequests = ReadonlySet<string>
+/** So many requests are remembered, the newest. */
+export const maxDrainRequests = 1_000
+
+const processOf = ({ boot, startedAtMs }: Member): string => `${idOf(boot)}@${startedAtMs}`
+
+export function requestDrain(requests: DrainRequests, boot: string, sightings: Sightings): DrainRequests {
+  return knowProcesses(new Set([...requests, boot].slice(-maxDrainRequests)), sightings)
+}
+
+/** Where a boot was asked for its process is meant, as soon as that is known. */
+export function knowProcesses(requests: DrainRequests, sightings: Sightings): DrainRequests {
+  const known = Array.from(requests, (request) => {
+    const member = sightings.get(request)?.member ?? null
+    return member === null ? request : processOf(member)
+  })
+  return new Set(known)
+}
+
+/** The boots to drain: of processes for which that was asked, and whose pods are to end. */
+export function bootsToDrain(
+  requests: DrainRequests,
+  leaving: { has(boot: string): boolean },
+  sightings: Sightings,
+): ReadonlySet<string> {
+  const asked = ({ boot, member }: Sighting): boolean =>
+    requests.has(boot) || (member !== null && requests.has(processOf(member)))
+  const meant = [...sightings.values()].filter((seen) => asked(seen) || leaving.has(seen.boot))
+  return new Set(meant.map(({ boot }) => boot))
+}
+
+/** Boots that are to drain although they do not say so themselves; one that has a grant begins to. */
 type Asked = ReadonlySet<string>
 
 function edges(sightings: Sightings, asked: Asked) {

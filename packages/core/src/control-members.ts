@@ -1,4 +1,4 @@
-import { endpointDeadMs, workerDeadMs, workerHeartbeatMs } from './limits.ts'
+import { endpointDeadMs, endpointHeartbeatMs, workerDeadMs, workerHeartbeatMs } from './limits.ts'
 import type { Member, Role } from './plan.ts'
 
 /** A worker silent for this long gets no slots, ms (architecture 4: suspect). */
@@ -23,16 +23,6 @@ export interface Sighting {
 }
 export type Sightings = ReadonlyMap<string, Sighting>
 
-/** What the platform says of processes, by the id of their members: those that are to end, and those that are gone. */
-export interface Platform {
-  readonly leaving: ReadonlySet<string>
-  readonly gone: ReadonlySet<string>
-}
-export const nothingKnown: Platform = { leaving: new Set(), gone: new Set() }
-
-/** One that the platform says is gone is dead when it was silent for twice its heartbeat, ms: who comes after it has its name. */
-export const goneAfterMs = 2 * workerHeartbeatMs
-
 export interface Observed {
   readonly members: readonly Member[]
   /** Workers that the plan names: one of them without a record is missed, and dead in its time. */
@@ -40,13 +30,15 @@ export interface Observed {
   /** Time that counts as silence; null after the store was away: then everybody's silence begins anew. */
   readonly elapsedMs: number | null
   readonly nowMs: number
-  readonly gone: ReadonlySet<string>
+  /** Boots whose pod is gone, as the platform says. */
+  readonly gone: { has(boot: string): boolean }
 }
 
 export const idOf = (boot: string): string => boot.slice(0, boot.indexOf('#'))
 
-function deadAfterMs({ boot, role }: Pick<Sighting, 'boot' | 'role'>, gone: ReadonlySet<string>): number {
-  if (gone.has(idOf(boot))) return goneAfterMs
+/** One whose pod is gone is dead when it was silent for twice its heartbeat: two say then that it is. */
+function deadAfterMs({ boot, role }: Pick<Sighting, 'boot' | 'role'>, gone: Observed['gone']): number {
+  if (gone.has(boot)) return 2 * (role === 'shard' ? workerHeartbeatMs : endpointHeartbeatMs)
   return role === 'shard' ? workerDeadMs : endpointDeadMs
 }
 

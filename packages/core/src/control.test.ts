@@ -102,6 +102,17 @@ test.each(outages)('[CT3] when %s nobody is dead for a full lease time', (_, ups
   expect(typesOf(desk.observe([silent], plan, runs))).toContain('remove')
 })
 
+test('[CT3] epochs that are not to be had now are no outage: who is dead is seen dead', () => {
+  const [nobody, edge] = [planOf(1, () => null), member('edge-1#a', 7, { role: 'edge' })]
+  const desk = new Desk().lead()
+  const types: string[] = []
+  for (let beat = 0; beat <= endpointDeadMs / controlPollMs; beat += 1) {
+    types.push(...typesOf(desk.observe([edge, member('shard-1#a', beat)], nobody)))
+    desk.feed({ type: 'noEpochs' })
+  }
+  expect(types).toEqual(expect.arrayContaining(['issueEpochs', 'remove']))
+})
+
 test.each([
   ['draining', true],
   ['live', false],
@@ -129,6 +140,18 @@ test('[CT9] the removal of a dead member is repeated each second while its recor
   desk.observe([silent], plan)
   expect(typesOf(desk.watch(endpointDeadMs, [silent], plan))).toEqual(['remove'])
   expect(typesOf(desk.watch(3_000, [silent], plan))).toEqual(['remove', 'remove', 'remove'])
+})
+
+test.each([
+  ['took its record away', [], true],
+  ['crashed', [member('edge-1#a', 7, { role: 'edge', state: 'draining' })], false],
+] as const)('[CT9] one that drained and %s is removed as such', (_, record, left) => {
+  const plan = planOf(1, () => null)
+  const desk = new Desk().lead()
+  desk.observe([member('edge-1#a', 7, { role: 'edge', state: 'draining' })], plan)
+  desk.feed({ type: 'published', ok: true })
+  const effects = desk.watch(endpointDeadMs, record, plan)
+  expect(effects.find(({ type }) => type === 'remove')).toMatchObject({ boot: 'edge-1#a', left })
 })
 
 test('[CT9] only the leader removes', () => {
@@ -279,6 +302,9 @@ test('[CT8] a plan that the store refused is forgotten', () => {
   desk.observe([worker], plan, ['r2'])
   desk.feed({ type: 'published', ok: false })
   expect(desk.state.plan.version).toBe(7)
+  // Another may have the lease: nothing is decided until the store says who has it, which is asked now.
+  expect(isLeading(desk.state, desk.nowMs)).toBe(false)
+  expect(typesOf(desk.feed({ type: 'tick' }))).toEqual(['lead', 'read'])
 })
 
 const half = (worker: string, other: string) => (slot: number) => ({

@@ -1,7 +1,14 @@
-import { fullPace, grantDrains, paceDrains, reconnectsPerSecond } from './control-drains.ts'
-import type { DrainPace } from './control-drains.ts'
-import { idOf, livingWorkers, nothingKnown, sight } from './control-members.ts'
-import type { Platform } from './control-members.ts'
+import {
+  bootsToDrain,
+  fullPace,
+  grantDrains,
+  knowProcesses,
+  paceDrains,
+  reconnectsPerSecond,
+  requestDrain,
+} from './control-drains.ts'
+import type { DrainPace, DrainRequests } from './control-drains.ts'
+import { livingWorkers, sight } from './control-members.ts'
 import { decideMoves } from './control-moves.ts'
 import type { MoveContext } from './control-moves.ts'
 import {
@@ -17,6 +24,8 @@ import {
   samePlan,
 } from './control-plan.ts'
 import type { Move, NumberedMove } from './control-plan.ts'
+import { forgetGone, hearLate, hearPods, nothingKnown } from './control-pods.ts'
+import type { Platform, Pods } from './control-pods.ts'
 import type { Member, Plan, Role } from './plan.ts'
 
 /** How often the fleet is read, ms. */
@@ -51,18 +60,22 @@ export interface ControlState extends MoveContext {
   readonly highest: number
   /** Highest version of a plan that a member has heard of. */
   readonly newest: number
-  /** Until when, by control's own clock, nobody else can have the lease; null: not the leader. */
+  /**
+   * Until when, by control's own clock, it takes itself for the leader; null: it does not. One that was elected in a higher term may have the
+   * lease before: then the store refuses the next plan, and this one knows.
+   */
   readonly leaseUntilMs: number | null
   readonly lead: { readonly sentAtMs: number; readonly asking: boolean } | null
   /** When the last successful read was answered. */
   readonly observedAtMs: number | null
-  /** A call failed since then: the next read begins everybody's silence anew. */
+  /** A call to the store failed since then: the next read begins everybody's silence anew. */
   readonly outage: boolean
   readonly runs: readonly string[]
   /** The stored plan has another number of slots: nothing is decided. */
   readonly mismatch: boolean
   readonly removals: ReadonlyMap<string, number>
   readonly platform: Platform
+  readonly drainRequests: DrainRequests
   /** Clients that all edges which drain may tell to move, per second, when the others keep up. */
   readonly reconnectsPerSecond: number
   readonly drainPace: DrainPace
@@ -78,12 +91,14 @@ export type ControlInput =
       readonly runs: readonly string[]
     }
   | { readonly type: 'epochs'; readonly first: number; readonly count: number }
+  /** So many are not to be had now: the store answers, and what was decided is decided again after the next read. */
+  | { readonly type: 'noEpochs' }
   | { readonly type: 'published'; readonly ok: boolean }
   /** The answer to an effect did not come: the store is away, and what a write did is not known. */
   | { readonly type: 'leadFailed' | 'readFailed' | 'epochsFailed' | 'publishFailed' }
   | { readonly type: 'drainRequested'; readonly boot: string }
-  /** All that the platform (Kubernetes) says of processes now. */
-  | { readonly type: 'platform'; readonly platform: Platform }
+  /** All pods of the fleet that are there now, where it runs on Kubernetes. */
+  | { readonly type: 'pods'; readonly pods: Pods }
 
 /** Each of `lead`, `read`, `issueEpochs` and `publish` is answered by exactly one input. */
 export type ControlEffect =
@@ -124,6 +139,7 @@ export function startControl(
     movedAtMs: null,
     removals: new Map(),
     platform: nothingKnown,
+    drainRequests: new Set(),
     reconnectsPerSecond,
     drainPace: fullPace,
     ...options,
@@ -147,6 +163,8 @@ export function stepControl(state: ControlState, input: ControlInput, nowMs: num
       return observe(state, input, nowMs)
     case 'epochs':
       return number(state, input, nowMs)
+    case 'noEpochs':
+      return { state: { ...state, phase: idle }, effects: [] }
     case 'published':
       return { state: published(state, input.ok), effects: [] }
     case 'readFailed':
@@ -154,9 +172,14 @@ export function stepControl(state: ControlState, input: ControlInput, nowMs: num
     case 'publishFailed':
       return { state: { ...state, phase: idle, outage: true }, effects: [] }
     case 'drainRequested':
-      return { state: { ...state, drains: new Set([...state.drains, input.boot]) }, effects: [] }
-    case 'platform':
-      return { state: { ...state, platform: input.platform }, effects: [] }
+      return {
+        state: { ...state, drainRequests: requestDrain(state.drainRequests, input.boot, state.sightings) },
+        effects: [],
+      }
+    case 'pods': {
+      const platform = hearPods(state.platform, input.pods, state.sightings.keys(), nowMs)
+      return { state: { ...state, platform }, effects: [] }
+    }
   }
 }
 
@@ -203,6 +226,11 @@ function observe(state: ControlState, read: Extract<ControlInput, { type: 'obser
     nowMs,
     gone: state.platform.gone,
   })
+  const platform =
+    state.observedAtMs === null
+      ? hearLate(state.platform, sightings.keys(), nowMs)
+      : forgetGone(state.platform, state.sightings, sightings, nowMs)
+  const drainRequests = knowProcesses(state.drainRequests, sightings)
   const workers = livingWorkers(sightings)
   const slots = acceptReports(adopted.slots, workers)
   const known = knownReplaced([state.plan, read.plan], sightings)
@@ -217,9 +245,9 @@ function observe(state: ControlState, read: Extract<ControlInput, { type: 'obser
     waits: awaitReports(state.waits, slots, workers, elapsedMs),
     highest,
     newest: Math.max(state.newest, newestPlan(sightings)),
-    drains: new Set(
-      [...sightings.keys()].filter((boot) => state.drains.has(boot) || state.platform.leaving.has(idOf(boot))),
-    ),
+    platform,
+    drainRequests,
+    drains: bootsToDrain(drainRequests, platform.leaving, sightings),
   }
   return isLeading(next, nowMs) ? decide(next, read.plan, nowMs) : { state: next, effects: [] }
 }
@@ -251,12 +279,14 @@ function decide(state: ControlState, stored: Plan | null, nowMs: number): Contro
 function remove(state: ControlState, nowMs: number): { removals: Map<string, number>; effects: ControlEffect[] } {
   const removals = new Map<string, number>()
   const effects: ControlEffect[] = []
-  for (const { boot, role, member, dead } of state.sightings.values()) {
+  for (const { boot, role, member, present, dead } of state.sightings.values()) {
     if (!dead) continue
     const askedAtMs = state.removals.get(boot)
     const due = askedAtMs === undefined || nowMs - askedAtMs >= removeEveryMs
     removals.set(boot, due ? nowMs : askedAtMs)
-    if (due) effects.push({ type: 'remove', boot, role, left: member?.state === 'draining' })
+    // One that drained and still has its record did not take it away itself: it crashed on the way.
+    const left = !present && member?.state === 'draining'
+    if (due) effects.push({ type: 'remove', boot, role, left })
   }
   return { removals, effects }
 }
@@ -290,9 +320,14 @@ function contentOf(state: ControlState): Omit<Plan, 'version'> {
   return { slots, runs, ...(replaced && { replaced }), ...(drains && { drains }) }
 }
 
-/** A refused plan is forgotten: another leader's is stored, and the next read brings it. */
+/**
+ * A refused plan is forgotten: another leader's is stored, and the next read brings it. Most likely that one has the lease too: nothing is decided
+ * until the store says again who has, which is asked at once.
+ */
 function published(state: ControlState, ok: boolean): ControlState {
-  const { phase } = state
+  const { phase, lead } = state
   if (phase.type !== 'publishing') return state
-  return ok ? { ...state, phase: idle } : { ...state, phase: idle, plan: phase.before }
+  if (ok) return { ...state, phase: idle }
+  const asked = lead === null || lead.asking ? lead : { ...lead, sentAtMs: -Infinity }
+  return { ...state, phase: idle, plan: phase.before, leaseUntilMs: null, lead: asked }
 }

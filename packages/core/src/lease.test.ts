@@ -69,7 +69,7 @@ describe('an election by a Lease', () => {
     const [api, one] = [new Api(), startElection('one', floor)]
     run(api, one, { type: 'tick' }, 0)
     for (let now = 1_000; now < 100_000; now += 1_000) {
-      expect(stepElection(one, { type: 'tick' }, now)).toEqual([{ type: 'read' }])
+      expect(stepElection(one, { type: 'tick' }, now)).toMatchObject([{ type: 'replace', version: 'v1' }])
       stepElection(one, { type: 'failed' }, now)
     }
     expect(one.term).toBe(1)
@@ -94,11 +94,62 @@ describe('an election by a Lease', () => {
     }
   })
 
+  test('[LE4] more are named as soon as fewer than 10,000 are in hand, or than two for each slot', () => {
+    for (const [slots, inHand] of [
+      [128, epochsInHand],
+      [16_384, 32_768],
+    ] as const) {
+      const [api, one] = [new Api(), startElection('one', floor, slots)]
+      run(api, one, { type: 'tick' }, 0)
+      expect(api.lease?.epochs).toBe(floor + inHand)
+      run(api, one, { type: 'tick' }, 1_000)
+      expect(api.lease?.epochs).toBe(floor + inHand)
+      takeEpochs(one, 0, 1)
+      run(api, one, { type: 'tick' }, 2_000)
+      expect(api.lease?.epochs).toBe(floor + 1 + 2 * inHand)
+    }
+  })
+
+  test('[LE1] a leader renews with one write; it reads when somebody else wrote, once', () => {
+    const [api, one] = [new Api(), startElection('one', floor)]
+    run(api, one, { type: 'tick' }, 0)
+    const [renewal, ...more] = stepElection(one, { type: 'tick' }, 1_000)
+    expect([renewal?.type, more]).toEqual(['replace', []])
+    if (api.lease !== null) api.lease = { ...api.lease, version: 'labelled' }
+    expect(stepElection(one, { type: 'conflict' }, 1_001)).toEqual([{ type: 'read' }])
+    const again = stepElection(one, { type: 'found', lease: api.lease }, 1_002)
+    expect(again).toMatchObject([{ type: 'replace', version: 'labelled' }])
+    expect(stepElection(one, { type: 'conflict' }, 1_003)).toEqual([])
+    expect([one.term, one.asking]).toEqual([1, false])
+  })
+
+  test('[LE5] of a Lease that was deleted, or has lost its numbers, who saw it goes on above', () => {
+    const [api, one, two] = [new Api(), startElection('one', floor), startElection('two', floor)]
+    run(api, one, { type: 'tick' }, 0)
+    run(api, one, { type: 'wanted', above: 500_000, count: 1 }, 1)
+    run(api, two, { type: 'tick' }, 2)
+    const named = api.lease?.epochs ?? 0
+    api.lease = null
+    run(api, two, { type: 'tick' }, 1_002)
+    expect(two.term).toBe(2)
+    expect(takeEpochs(two, 0, 1)).toBe(named + 1)
+    // The annotation is taken away, and who wrote it goes on.
+    const next = two.epochs.next
+    if (api.lease !== null) api.lease = { ...(api.lease as StoredLease), epochs: 0, version: 'stripped' }
+    run(api, two, { type: 'tick' }, 2_002)
+    expect([two.term, takeEpochs(two, 0, 1)]).toEqual([2, next])
+    expect(api.lease?.epochs).toBeGreaterThan(named + epochsInHand)
+    // A copy of its first term is brought back: it leads in a new one.
+    api.lease = { ...(api.lease as StoredLease), transitions: 0, version: 'restored' }
+    run(api, two, { type: 'tick' }, 3_002)
+    expect(two.term).toBe(3)
+  })
+
   const step = fc.record({
     who: fc.nat({ max: 2 }),
     afterMs: fc.constantFrom(0, 10, 500, 1_000, 4_000),
     /** What becomes of the call: answered, lost before or after it was done, or left waiting for a while. */
-    fate: fc.constantFrom('answered', 'answered', 'answered', 'lost', 'reply lost', 'late'),
+    fate: fc.constantFrom('answered', 'answered', 'answered', 'lost', 'reply lost', 'late', 'deleted', 'stripped'),
     above: fc.constantFrom(0, 0, 5_000, 200_000),
   })
 
@@ -107,6 +158,7 @@ describe('an election by a Lease', () => {
     world.now += afterMs
     const one = world.all[who]
     if (one === undefined) return
+    if (fate === 'deleted' || fate === 'stripped') return damage(world, fate)
     const waiting = world.late.get(one)
     world.late.delete(one)
     let effects = waiting === undefined ? stepElection(one, { type: 'wanted', above, count: 3 }, world.now) : [waiting]
@@ -117,6 +169,18 @@ describe('an election by a Lease', () => {
       effects = stepElection(one, input, world.now)
     }
     judge(world, one, above)
+  }
+
+  /** Somebody takes the Lease away, or what is written on it, after all have seen it once more. */
+  function damage({ api, all, late, now }: World, what: string): void {
+    late.clear()
+    for (const each of all) {
+      stepElection(each, { type: 'failed' }, now)
+      if (api.lease !== null) stepElection(each, { type: 'found', lease: api.lease }, now)
+      stepElection(each, { type: 'failed' }, now)
+    }
+    if (api.lease !== null)
+      api.lease = what === 'deleted' ? null : { ...api.lease, epochs: 0, version: `${what} ${now}` }
   }
 
   function judge({ terms, given }: World, one: Election, above: number): void {

@@ -20,20 +20,26 @@ export interface StoredLease extends Lease {
 export const leaseSeconds = 3
 /** How often it is looked at and renewed, ms. */
 export const leaseLookMs = 1_000
-/** Epochs that a leader has in hand: as many as it needs while the API is away, a move of every slot among them. */
+/** Epochs that a leader has in hand at the least, or two for each slot: as many as it needs while the API is away. */
 export const epochsInHand = 10_000
 
 /** Changed in place by `stepElection` only. */
 export interface Election {
   readonly identity: string
-  /** Those in hand are `next … last`. `before`: what the Lease named when this process last wrote to it. */
-  readonly epochs: { next: number; last: number; wanted: number; before: number }
+  /** So many epochs are to be in hand. */
+  readonly inHand: number
+  /** Those in hand are `next … last`. `base`: others may have been given those up to here, when this process last wrote to the Lease. */
+  readonly epochs: { next: number; last: number; wanted: number; base: number }
+  /** The most that any Lease has said: one that was deleted, or has lost a number, goes on above. */
+  readonly heard: { epochs: number; transitions: number }
   /** As it was last seen, and since when so, by this process's clock. */
   seen: { readonly lease: StoredLease; readonly sinceMs: number } | null
   /** The number of the term in which this process leads, above that of everybody who led before; null: it does not. */
   term: number | null
   asking: boolean
   askedAtMs: number
+  /** What is asked now is a renewal of the version last seen: it was not read again before. */
+  isUnread: boolean
 }
 
 export type ElectionInput =
@@ -54,11 +60,16 @@ export type ElectionEffect =
   | { readonly type: 'create'; readonly lease: Omit<Lease, 'renewed'> }
   | { readonly type: 'replace'; readonly lease: Omit<Lease, 'renewed'>; readonly version: string }
 
-/** `floor`: where there is no Lease, epochs begin above it; a Lease that was lost may have named anything below the clock in seconds. */
-export function startElection(identity: string, floor: number): Election {
+/**
+ * `floor`: the clock in seconds, where epochs begin when nothing is known of a Lease. It is a guess: one that was deleted may have named more,
+ * for each term names thousands. Who saw that Lease goes on above it; who did not needs the store's counter, and what members have heard of.
+ */
+export function startElection(identity: string, floor: number, slots = 0): Election {
   return {
-    ...{ identity, epochs: { next: floor + 1, last: floor, wanted: 0, before: floor }, seen: null },
-    ...{ term: null, asking: false, askedAtMs: -Infinity },
+    ...{ identity, inHand: Math.max(epochsInHand, 2 * slots) },
+    epochs: { next: floor + 1, last: floor, wanted: 0, base: floor },
+    heard: { epochs: floor, transitions: -1 },
+    ...{ seen: null, term: null, asking: false, askedAtMs: -Infinity, isUnread: false },
   }
 }
 
@@ -85,6 +96,10 @@ export function stepElection(state: Election, input: ElectionInput, nowMs: numbe
       won(state, input.lease, nowMs)
       return []
     case 'conflict':
+      state.asking = state.isUnread
+      state.isUnread = false
+      // Somebody wrote to it since it was last seen: who, it says itself.
+      return state.asking ? [{ type: 'read' }] : []
     case 'failed':
       state.asking = false
       return []
@@ -101,24 +116,36 @@ export function takeEpochs(state: Election, above: number, count: number): numbe
 
 function look(state: Election, nowMs: number): ElectionEffect[] {
   if (state.asking || nowMs - state.askedAtMs < leaseLookMs) return []
+  const { seen, term, identity } = state
   state.asking = true
   state.askedAtMs = nowMs
-  return [{ type: 'read' }]
+  state.isUnread = term !== null && seen?.lease.holder === identity
+  if (!state.isUnread || seen === null) return [{ type: 'read' }]
+  const { version, transitions } = seen.lease
+  return [{ type: 'replace', version, lease: mine(state, transitions) }]
+}
+
+function hear({ heard }: Election, { epochs, transitions }: Lease): void {
+  heard.epochs = Math.max(heard.epochs, epochs)
+  heard.transitions = Math.max(heard.transitions, transitions)
 }
 
 function judge(state: Election, found: StoredLease | null, nowMs: number): ElectionEffect[] {
-  const { identity, seen } = state
+  const { identity, seen, heard } = state
   if (found === null) {
     state.term = null
-    return [{ type: 'create', lease: mine(state, 0, 0) }]
+    return [{ type: 'create', lease: mine(state, heard.transitions + 1) }]
   }
+  hear(state, found)
   if (seen === null || !isSame(seen.lease, found)) state.seen = { lease: found, sinceMs: nowMs }
   const sinceMs = state.seen?.sinceMs ?? nowMs
-  const { version, holder, transitions, durationSeconds, epochs } = found
-  if (holder === identity) return [{ type: 'replace', version, lease: mine(state, transitions, epochs) }]
+  const { version, holder, transitions, durationSeconds } = found
+  // One of an earlier term was brought back from a copy.
+  const isMine = holder === identity && transitions === heard.transitions
+  if (isMine) return [{ type: 'replace', version, lease: mine(state, transitions) }]
   state.term = null
-  const isFree = holder === '' || nowMs - sinceMs >= durationSeconds * 1_000
-  if (isFree) return [{ type: 'replace', version, lease: mine(state, transitions + 1, epochs) }]
+  const isFree = holder === '' || holder === identity || nowMs - sinceMs >= durationSeconds * 1_000
+  if (isFree) return [{ type: 'replace', version, lease: mine(state, heard.transitions + 1) }]
   state.asking = false
   return []
 }
@@ -127,19 +154,29 @@ function isSame(a: Lease, b: Lease): boolean {
   return a.holder === b.holder && a.transitions === b.transitions && a.renewed === b.renewed
 }
 
-function mine(state: Election, transitions: number, known: number): Omit<Lease, 'renewed'> {
-  const { next, last, wanted } = state.epochs
-  const low = state.term === null || last - next < epochsInHand / 2
+function mine(state: Election, transitions: number): Omit<Lease, 'renewed'> {
+  const { identity, epochs, heard } = state
   // Nobody's are issued again, also not the rest of who led before.
-  const epochs = low || wanted > last ? Math.max(known, last, wanted) + epochsInHand : known
-  state.epochs.before = known
-  return { holder: state.identity, durationSeconds: leaseSeconds, transitions, epochs }
+  epochs.base = Math.max(heard.epochs, epochs.last)
+  return {
+    ...{ holder: identity, durationSeconds: leaseSeconds, transitions },
+    epochs: Math.max(epochs.base, toName(state, state.term === transitions + 1)),
+  }
+}
+
+/** As many as are to be in hand at the begin of a term, and twice as many when it goes on and fewer are left. */
+function toName({ epochs, inHand }: Election, goesOn: boolean): number {
+  const { next, last, wanted, base } = epochs
+  if (!goesOn) return Math.max(base, wanted) + inHand
+  if (wanted > last) return wanted + inHand
+  return last - next + 1 < inHand ? next - 1 + 2 * inHand : last
 }
 
 function won(state: Election, lease: StoredLease, nowMs: number): void {
   const { epochs } = state
   const term = lease.transitions + 1
-  if (state.term !== term) epochs.next = Math.max(epochs.before, epochs.last) + 1
+  hear(state, lease)
+  if (state.term !== term) epochs.next = epochs.base + 1
   epochs.last = lease.epochs
   state.term = term
   state.seen = { lease, sinceMs: nowMs }

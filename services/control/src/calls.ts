@@ -45,7 +45,8 @@ export function createCalls(boot: string, { store, log, metrics, leadership }: C
   }
 
   async function issueEpochs({ above, count }: Effect<'issueEpochs'>): Promise<ControlInput> {
-    return { type: 'epochs', first: await leadership.nextEpoch(above, count), count }
+    const first = await leadership.nextEpoch(above, count)
+    return first === undefined ? { type: 'noEpochs' } : { type: 'epochs', first, count }
   }
 
   async function publish({ plan, moves }: Effect<'publish'>): Promise<ControlInput> {

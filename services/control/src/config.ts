@@ -1,5 +1,5 @@
 import { reconnectsPerSecond } from '@flotilla/core/control-drains'
-import { boolean, defineConfig, integer, text } from '@flotilla/node/config'
+import { boolean, defineConfig, integer, optional, text } from '@flotilla/node/config'
 import { logSettings, memberSettings, storeSettings } from '@flotilla/node/store/settings'
 
 /** The settings of a control process. */
@@ -43,4 +43,9 @@ export const controlConfig = defineConfig({
     unit: 'port',
     description: 'Port of /livez, /readyz and /metrics',
   }),
+  failpoints: optional(
+    text('FLOTILLA_FAILPOINTS', {
+      description: 'For tests: where this process fails, as `before-plan=stop@2`; refused unless `NODE_ENV` is `test`',
+    }),
+  ),
 })

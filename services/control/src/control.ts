@@ -3,7 +3,7 @@ import { createServer } from 'node:http'
 import type { Server } from 'node:http'
 import { isLeading } from '@flotilla/core/control'
 import { endpointHeartbeatMs } from '@flotilla/core/limits'
-import type { Platform } from '@flotilla/core/control-members'
+import type { Pods } from '@flotilla/core/control-pods'
 import type { Member } from '@flotilla/core/plan'
 import { serverLimits } from '@flotilla/node/http'
 import type { CheckState } from '@flotilla/node/http'
@@ -36,8 +36,8 @@ export interface Control {
   view(): FleetView
   /** Empties a worker or an edge while it runs on. */
   drain(boot: string): void
-  /** What the platform says of processes. */
-  tell(platform: Platform): void
+  /** All pods of the fleet that are there now. */
+  tell(pods: Pods): void
   readonly counters: ControlMetrics
   /** For `/readyz`. */
   ready(): CheckState
@@ -73,12 +73,10 @@ export async function startControl(options: ControlOptions, deps: ControlDeps): 
       await close(server.server)
       await stopHeartbeat()
       await loop.stop()
-      try {
-        await loop.leadership.release()
-        await store.fleet.remove(boot)
-      } catch (error) {
+      for (const ended of await Promise.allSettled([loop.leadership.release(), store.fleet.remove(boot)])) {
         // Without the store the lease runs out, and the next leader removes the record.
-        log.warn('the lease could not be given up', { err: error })
+        if (ended.status === 'rejected')
+          log.warn('the lease or the record could not be given up', { err: ended.reason })
       }
     },
   }

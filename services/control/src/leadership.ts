@@ -4,9 +4,9 @@ import type { Store } from '@flotilla/node/store/port'
 export interface Leadership {
   /** Whether this process may publish plans for `ttlMs` from now. */
   lead(ttlMs: number): Promise<boolean>
-  /** The first of `count` epochs that were never given, all above `above`. Throws when there are none now. */
-  nextEpoch(above: number, count: number): Promise<number>
-  /** Another may lead at once. */
+  /** The first of `count` epochs that were never given, all above `above`; undefined: none are to be had now, but soon. Throws as the store does. */
+  nextEpoch(above: number, count: number): Promise<number | undefined>
+  /** Another may lead at once. What of it can be given up is, also when it throws. */
   release(): Promise<void>
 }
 

@@ -1,6 +1,6 @@
 import { controlPollMs, startControl, isLeading, stepControl } from '@flotilla/core/control'
 import type { ControlInput, ControlState } from '@flotilla/core/control'
-import type { Platform } from '@flotilla/core/control-members'
+import type { Pods } from '@flotilla/core/control-pods'
 import type { Log } from '@flotilla/node/log'
 import type { Metrics } from '@flotilla/node/metrics'
 import type { Scope } from '@flotilla/node/scope'
@@ -25,10 +25,13 @@ export type LoopOptions = Partial<Pick<ControlState, 'reconnectsPerSecond'>>
 
 export interface ControlLoop {
   state(): ControlState
-  /** Empties a worker or an edge as if it said itself that it drains. Remembered by this process only; an edge that has begun goes on. */
+  /**
+   * Empties a worker or an edge as if it said itself that it drains, whatever boot id its process takes. Remembered by this process only; an
+   * edge that has begun goes on.
+   */
   drain(boot: string): void
-  /** What the platform says of processes. */
-  tell(platform: Platform): void
+  /** All pods of the fleet that are there now. */
+  tell(pods: Pods): void
   readonly leadership: Leadership
   readonly counters: ControlMetrics
   /** Decides nothing more; resolves when no call is under way. */
@@ -72,7 +75,7 @@ export function runLoop(boot: string, deps: ControlDeps, options: LoopOptions = 
   step({ type: 'tick' })
   return {
     state: () => state,
-    tell: (platform) => step({ type: 'platform', platform }),
+    tell: (pods) => step({ type: 'pods', pods }),
     leadership,
     counters: metrics,
     drain: (asked) => step({ type: 'drainRequested', boot: asked }),

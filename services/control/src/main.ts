@@ -7,6 +7,7 @@ import type { Log } from '@flotilla/node/log'
 import { createMetrics } from '@flotilla/node/metrics'
 import { createScope, onShutdown } from '@flotilla/node/scope'
 import type { Scope } from '@flotilla/node/scope'
+import { withFailpoints } from '@flotilla/node/store/failpoints'
 import { openStore } from '@flotilla/node/store/open'
 import { hostMemberId } from '@flotilla/node/store/settings'
 import { controlConfig } from './config.ts'
@@ -33,7 +34,11 @@ async function run(config: ConfigOf<typeof controlConfig>, log: Log, scope: Scop
   })
   scope.defer(() => admin.close())
   onShutdown(scope, log, async () => control?.stop(), { deadlineMs: shutdownMs })
-  const store = await openStore(config, { log, scope })
+  const store = withFailpoints(await openStore(config, { log, scope }), config.failpoints, {
+    log,
+    nodeEnv: process.env['NODE_ENV'],
+    kill: () => process.kill(process.pid, 'SIGKILL'),
+  })
   const { host, port, reconnectsPerSecond } = config
   const memberId = config.memberId ?? hostMemberId()
   const options = { memberId, version: packageVersion(), host, port, reconnectsPerSecond }

@@ -4,6 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 interface Meta {
   name: string
   uid: string
+  ownerReferences?: unknown[]
   resourceVersion: string
   labels?: Record<string, string>
   annotations?: Record<string, string>
@@ -27,9 +28,13 @@ type Mood = 'well' | number | 'hangs' | 'cuts'
 export interface ApiServer {
   readonly url: string
   mood: Mood
+  /** Whatever was done, it is answered so much later, ms. */
+  lateMs: number
   /** Requests so far, as `GET pods`, `WATCH pods`, `PUT leases`. */
   readonly asked: string[]
   readonly lease: (name: string) => KubeObject | undefined
+  changeLease(name: string, change: (lease: KubeObject) => void): void
+  deleteLease(name: string): void
   readonly pods: () => KubeObject[]
   addPod(name: string, component: string): KubeObject
   changePod(name: string, change: (pod: KubeObject) => void): void
@@ -44,9 +49,6 @@ export interface ApiServer {
   close(): Promise<void>
 }
 
-const json = (res: ServerResponse, status: number, body: unknown): void => {
-  res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
-}
 const failure = (code: number, message: string) => ({ kind: 'Status', status: 'Failure', code, message })
 
 async function bodyOf(req: IncomingMessage): Promise<KubeObject> {
@@ -67,6 +69,13 @@ export async function startApiServer(): Promise<ApiServer> {
     readonly matches: (pod: KubeObject) => boolean
     silent: boolean
   }>()
+
+  const json = (res: ServerResponse, status: number, body: unknown): void => {
+    const text = JSON.stringify(body)
+    const answer = (): void => void res.writeHead(status, { 'content-type': 'application/json' }).end(text)
+    if (api.lateMs > 0) setTimeout(answer, api.lateMs)
+    else answer()
+  }
 
   function store(kind: keyof typeof objects, object: KubeObject, type: Change['type']): KubeObject {
     version += 1
@@ -130,10 +139,13 @@ export async function startApiServer(): Promise<ApiServer> {
       )
     }
     if (known === undefined) return json(res, 404, failure(404, 'not found'))
-    const { resourceVersion } = object.metadata
+    const { resourceVersion, uid } = object.metadata
+    if (uid !== undefined && uid !== known.metadata.uid) return json(res, 409, failure(409, 'it is another object'))
     if (resourceVersion !== known.metadata.resourceVersion)
       return json(res, 409, failure(409, 'the object has been modified'))
-    json(res, 200, store('leases', object, 'MODIFIED'))
+    // Who names no uid means the object of that name.
+    const { uid: same } = known.metadata
+    json(res, 200, store('leases', { ...object, metadata: { ...object.metadata, uid: same } }, 'MODIFIED'))
   }
 
   async function patch(req: IncomingMessage, res: ServerResponse, name: string): Promise<void> {
@@ -171,8 +183,16 @@ export async function startApiServer(): Promise<ApiServer> {
   const api: ApiServer = {
     url: `http://127.0.0.1:${typeof address === 'object' && address !== null ? address.port : 0}`,
     mood: 'well',
+    lateMs: 0,
     asked: [],
     lease: (name) => objects.leases.get(name),
+    changeLease: (name, change) => {
+      const lease = structuredClone(objects.leases.get(name))
+      if (lease === undefined) throw new Error(`no Lease ${name}`)
+      change(lease)
+      store('leases', lease, 'MODIFIED')
+    },
+    deleteLease: (name) => void objects.leases.delete(name),
     pods: () => [...objects.pods.values()],
     addPod: (name, component) => {
       const labels = { 'app.kubernetes.io/name': 'flotilla', 'app.kubernetes.io/component': component }

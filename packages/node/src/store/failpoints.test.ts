@@ -9,7 +9,7 @@ const log = createLog({ service: 'test', level: 'silent' })
 interface Failing {
   readonly store: Store
   killed(): number
-  /** For each stop the commits that had reached the store. */
+  /** For each stop the commits and plans that had reached the store. */
   readonly stops: readonly number[]
 }
 
@@ -22,7 +22,11 @@ function failing(text: string | null, nodeEnv: string | undefined = 'test'): Fai
     sent += 1
     return memory.slots.commit(...args)
   }
-  const counting = { ...memory, slots: { ...memory.slots, commit } }
+  const publishPlan: Store['fleet']['publishPlan'] = (...args) => {
+    sent += 1
+    return memory.fleet.publishPlan(...args)
+  }
+  const counting = { ...memory, slots: { ...memory.slots, commit }, fleet: { ...memory.fleet, publishPlan } }
   const deps = { log, nodeEnv, kill: () => (kills += 1), stop: () => stops.push(sent) }
   return { store: withFailpoints(counting, text, deps), killed: () => kills, stops }
 }
@@ -50,12 +54,20 @@ test('[FP1] a process stands still before the commit that is named is sent, and 
   expect({ stops, killed: killed() }).toEqual({ stops: [1], killed: 0 })
 })
 
+test('[FP3] a process stands still before the plan that is named is sent, and sends it when it goes on', async () => {
+  const { store, killed, stops } = failing('before-plan=stop@2')
+  await store.fleet.lead('control-1#a', 60_000)
+  for (const version of [1, 2, 3])
+    expect(await store.fleet.publishPlan('control-1#a', { version, slots: [], runs: [] })).toBe(true)
+  expect({ stops, killed: killed() }).toEqual({ stops: [1], killed: 0 })
+})
+
 test('[FP2] outside of tests, and when they cannot be read, failpoints are refused; without any nothing changes', () => {
   const memory = createMemoryStore({ slots: 2, lanes: 1 })
   const deps = { log, nodeEnv: 'production', kill: () => undefined }
   expect(withFailpoints(memory, null, deps)).toBe(memory)
   expect(() => failing('before-commit=kill@1', 'production')).toThrow('NODE_ENV is not "test"')
-  const unknown = ['', 'before-commit=lose@1', 'during-commit=stop@1', 'commit=kill@1', 'after-commit=lose@0']
+  const unknown = ['', 'before-commit=lose@1', 'during-commit=stop@1', 'before-plan=kill@1', 'after-commit=lose@0']
   for (const wrong of [...unknown, 'after-commit=lose@1,x'])
-    expect(() => failing(wrong)).toThrow('is not <before|during|after>-commit=<kill|stop|lose>@<n>')
+    expect(() => failing(wrong)).toThrow('is not <before|during|after>-<commit|plan>=<kill|stop|lose>@<n>')
 })

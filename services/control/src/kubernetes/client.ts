@@ -1,6 +1,7 @@
+import { existsSync } from 'node:fs'
 import { request as requestHttp } from 'node:http'
 import type { IncomingMessage, RequestOptions } from 'node:http'
-import { request as requestHttps } from 'node:https'
+import { Agent, request as requestHttps } from 'node:https'
 import { KubeConfig } from '@kubernetes/client-node'
 
 /** What the API server refused. `status`: 403 a missing right, 404, 409 a conflict, 410 an expired version, 429 and 5xx try later. */
@@ -18,6 +19,8 @@ export interface ApiRequest {
   readonly body?: unknown
   /** Of a PATCH. */
   readonly contentType?: string
+  /** Of the whole call, ms; 2,000 otherwise. */
+  readonly deadlineMs?: number
 }
 export interface Watching {
   readonly path: string
@@ -38,21 +41,49 @@ export interface Api {
 }
 
 /** Of one call, ms: a server that hangs is one that is not there. */
-const deadlineMs = 2_000
+const usualDeadlineMs = 2_000
 /** A list of a few hundred pods is a megabyte; more than this is not read. */
 const maxBodyBytes = 32 * 1_048_576
 /** A watch's line is one object. */
 const maxLineBytes = 4 * 1_048_576
 
-/** The cluster that this process runs in; outside of one, the kubeconfig that `kubectl` would use. */
+const tokenFile = '/var/run/secrets/kubernetes.io/serviceaccount/token'
+
 export function clusterApi(): Api {
-  const config = new KubeConfig()
-  config.loadFromDefault()
-  const server = config.getCurrentCluster()?.server
-  if (server === undefined)
-    throw new Error('no Kubernetes API server is known: there is neither a cluster nor a kubeconfig')
+  const config = clusterConfig()
   const context = config.getContextObject(config.getCurrentContext())
-  return createApi(server, context?.namespace ?? 'default', (options) => config.applyToHTTPSOptions(options))
+  const server = config.getCurrentCluster()?.server ?? ''
+  return createApi(server, context?.namespace ?? 'default', authenticationOf(config))
+}
+
+/**
+ * Of the cluster that this process runs in; outside of one, what KUBECONFIG or `~/.kube/config` says. Throws where there is none of them: the
+ * library would go on with http://localhost:8080, and a process that asks there for ever looks as if the API were away. `root`: of the token's path.
+ */
+export function clusterConfig(root = ''): KubeConfig {
+  const config = new KubeConfig()
+  const inCluster = existsSync(`${root}${tokenFile}`)
+  if (inCluster) config.loadFromCluster(root)
+  else config.loadFromDefault()
+  const server = config.getCurrentCluster()?.server ?? ''
+  if (URL.canParse(server) && new URL(server).protocol === 'https:') return config
+  const looked = inCluster
+    ? 'KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT, beside the token of a service account'
+    : 'there is no token of a service account; KUBECONFIG and ~/.kube/config'
+  throw new Error(`No Kubernetes API with an https address is known (found: "${server}"; looked at: ${looked}).`)
+}
+
+/**
+ * What the configuration says at each call, as tokens and certificates are renewed, over connections that are kept: a handshake costs more than all
+ * else of a call. A certificate that was renewed is asked with over a new one: the agent keeps them apart.
+ */
+export function authenticationOf(config: KubeConfig): (options: RequestOptions) => Promise<void> {
+  const kept = new Agent({ keepAlive: true })
+  const isProxied = config.getCurrentCluster()?.proxyUrl !== undefined
+  return async (options) => {
+    await config.applyToHTTPSOptions(options)
+    if (!isProxied) options.agent = kept
+  }
 }
 
 export function createApi(
@@ -80,7 +111,7 @@ export function createApi(
         ...(body !== undefined && { 'content-type': type, 'content-length': Buffer.byteLength(body) }),
       },
     }
-    await authenticate(options)
+    await orAborted(authenticate(options), signal)
     return new Promise<IncomingMessage>((resolve, reject) => {
       const asked = send(options, resolve)
       asked.on('error', reject)
@@ -90,7 +121,7 @@ export function createApi(
 
   return {
     namespace,
-    ask: async ({ method, path, body, contentType }) => {
+    ask: async ({ method, path, body, contentType, deadlineMs = usualDeadlineMs }) => {
       const signal = AbortSignal.timeout(deadlineMs)
       const text = body === undefined ? {} : { body: JSON.stringify(body) }
       const response = await open(method, path, {
@@ -119,6 +150,16 @@ export function createApi(
       }
     },
   }
+}
+
+/** Not everything takes a signal. */
+function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted()
+  return new Promise((resolve, reject) => {
+    const abort = (): void => reject(signal.reason as Error)
+    signal.addEventListener('abort', abort, { once: true })
+    void work.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort))
+  })
 }
 
 async function readAll(response: IncomingMessage): Promise<string> {

@@ -1,6 +1,5 @@
 import { startElection, stepElection, takeEpochs } from '@flotilla/core/lease'
-import type { Election, ElectionEffect, ElectionInput } from '@flotilla/core/lease'
-import { wait } from '@flotilla/node/backoff'
+import type { ElectionEffect, ElectionInput } from '@flotilla/core/lease'
 import type { Log } from '@flotilla/node/log'
 import type { Scope } from '@flotilla/node/scope'
 import type { Store } from '@flotilla/node/store/port'
@@ -11,11 +10,9 @@ import type { Leases } from './leases.ts'
 
 /** How often the election is looked at; it asks the API once a second. */
 const tickMs = 100
-/** Epochs that are not in hand are awaited for so long, ms. */
-const epochsWithinMs = 2_000
 
 interface LeadershipDeps {
-  readonly store: Pick<Store, 'fleet'>
+  readonly store: Pick<Store, 'fleet' | 'shape'>
   readonly leases: Leases
   readonly log: Log
   readonly scope: Scope
@@ -28,17 +25,19 @@ interface LeadershipDeps {
  */
 export function kubernetesLeadership(boot: string, deps: LeadershipDeps): Leadership {
   const { store, leases, log, scope, metrics } = deps
-  const state = startElection(boot, Math.floor(Date.now() / 1_000))
+  const state = startElection(boot, Math.floor(Date.now() / 1_000), store.shape.slots)
   let underWay: Promise<void> = Promise.resolve()
-  let released = false
+  let ending = false
   let failing = false
 
   function step(input: ElectionInput): void {
-    if (released || scope.signal.aborted) return
     const before = state.term
-    for (const effect of stepElection(state, input, performance.now())) underWay = execute(effect).then(step)
+    const effects = stepElection(state, input, performance.now())
     if (state.term !== before)
       log.info(state.term === null ? 'lost the Lease' : 'holds the Lease', { term: state.term })
+    // What was under way at the end is still heard of: it says what there is to give up.
+    if (ending || scope.signal.aborted) return
+    for (const effect of effects) underWay = execute(effect).then(step)
   }
 
   async function execute(effect: ElectionEffect): Promise<ElectionInput> {
@@ -56,20 +55,37 @@ export function kubernetesLeadership(boot: string, deps: LeadershipDeps): Leader
     }
   }
 
+  /** The store counts too: of a Lease that was lost and its counter one remembers. What the Lease does not name is not used. */
+  async function nextEpoch(above: number, count: number): Promise<number | undefined> {
+    const counted = await store.fleet.nextEpoch(boot, Math.max(above, state.epochs.next - 1), count)
+    const first = takeEpochs(state, counted - 1, count)
+    if (first === undefined) step({ type: 'wanted', above: counted - 1, count })
+    return first
+  }
+
+  /** Only what is still this process's own: its version says so. */
+  async function giveUp(): Promise<void> {
+    const lease = state.seen?.lease
+    if (lease?.holder !== boot) return
+    if ((await leases.replace({ ...lease, holder: '' }, lease.version)) !== 'conflict') return
+    // The answer to its last renewal may not have come.
+    const found = await leases.read()
+    if (found?.holder === boot) await leases.replace({ ...found, holder: '' }, found.version)
+  }
+
   const cancel = scope.every(tickMs, () => step({ type: 'tick' }))
   step({ type: 'tick' })
   return {
     lead: (ttlMs) => (state.term === null ? Promise.resolve(false) : store.fleet.lead(boot, ttlMs, state.term)),
-    nextEpoch: (above, count) => epochsOf(state, { above, count }, () => step({ type: 'wanted', above, count })),
+    nextEpoch,
     release: async () => {
-      const { term, seen } = state
-      released = true
+      ending = true
       cancel()
       await underWay
+      const { term } = state
       if (term === null) return
-      await store.fleet.lead(boot, releasedLeaseMs, term)
-      // Only what is still this process's own: its version says so.
-      if (seen?.lease.holder === boot) await leases.replace({ ...seen.lease, holder: '' }, seen.lease.version)
+      const ended = await Promise.allSettled([giveUp(), store.fleet.lead(boot, releasedLeaseMs, term)])
+      for (const each of ended) if (each.status === 'rejected') throw each.reason
     },
   }
 }
@@ -79,20 +95,4 @@ async function ask(leases: Leases, effect: ElectionEffect): Promise<ElectionInpu
   const answer =
     effect.type === 'create' ? await leases.create(effect.lease) : await leases.replace(effect.lease, effect.version)
   return answer === 'conflict' ? { type: 'conflict' } : { type: 'written', lease: answer }
-}
-
-async function epochsOf(
-  state: Election,
-  { above, count }: { readonly above: number; readonly count: number },
-  want: () => void,
-): Promise<number> {
-  const untilMs = performance.now() + epochsWithinMs
-  for (;;) {
-    const first = takeEpochs(state, above, count)
-    if (first !== undefined) return first
-    if (performance.now() > untilMs)
-      throw new Error(`${count} epochs above ${above} were not in hand within ${epochsWithinMs} ms`)
-    want()
-    await wait(tickMs)
-  }
 }

@@ -28,18 +28,16 @@ export function joinPlatform({ api, selector, control, log, scope, metrics }: Pl
 
   watchPods(
     {
-      onPods: (now, gone) => {
+      onPods: (now) => {
         pods = now
-        const leaving = new Set<string>()
         for (const { name, uid, disruption, ...pod } of now.values()) {
-          if (pod.leaving) leaving.add(name)
           if (disruption === undefined || disrupted.has(uid)) continue
           disrupted.add(uid)
           log.info('a pod is evicted', { pod: name, component: pod.component, reason: disruption })
         }
         const there = new Set(Array.from(now.values(), ({ uid }) => uid))
         for (const uid of disrupted) if (!there.has(uid)) disrupted.delete(uid)
-        control.tell({ leaving, gone: new Set(gone) })
+        control.tell(new Map(Array.from(now, ([name, { uid, leaving }]) => [name, { uid, leaving }])))
       },
     },
     { api, selector, log, scope, metrics },

@@ -21,8 +21,8 @@ export interface Pod {
 }
 
 export interface PodsListener {
-  /** After each change: all that are there, and the names of those that went since the last list. */
-  onPods(pods: ReadonlyMap<string, Pod>, gone: ReadonlySet<string>): void
+  /** After each change: all that are there, by name. The map changes later on. */
+  onPods(pods: ReadonlyMap<string, Pod>): void
 }
 
 interface PodsDeps {
@@ -39,8 +39,6 @@ interface WatchTimes {
   readonly resyncMs: number
 }
 
-/** Of pods that are gone so many names are kept, the newest: their processes are dead long before. */
-const maxGone = 1_000
 const pageSize = 500
 /** Between two watches, ms, give or take half of it. */
 const restMs = 200
@@ -82,19 +80,12 @@ export function watchPods(listener: PodsListener, deps: PodsDeps): void {
   const path = `/api/v1/namespaces/${api.namespace}/pods`
   const backoff = createBackoff({ baseMs: 100, maxMs: 10_000, random: Math.random })
   const pods = new Map<string, Pod>()
-  let gone = new Set<string>()
   let failing = false
 
-  const tell = (): void => listener.onPods(pods, gone)
+  const tell = (): void => listener.onPods(pods)
   function add(object: PodObject): void {
     const pod = podOf(object)
     pods.set(pod.name, pod)
-    gone.delete(pod.name)
-  }
-  function remove(name: string): void {
-    if (!pods.delete(name)) return
-    gone.add(name)
-    if (gone.size > maxGone) gone = new Set([...gone].slice(1))
   }
 
   /** Returns the version that a watch goes on from. */
@@ -113,8 +104,7 @@ export function watchPods(listener: PodsListener, deps: PodsDeps): void {
       version = page.metadata.resourceVersion
       next = page.metadata.continue ?? ''
     } while (next !== '')
-    const names = new Set(found.map(({ metadata }) => metadata.name))
-    for (const name of [...pods.keys()]) if (!names.has(name)) remove(name)
+    pods.clear()
     for (const each of found) add(each)
     tell()
     return version
@@ -132,7 +122,7 @@ export function watchPods(listener: PodsListener, deps: PodsDeps): void {
       if (type === 'ERROR') throw new ApiError(object.code ?? 500, object.message ?? 'the watch failed')
       version = object.metadata.resourceVersion
       if (type === 'BOOKMARK') return
-      if (type === 'DELETED') remove(object.metadata.name)
+      if (type === 'DELETED') pods.delete(object.metadata.name)
       else add(object)
       tell()
     }
