@@ -2,7 +2,7 @@
 #
 #   docker build -t flotilla:0.1.0 .        or: buildah bud -t flotilla:0.1.0 .
 #
-# BUILD needs node and npm; RUNTIME needs only node: no shell, no npm (distroless nodejs26 fits). Nothing but packages is fetched.
+# BUILD needs node and npm; RUNTIME needs only `node` on its PATH: no shell, no npm. Nothing but packages is fetched.
 ARG BUILD=docker.io/library/node:26-bookworm-slim
 ARG RUNTIME=docker.io/library/node:26-bookworm-slim
 

@@ -25,8 +25,8 @@ check: install ## format, lint, types, unused code, tidy: under a minute
 format: install ## formats every file
 	npx oxfmt
 
-test: build ## every test; gets itself a Redis and promtool
-	@sh scripts/ensure.sh redis promtool >/dev/null
+test: build ## every test; gets itself Redis, promtool and openssl
+	@sh scripts/ensure.sh redis promtool openssl >/dev/null
 	node scripts/test.mjs
 
 faults: build ## the fault campaign, every fault with three seeds, into docs/faults.md: 1 hour; FAULTS=… SEEDS=… for a part
@@ -44,7 +44,7 @@ recovery: build ## how long the fleet needs to recover from workers that leave o
 	@sh scripts/ensure.sh redis >/dev/null
 	node loadtests/recovery.mjs
 
-e2e-kube: build ## installs the chart into a cluster (KUBECONFIG, or the toolkit's) and does to it what happens to fleets, under load, into out/kube.json
+e2e-kube: build ## installs the chart into a cluster (the toolkit's, or FLOTILLA_E2E_CONTEXT with FLOTILLA_IMAGE) and does to it what happens to fleets, under load, into out/kube.json
 	node loadtests/kube.mjs
 
 rollout-demo: build ## replaces every process of a fleet under load, and says what its clients saw; into out/rollout.json: 3 minutes

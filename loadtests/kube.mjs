@@ -1,7 +1,7 @@
 /**
- * make e2e-kube: builds the image, installs the chart into a cluster (KUBECONFIG, or one of the toolkit's), runs `helm test`, and then does to the
- * fleet what happens to fleets, under load from outside, with an account of every event. Prints what clients saw and writes
- * out/kube.json. --short: the first step of each kind only.
+ * make e2e-kube: builds the image, installs the chart into a cluster of the toolkit, runs `helm test`, and then does to the fleet what
+ * happens to fleets, under load from outside, with an account of every event. Prints what clients saw and writes out/kube.json. --short:
+ * the first step of each kind only. For a cluster of yours name its context and an image: loadtests/README.md.
  */
 import { chownSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
@@ -41,8 +41,9 @@ const inSpace = ['--namespace', namespace]
 async function removeAll() {
   await helm('uninstall', release, ...inSpace, '--ignore-not-found', '--wait').catch(() => {})
   await kubectl('delete', 'namespace', namespace, '--ignore-not-found', '--wait=true')
+  if (!cluster.own) return
   await kubectl('delete', 'persistentvolume', 'flotilla-e2e', '--ignore-not-found')
-  if (cluster.own) rmSync(volume, { recursive: true, force: true })
+  rmSync(volume, { recursive: true, force: true })
 }
 
 /** A volume is made by hand where nobody makes them. */
@@ -65,12 +66,14 @@ function makeVolume() {
   )
 }
 
-const sets = new Map()
+const sets = new Map(cluster.values.map((each) => [each.split('=', 1)[0], each]))
 async function upgrade(...changes) {
   for (const each of changes) sets.set(each.split('=', 1)[0], each)
   const chosen = [...sets.values()].flatMap((each) => ['--set-json', each])
-  const file = fileURLToPath(new URL('kube/values.yaml', import.meta.url))
-  await helm('upgrade', release, `${root}helm/flotilla`, '--install', ...inSpace, '--values', file, ...chosen)
+  const files = ['values.yaml', cluster.own ? 'own-values.yaml' : 'other-values.yaml'].flatMap((file) => [
+    ...['--values', fileURLToPath(new URL(`kube/${file}`, import.meta.url))],
+  ])
+  await helm('upgrade', release, `${root}helm/flotilla`, '--install', ...inSpace, ...files, ...chosen)
 }
 
 const addressOf = async (service) => {

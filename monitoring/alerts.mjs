@@ -1,14 +1,33 @@
-// Alerts on causes; those on what users see are made of slos.mjs. `fires` and `calm`: series for promtool, which has to agree.
-// Of a series: `value at the start + growth per minute x minutes`, as promtool writes it.
+// Alerts on causes; those on what users see are made of slos.mjs. `fires`, `alsoFires` and `calm`: series for promtool, which has to agree.
+// Of a series: `value at the start + growth per minute x minutes`, as promtool writes it. One Prometheus may watch several fleets, one in
+// a namespace: whatever is summed is summed by namespace, and `fires` is tried beside another namespace's `calm`.
 
 /** `flotilla_a{b="c"}` → `0+5x60`: five a minute for an hour. */
 const grows = (series, perMinute) => ({ [series]: `0+${perMinute}x60` })
 const stays = (series, value) => ({ [series]: `${value}x60` })
+/** A series that is seen for the first time with a value: promtool's `_` is no sample. */
+const isBornWith = (series, value) => ({ [series]: `_x25 ${value}x40` })
+
+/**
+ * Counters that grew within the window. increase() sees nothing of a series that is new, as one is whose label, or whose process, is
+ * new: its first sample has counted already. New is what was not there for a day, so that a gap of the scrapes makes nothing new.
+ */
+const grew = (series, window) =>
+  `sum by (namespace) (increase(${series}[${window}]) > 0 or (${series} unless last_over_time(${series}[1d] offset ${window})) > 0) > 0`
+
+const tiers = ['edge', 'shard', 'control', 'ingest']
+const aFleet = `group by (namespace) (flotilla_build_info{service=~"${tiers.join('|')}"})`
+const named = (query, tier) => `label_replace(${query}, "service", "${tier}", "", "")`
+/** Of every namespace in which a process of the fleet is seen: the tiers of which there is none. */
+const missingTiers = tiers.map((tier) =>
+  named(`(${aFleet} unless group by (namespace) (flotilla_build_info{service="${tier}"}))`, tier),
+)
+const processes = (of) => Object.assign({}, ...of.map((tier) => stays(`flotilla_build_info{service="${tier}"}`, 1)))
 
 export const alerts = [
   {
     name: 'FlotillaSlotsUnserved',
-    expr: 'max(flotilla_control_slots_orphaned) > 0',
+    expr: 'max by (namespace) (flotilla_control_slots_orphaned) > 0',
     for: '30s',
     severity: 'page',
     summary: 'Slots belong to no living worker',
@@ -18,7 +37,7 @@ export const alerts = [
   },
   {
     name: 'FlotillaSlotsInFlight',
-    expr: 'max(flotilla_control_slots_in_flight) > 0',
+    expr: 'max by (namespace) (flotilla_control_slots_in_flight) > 0',
     for: '2m',
     severity: 'page',
     summary: 'A worker does not take slots that it was given',
@@ -28,18 +47,51 @@ export const alerts = [
   },
   {
     name: 'FlotillaNoLeader',
-    expr: 'sum(flotilla_control_leading) < 1',
-    for: '30s',
+    // Where control is gone there is nothing to sum: each namespace with a process counts, unless one leads there.
+    expr: 'count by (namespace) (flotilla_build_info) unless sum by (namespace) (flotilla_control_leading) > 0 or absent(flotilla_control_leading)',
+    for: '1m',
     severity: 'page',
     summary: 'No control process leads',
     description:
-      'Nobody leads for 30 s: traffic goes on, but slots of a worker that dies would stay unserved and no edge is granted a drain.',
-    fires: { ...stays('flotilla_control_leading{pod="c-1"}', 0), ...stays('flotilla_control_leading{pod="c-2"}', 0) },
-    calm: { ...stays('flotilla_control_leading{pod="c-1"}', 1), ...stays('flotilla_control_leading{pod="c-2"}', 0) },
+      'Nobody leads for a minute: traffic goes on, but slots of a worker that dies would stay unserved and no edge is granted a drain.',
+    fires: {
+      ...processes(tiers),
+      ...stays('flotilla_control_leading{pod="c-1"}', 0),
+      ...stays('flotilla_control_leading{pod="c-2"}', 0),
+    },
+    // Control is gone, and so is everything.
+    alsoFires: [processes(['edge', 'shard', 'ingest']), {}],
+    calm: {
+      ...processes(tiers),
+      ...stays('flotilla_control_leading{pod="c-1"}', 1),
+      ...stays('flotilla_control_leading{pod="c-2"}', 0),
+    },
+  },
+  {
+    name: 'FlotillaTierAway',
+    expr: `${missingTiers.join(' or ')} or ${named('absent(flotilla_build_info)', 'all of them')}`,
+    for: '5m',
+    severity: 'page',
+    summary: 'A tier is gone, or not scraped',
+    description:
+      'For 5 minutes nothing is seen of a tier ({{ $labels.service }}): none of its processes runs, or Prometheus reads none of them.',
+    fires: processes(['edge', 'shard', 'control']),
+    alsoFires: [processes(['shard', 'control', 'ingest']), {}],
+    calm: processes(tiers),
+  },
+  {
+    name: 'FlotillaNotScraped',
+    expr: 'up == 0 and on (namespace, pod) last_over_time(flotilla_build_info[1h])',
+    for: '10m',
+    severity: 'ticket',
+    summary: 'A process is not scraped',
+    description: 'Prometheus cannot read {{ $labels.pod }} for 10 minutes: no other alert sees what it does.',
+    fires: { 'up{pod="e-1"}': '1x10 0x50', 'flotilla_build_info{service="edge",pod="e-1"}': '1x10 stale' },
+    calm: { ...stays('up{pod="e-1"}', 1), ...stays('up{pod="other"}', 0), ...processes(tiers) },
   },
   {
     name: 'FlotillaTwoLeaders',
-    expr: 'sum(flotilla_control_leading) > 1',
+    expr: 'sum by (namespace) (flotilla_control_leading) > 1',
     for: '1m',
     severity: 'ticket',
     summary: 'Two control processes believe that they lead',
@@ -50,18 +102,25 @@ export const alerts = [
   },
   {
     name: 'FlotillaContinuityLost',
-    expr: 'sum by (reason) (increase(flotilla_edge_continuity_lost_total{reason!~"expired|trimmed"}[10m])) > 0',
+    // Not `ahead`: that is what a client is told that says it has heard more than there is.
+    expr: grew('flotilla_edge_continuity_lost_total{reason="epoch"}', '10m'),
     for: '0m',
     severity: 'page',
     summary: 'Clients were told of a loss',
     description:
-      'Clients were told {{ $value }} times in 10 minutes that continuity was lost ({{ $labels.reason }}): Redis lost what it had acknowledged.',
+      'Clients were told {{ $value }} times in 10 minutes that continuity was lost: Redis lost what it had acknowledged.',
     fires: grows('flotilla_edge_continuity_lost_total{reason="epoch"}', 2),
-    calm: grows('flotilla_edge_continuity_lost_total{reason="expired"}', 2),
+    alsoFires: [isBornWith('flotilla_edge_continuity_lost_total{reason="epoch"}', 5_000)],
+    calm: {
+      ...grows('flotilla_edge_continuity_lost_total{reason="expired"}', 2),
+      ...grows('flotilla_edge_continuity_lost_total{reason="ahead"}', 2),
+      // Long ago; then Prometheus was away for half an hour.
+      'flotilla_edge_continuity_lost_total{reason="epoch"}': '7x5 _x20 7x40',
+    },
   },
   {
     name: 'FlotillaReconnectStorm',
-    expr: 'sum(rate(flotilla_edge_accepts_total[1m])) > 50 and sum(rate(flotilla_edge_accepts_total[1m])) > 5 * sum(rate(flotilla_edge_accepts_total[1h] offset 5m))',
+    expr: 'sum by (namespace) (rate(flotilla_edge_accepts_total[1m])) > 50 and sum by (namespace) (rate(flotilla_edge_accepts_total[1m])) > 5 * sum by (namespace) (rate(flotilla_edge_accepts_total[1h] offset 5m))',
     for: '1m',
     severity: 'ticket',
     summary: 'Many clients connect at once',
@@ -72,7 +131,7 @@ export const alerts = [
   },
   {
     name: 'FlotillaEdgeNearlyFull',
-    expr: 'max by (pod) (flotilla_edge_connections / flotilla_edge_connections_limit) > 0.85',
+    expr: 'max by (namespace, pod) (flotilla_edge_connections / flotilla_edge_connections_limit) > 0.85',
     for: '5m',
     severity: 'page',
     summary: 'An edge is nearly full',
@@ -126,59 +185,79 @@ export const alerts = [
   },
   {
     name: 'FlotillaCommitsFail',
-    expr: 'sum(rate(flotilla_shard_commit_failures_total[5m])) > 0',
+    // While Redis is away there are hardly any commits: a worker asks every few seconds what became of those that it has sent.
+    expr: 'sum by (namespace) (rate(flotilla_shard_commit_failures_total[3m])) > 0.01 * sum by (namespace) (rate(flotilla_shard_commits_total[3m])) and sum by (namespace) (increase(flotilla_shard_commit_failures_total[3m])) > 5',
     for: '5m',
     severity: 'page',
     summary: 'Commits to Redis fail',
-    description: '{{ $value }} commits per second fail or are not answered in time for 5 minutes.',
-    fires: grows('flotilla_shard_commit_failures_total{pod="s-0"}', 10),
-    calm: stays('flotilla_shard_commit_failures_total{pod="s-0"}', 10),
+    description:
+      '{{ $value }} commits per second, more than 1 % of them, fail or are not answered in time for 5 minutes.',
+    fires: {
+      ...grows('flotilla_shard_commit_failures_total{pod="s-0"}', 10),
+      ...grows('flotilla_shard_commits_total{pod="s-0"}', 600),
+    },
+    alsoFires: [
+      {
+        ...grows('flotilla_shard_commit_failures_total{pod="s-0"}', 10),
+        ...stays('flotilla_shard_commits_total{pod="s-0"}', 600),
+      },
+    ],
+    // Two within minutes, and a few of very many.
+    calm: {
+      'flotilla_shard_commit_failures_total{pod="s-0"}': '0x20 1x3 2x40',
+      'flotilla_shard_commit_failures_total{pod="s-1"}': '0+3x60',
+      'flotilla_shard_commits_total{pod="s-0"}': '0+6000x60',
+      'flotilla_shard_commits_total{pod="s-1"}': '0+6000x60',
+    },
   },
   {
     name: 'FlotillaCommitsRefused',
-    expr: 'sum by (status) (increase(flotilla_shard_commits_refused_total{status="conflict"}[1h])) > 0',
+    expr: grew('flotilla_shard_commits_refused_total{status="conflict"}', '1h'),
     for: '0m',
     severity: 'page',
     summary: 'Two workers wrote under one epoch',
     description:
       'Redis refused {{ $value }} commits because another worker had written under the same epoch, which must not be.',
     fires: grows('flotilla_shard_commits_refused_total{status="conflict"}', 1),
+    alsoFires: [isBornWith('flotilla_shard_commits_refused_total{status="conflict"}', 1)],
     calm: grows('flotilla_shard_commits_refused_total{status="fenced"}', 1),
   },
   {
     name: 'FlotillaDeadLetters',
-    expr: 'sum(increase(flotilla_shard_dead_letters_total[10m])) > 0',
+    expr: grew('flotilla_shard_dead_letters_total', '10m'),
     for: '0m',
     severity: 'ticket',
     summary: 'Input that nobody can read',
     description:
       '{{ $value }} entries of the input were put aside in 10 minutes: something else writes to the streams.',
     fires: grows('flotilla_shard_dead_letters_total{pod="s-0"}', 1),
+    alsoFires: [isBornWith('flotilla_shard_dead_letters_total{pod="s-0"}', 5_000)],
     calm: stays('flotilla_shard_dead_letters_total{pod="s-0"}', 4),
   },
   {
     name: 'FlotillaLogUnreadable',
-    expr: 'sum(increase(flotilla_shard_unreadable_logs_total[10m])) > 0',
+    expr: grew('flotilla_shard_unreadable_logs_total', '10m'),
     for: '0m',
     severity: 'page',
     summary: 'The log of a room cannot be read',
     description: 'The log of a room has an entry of an unknown version or form: its slot waits.',
     fires: grows('flotilla_shard_unreadable_logs_total{pod="s-0"}', 1),
+    alsoFires: [isBornWith('flotilla_shard_unreadable_logs_total{pod="s-0"}', 5_000)],
     calm: stays('flotilla_shard_unreadable_logs_total{pod="s-0"}', 1),
   },
   {
     name: 'FlotillaReplicasBehind',
-    expr: 'sum(rate(flotilla_endpoint_replica_unconfirmed_total[5m])) > 0',
+    expr: 'sum by (namespace) (increase(flotilla_endpoint_replica_unconfirmed_total[3m])) > 5',
     for: '5m',
     severity: 'page',
     summary: 'Replicas do not confirm',
     description: 'Replicas do not confirm what acknowledgements wait for: publishes are answered UNKNOWN.',
     fires: grows('flotilla_endpoint_replica_unconfirmed_total{pod="i-1"}', 5),
-    calm: stays('flotilla_endpoint_replica_unconfirmed_total{pod="i-1"}', 5),
+    calm: { 'flotilla_endpoint_replica_unconfirmed_total{pod="i-1"}': '0x20 1x3 2x40' },
   },
   {
     name: 'FlotillaSlowConsumers',
-    expr: 'sum(rate(flotilla_edge_closes_total{code="4008"}[10m])) > 0.01 * sum(rate(flotilla_edge_accepts_total[10m])) and sum(increase(flotilla_edge_closes_total{code="4008"}[10m])) > 10',
+    expr: 'sum by (namespace) (rate(flotilla_edge_closes_total{code="4008"}[10m])) > 0.01 * sum by (namespace) (rate(flotilla_edge_accepts_total[10m])) and sum by (namespace) (increase(flotilla_edge_closes_total{code="4008"}[10m])) > 10',
     for: '10m',
     severity: 'ticket',
     summary: 'Many clients read too slowly',
@@ -194,18 +273,20 @@ export const alerts = [
   },
   {
     name: 'FlotillaKubernetesApiAway',
-    expr: 'sum by (call) (rate(flotilla_control_kubernetes_failures_total[5m])) > 0',
+    // `lease` is asked for every second, `pods` after a pause that grows to 10 s, `deletion-cost` every minute.
+    expr: 'sum by (namespace, call) (increase(flotilla_control_kubernetes_failures_total[5m])) > 3',
     for: '10m',
     severity: 'ticket',
     summary: 'Control does not reach the Kubernetes API',
     description:
       'Calls to the Kubernetes API ({{ $labels.call }}) fail for 10 minutes. The leader goes on; nobody else could begin to lead.',
     fires: grows('flotilla_control_kubernetes_failures_total{call="lease"}', 30),
-    calm: stays('flotilla_control_kubernetes_failures_total{call="lease"}', 30),
+    calm: { 'flotilla_control_kubernetes_failures_total{call="lease"}': '0x10 1x6 2x4 30x40' },
+    at: '40m',
   },
   {
     name: 'FlotillaVersionSkew',
-    expr: 'count(count by (version) (flotilla_build_info)) > 1',
+    expr: 'count by (namespace) (count by (namespace, version) (flotilla_build_info)) > 1',
     for: '2h',
     severity: 'ticket',
     summary: 'Two versions run for two hours',

@@ -84,9 +84,9 @@ const eventLoops = (service) =>
 const commits = graph('Commit', 'From sending a commit to its reply.', 's', quantiles('flotilla_shard_commit_seconds'))
 /** The share of an objective's failures over three spans (slos.mjs). */
 const burning = (objective) => ({
-  '5 minutes': `slo:${objective}:ratio_rate5m`,
-  '1 hour': `slo:${objective}:ratio_rate1h`,
-  '1 day': `slo:${objective}:ratio_rate1d`,
+  '5 minutes {{namespace}}': `slo:${objective}:ratio_rate5m{namespace=~"$namespace"}`,
+  '1 hour {{namespace}}': `slo:${objective}:ratio_rate1h{namespace=~"$namespace"}`,
+  '1 day {{namespace}}': `slo:${objective}:ratio_rate1d{namespace=~"$namespace"}`,
 })
 
 export const dashboards = [

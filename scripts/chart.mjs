@@ -1,7 +1,8 @@
 // helm/flotilla/values.schema.json and README.md, from values.yaml and its comments: node scripts/chart.mjs [--check]
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { isMap, isScalar, parseDocument } from 'yaml'
 import { shapes } from './chart-shapes.mjs'
+import { writeMade } from './made.mjs'
 
 const folder = new URL('../helm/flotilla/', import.meta.url)
 const document = parseDocument(readFileSync(new URL('values.yaml', folder), 'utf8'))
@@ -68,22 +69,7 @@ const table = rows.map(({ name, plain, description = '' }) => {
 const [before] = readFileSync(new URL('README.md', folder), 'utf8').split('## Values\n')
 const readme = `${before}## Values\n\n| value | default | meaning |\n|---|---|---|\n${table.join('\n')}\n`
 
-const stale = [
-  ['values.schema.json', `${JSON.stringify(schema, null, 2)}\n`],
-  ['README.md', readme],
-].filter(([name, text]) => {
-  const path = new URL(name, folder)
-  let known = ''
-  try {
-    known = readFileSync(path, 'utf8')
-  } catch (error) {
-    if (error.code !== 'ENOENT') throw error
-  }
-  if (known === text) return false
-  if (!process.argv.includes('--check')) writeFileSync(path, text)
-  return true
-})
-if (process.argv.includes('--check') && stale.length > 0) {
-  process.stderr.write(`not what values.yaml says: ${stale.map(([name]) => name).join(', ')}; run: make docs\n`)
-  process.exit(1)
-}
+writeMade(
+  { 'values.schema.json': `${JSON.stringify(schema, null, 2)}\n`, 'README.md': readme },
+  { folder, source: 'values.yaml' },
+)

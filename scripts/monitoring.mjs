@@ -1,9 +1,9 @@
 // helm/flotilla/rules/*.yaml and helm/flotilla/dashboards/*.json, from monitoring/*.mjs: node scripts/monitoring.mjs [--check]
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { stringify } from 'yaml'
 import { alerts } from '../monitoring/alerts.mjs'
 import { dashboards } from '../monitoring/dashboards.mjs'
 import { burns, slos, windows } from '../monitoring/slos.mjs'
+import { writeMade } from './made.mjs'
 
 const runbook = (name) => `https://github.com/flotilla/flotilla/blob/main/docs/runbooks/${name}.md`
 const ratio = ({ name }, window) => `slo:${name}_failed:ratio_rate${window}`
@@ -50,30 +50,50 @@ const example = (series, promql_expr_test, interval = '1m') => ({
   input_series: Object.entries(series).map(([name, values]) => ({ series: name, values })),
   promql_expr_test,
 })
-const causeTests = alerts.flatMap(({ name, fires, calm, at = '30m' }) => [
-  example(fires, expectation(name, at, true)),
-  example(calm, expectation(name, at, false)),
+/** `a{b="c"}` → `a{namespace="x",b="c"}`, for every series. */
+const inNamespace = (namespace, series) =>
+  Object.fromEntries(
+    Object.entries(series).map(([name, values]) => {
+      const [metric, labels = '}'] = name.split('{')
+      return [`${metric}{namespace="${namespace}"${labels === '}' ? '' : ','}${labels}`, values]
+    }),
+  )
+/** One of two fleets has what the alert is about, and only that one is named. */
+const firesIn = (name, at) => ({
+  expr: `max by (namespace) (ALERTS{alertname="${name}",alertstate="firing"})`,
+  eval_time: at,
+  exp_samples: [{ labels: '{namespace="a"}', value: 1 }],
+})
+const causeTests = alerts.flatMap(({ name, fires, alsoFires = [], calm, at = '30m' }) => [
+  example({ ...inNamespace('a', fires), ...inNamespace('b', calm) }, [firesIn(name, at)]),
+  ...alsoFires.map((series) => example(inNamespace('a', series), expectation(name, at, true))),
+  example(inNamespace('b', calm), expectation(name, at, false)),
 ])
 const burnTests = slos.flatMap((slo) =>
   burns.flatMap(({ long, short, factor }) => {
-    const at = (share) => ({ [ratio(slo, long)]: `${share}x30`, [ratio(slo, short)]: `${share}x30` })
+    const of = (inLong, inShort) => ({ [ratio(slo, long)]: `${inLong}x30`, [ratio(slo, short)]: `${inShort}x30` })
     const name = `Flotilla${titled(slo.name)}BudgetBurn`
+    const [much, little] = [Math.min(1, factor * slo.objective * 2), slo.objective / 2]
+    const both = { ...inNamespace('a', of(much, much)), ...inNamespace('b', of(little, little)) }
     return [
-      example(at(Math.min(1, factor * slo.objective * 2)), expectation(name, '5h', true), '15m'),
-      example(at(slo.objective / 2), expectation(name, '5h', false), '15m'),
-      // In the long window only: it is over.
-      example({ ...at(1), [ratio(slo, short)]: '0x30' }, expectation(name, '5h', false), '15m'),
+      example(both, [firesIn(name, '5h')], '15m'),
+      // In the long window only, it is over; and in the long window of one fleet and the short one of another.
+      example(inNamespace('a', of(1, 0)), expectation(name, '5h', false), '15m'),
+      example({ ...inNamespace('a', of(1, 0)), ...inNamespace('b', of(0, 1)) }, expectation(name, '5h', false), '15m'),
     ]
   }),
 )
-/** One of ten fails: what the recorded shares have to say of the counters. */
+/** One of ten fails in one fleet and none in another: what the recorded shares have to say of the counters. */
 const recordingTests = slos.map((slo) => {
   const share = {
     expr: `round(1000 * ${ratio(slo, '5m')})`,
     eval_time: '30m',
-    exp_samples: [{ labels: '{}', value: 100 }],
+    exp_samples: [
+      { labels: '{namespace="a"}', value: 100 },
+      { labels: '{namespace="b"}', value: 0 },
+    ],
   }
-  return example(slo.tenthFails, [share])
+  return example({ ...inNamespace('a', slo.tenthFails), ...inNamespace('b', slo.noneFails) }, [share])
 })
 
 const group = (name, rules) => ({ groups: [{ name, rules }] })
@@ -100,23 +120,4 @@ const files = {
     dashboards.map((each) => [`dashboards/${each.uid}.json`, `${JSON.stringify(each, null, 2)}\n`]),
   ),
 }
-const folder = new URL('../helm/flotilla/', import.meta.url)
-const stale = Object.entries(files).filter(([path, text]) => {
-  const at = new URL(path, folder)
-  let known = ''
-  try {
-    known = readFileSync(at, 'utf8')
-  } catch (error) {
-    if (error.code !== 'ENOENT') throw error
-  }
-  if (known === text) return false
-  if (!process.argv.includes('--check')) {
-    mkdirSync(new URL('.', at), { recursive: true })
-    writeFileSync(at, text)
-  }
-  return true
-})
-if (process.argv.includes('--check') && stale.length > 0) {
-  process.stderr.write(`not what monitoring/ says: ${stale.map(([path]) => path).join(', ')}; run: make docs\n`)
-  process.exit(1)
-}
+writeMade(files, { folder: new URL('../helm/flotilla/', import.meta.url), source: 'monitoring/' })

@@ -2,7 +2,7 @@
 import exec from 'k6/execution'
 import { setTimeout } from 'k6/timers'
 import { Listener, post } from './lib/fleet.ts'
-import { listening, posting, promises, summaryTrendStats } from './lib/options.ts'
+import { happens, listening, posting, promises, summaryTrendStats } from './lib/options.ts'
 import { summarize } from './lib/report.ts'
 import type { Summary } from './lib/report.ts'
 
@@ -12,16 +12,17 @@ const [members, rate, seconds] = [
   Number(__ENV['SECONDS'] ?? 60),
 ]
 const perVu = 10
+const vus = Math.ceil(members / perVu)
 const room = 'public:k6-fan-out'
 const run = Date.now().toString(36)
 
 export const options = {
   scenarios: {
-    listen: listening(Math.ceil(members / perVu), seconds + 60),
+    listen: listening(vus, seconds + 60),
     post: posting({ rate, seconds, from: 10 }),
   },
   summaryTrendStats,
-  thresholds: { ...promises, flotilla_delivery: ['p(99)<200'] },
+  thresholds: { ...promises, ...happens({ events: rate * seconds * vus * perVu }), flotilla_delivery: ['p(99)<200'] },
 }
 
 export function listen(): void {

@@ -2,23 +2,34 @@
 import exec from 'k6/execution'
 import { setTimeout } from 'k6/timers'
 import { Listener, post } from './lib/fleet.ts'
-import { listening, posting, promises, summaryTrendStats } from './lib/options.ts'
+import { happens, listening, posting, promises, summaryTrendStats } from './lib/options.ts'
 import { summarize } from './lib/report.ts'
 import type { Summary } from './lib/report.ts'
 
 const sockets = Number(__ENV['SOCKETS'] ?? 1_000)
 const perVu = 20
+const vus = Math.ceil(sockets / perVu)
 const rooms = 100
+/** Events per second, from the fifth second on, while connections are still made. */
+const [rate, seconds, from] = [100, 50, 5]
 const run = Date.now().toString(36)
 const [openMs, dropAtMs, endMs] = [15_000, 30_000, 60_000]
 
 export const options = {
   scenarios: {
-    listen: listening(Math.ceil(sockets / perVu), 120),
-    post: posting({ rate: 100, seconds: 50, from: 5 }),
+    listen: listening(vus, 120),
+    post: posting({ rate, seconds, from }),
   },
   summaryTrendStats,
-  thresholds: { ...promises, flotilla_resume: ['p(99)<10000'] },
+  thresholds: {
+    ...promises,
+    // Of those that come before everybody is there, half.
+    ...happens({
+      events: (rate * (seconds - (openMs / 1_000 - from) / 2) * vus * perVu) / rooms,
+      resumes: vus * perVu,
+    }),
+    flotilla_resume: ['p(99)<10000'],
+  },
 }
 
 /** All connections of the run are dropped at one time, whenever each VU began. */

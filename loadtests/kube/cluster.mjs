@@ -1,4 +1,4 @@
-// The cluster that is tried: that of KUBECONFIG, or the toolkit's, which is brought up.
+// The cluster that is tried: the toolkit's, which is brought up, or one of yours that is named.
 import { execFile, execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,15 +7,42 @@ import { isThere, tool, toolkit } from '../../scripts/toolkit.mjs'
 
 const run = promisify(execFile)
 
-/**
- * `say` is told of what takes long. The toolkit's cluster can also lose a node (`powerCut`) and have its API server stand still; others
- * need the image in a registry they reach: FLOTILLA_IMAGE.
- */
+const noName =
+  'KUBECONFIG is set. This drains every node of its cluster, one after the other, and deletes the namespace flotilla-e2e: ' +
+  'say which context that is for with FLOTILLA_E2E_CONTEXT, or unset KUBECONFIG for a cluster of the toolkit'
+const noImage =
+  'FLOTILLA_IMAGE has to name the image, as images.example.com/flotilla:1.2.3: the cluster pulls it from there'
+const ownFolder = () => join(toolkit, 'cluster')
+
+/** Whose cluster is meant. One of somebody else is touched only when its context is named, and needs an image that it can pull. */
+export function chooseCluster({ KUBECONFIG, FLOTILLA_E2E_CONTEXT: context, FLOTILLA_IMAGE: image }) {
+  if (context !== undefined) {
+    if (image === undefined) throw new Error(noImage)
+    return { own: false, context, image }
+  }
+  if (KUBECONFIG !== undefined) throw new Error(noName)
+  return { own: true }
+}
+
+/** `registry/repository:tag` or `registry/repository@digest` as values of the chart. */
+export function imageValues(image) {
+  const [, repository, tag = '', digest = ''] = /^(.+?)(?::([^:/@]+))?(?:@(sha256:.+))?$/.exec(image)
+  if (tag + digest === '') throw new Error(noImage)
+  return [
+    ['repository', repository],
+    ['tag', tag],
+    ['digest', digest],
+  ].map(([name, value]) => `image.${name}=${JSON.stringify(value)}`)
+}
+
+/** `say` is told of what takes long. The toolkit's cluster can also lose a node (`powerCut`) and have its API server stand still. */
 export async function openCluster({ nodes, say }) {
-  const own = process.env.KUBECONFIG === undefined
-  const folder = join(toolkit, 'cluster')
+  const { own, context, image } = chooseCluster(process.env)
+  const folder = ownFolder()
   if (own && !existsSync(join(folder, 'up')))
-    throw new Error('there is no cluster: set KUBECONFIG, or FLOTILLA_TOOLKIT for one of its own')
+    throw new Error(
+      'there is no cluster: name one with FLOTILLA_E2E_CONTEXT, or set FLOTILLA_TOOLKIT for one of its own',
+    )
   if (own) {
     say(`a cluster of ${nodes} nodes`)
     await run(join(folder, 'up'), ['--nodes', String(nodes)])
@@ -23,17 +50,25 @@ export async function openCluster({ nodes, say }) {
   }
   const [kubectlPath, helmPath] = [isThere('kubectl') ? 'kubectl' : join(folder, 'kubectl'), tool('helm')]
   const options = { maxBuffer: 64 * 1_048_576 }
-  const kubectl = async (...args) => (await run(kubectlPath, args, options)).stdout
+  // Always named: the current context may become another one while this runs.
+  const [ofKubectl, ofHelm] = own
+    ? [[], []]
+    : [
+        ['--context', context],
+        ['--kube-context', context],
+      ]
+  const kubectl = async (...args) => (await run(kubectlPath, [...ofKubectl, ...args], options)).stdout
   const cluster = {
     own,
+    values: own ? [] : imageValues(image),
     kubectl,
     json: async (...args) => JSON.parse(await kubectl(...args, '--output', 'json')),
     apply: (manifest) =>
-      execFileSync(kubectlPath, ['apply', '--filename', '-'], {
+      execFileSync(kubectlPath, [...ofKubectl, 'apply', '--filename', '-'], {
         input: manifest,
         stdio: ['pipe', 'ignore', 'inherit'],
       }),
-    helm: async (...args) => (await run(helmPath, args, options)).stdout,
+    helm: async (...args) => (await run(helmPath, [...args, ...ofHelm], options)).stdout,
   }
   return own ? { ...cluster, ...ownPowers(folder, say) } : cluster
 }

@@ -14,9 +14,12 @@ const drains = (node) => ({
   name: `kubectl drain ${node}, and back`,
   kind: 'planned',
   run: async ({ kubectl, settled }) => {
-    await kubectl('drain', node, '--ignore-daemonsets', '--delete-emptydir-data', '--timeout', '300s')
-    await settled()
-    await kubectl('uncordon', node)
+    try {
+      await kubectl('drain', node, '--ignore-daemonsets', '--delete-emptydir-data', '--timeout', '300s')
+      await settled()
+    } finally {
+      await kubectl('uncordon', node)
+    }
   },
 })
 

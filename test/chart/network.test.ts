@@ -26,7 +26,8 @@ describe('who may connect to whom', () => {
   test.each([
     ...tiers.map((tier) => [`${tier} to Redis`, pod(tier), pod('redis'), 6379] as const),
     ...tiers.map((tier) => [`${tier} to DNS`, pod(tier), dns, 53] as const),
-    ...tiers.map((tier) => [`Prometheus to ${tier}`, far, pod(tier), admin[tier] ?? 0] as const),
+    ...tiers.map((tier) => [`${tier} to DNS whose pods have a port of their own`, pod(tier), dns, 5353] as const),
+    ...tiers.map((tier) => [`Prometheus in the namespace to ${tier}`, stranger, pod(tier), admin[tier] ?? 0] as const),
     ['a browser to an edge', outside, pod('edge'), 8080],
     ['an ingress to an edge', far, pod('edge'), 8080],
     ['a service to ingest', far, pod('ingest'), 8081],
@@ -46,6 +47,9 @@ describe('who may connect to whom', () => {
     ['a pod of the same labels in another namespace to Redis', pod('edge', 'elsewhere'), pod('redis'), 6379],
     ['the outside to ingest', outside, pod('ingest'), 8081],
     ['the outside to metrics', outside, pod('edge'), 9080],
+    ...tiers.map(
+      (tier) => [`another namespace to the admin port of ${tier}`, far, pod(tier), admin[tier] ?? 0] as const,
+    ),
     ['another namespace to control', far, pod('control'), 8082],
     ['edge to ingest', pod('edge'), pod('ingest'), 8081],
     ['edge to shard', pod('edge'), pod('shard'), 9083],
@@ -62,7 +66,12 @@ describe('who may connect to whom', () => {
     for (const tier of tiers) expect(allows(external, pod(tier), outside, 6380)).toBe(true)
     expect(allows(external, pod('edge'), outside, 8443)).toBe(true)
     expect(allows(external, pod('shard'), outside, 8443)).toBe(false)
+    const prometheus: Peer = { namespace: 'monitoring', labels: { app: 'prometheus' } }
+    for (const tier of tiers) expect(allows(policiesOf('ha'), prometheus, pod(tier), admin[tier] ?? 0)).toBe(true)
+    expect(allows(policiesOf('ha'), far, pod('edge'), 9080)).toBe(false)
     expect(allows(policiesOf('nlb'), outside, pod('edge'), 9080)).toBe(true)
+    expect(allows(policiesOf('nlb'), far, pod('edge'), 9080)).toBe(false)
+    expect(allows(policiesOf('nlb', ['networkPolicy.healthChecksFrom=[]']), far, pod('edge'), 9080)).toBe(true)
     expect(allows(policiesOf('nlb'), outside, pod('ingest'), 9081)).toBe(false)
   })
 
@@ -71,6 +80,9 @@ describe('who may connect to whom', () => {
     expect(allows(tight, outside, pod('edge'), 8080)).toBe(false)
     expect(allows(tight, { namespace: 'fleet', labels: { app: 'crm' } }, pod('ingest'), 8081)).toBe(true)
     expect(allows(tight, stranger, pod('ingest'), 8081)).toBe(false)
+    // Whoever may connect: `helm test` does.
+    expect(allows(tight, pod('test'), pod('edge'), 8080)).toBe(true)
+    expect(allows(tight, pod('test'), pod('ingest'), 8081)).toBe(true)
     expect(policiesOf('default', ['networkPolicy.enabled=false'])).toEqual([])
   })
 })

@@ -19,12 +19,13 @@ function selects(selector: Manifest, labels: Readonly<Record<string, string>>): 
   )
 }
 
-/** Of namespaces only whether any, or the policy's own, is meant: their labels are not rendered. */
+/** Of namespaces only the label that Kubernetes gives them: others are not rendered. */
 function isPeer(rule: Manifest, peer: Peer, own: string): boolean {
   if (rule.ipBlock !== undefined) return peer.labels === undefined
   if (peer.labels === undefined) return false
   if (rule.namespaceSelector === undefined && peer.namespace !== own) return false
-  if (rule.namespaceSelector !== undefined && !selects(rule.namespaceSelector, {})) return false
+  const labels: Record<string, string> = { 'kubernetes.io/metadata.name': peer.namespace ?? '' }
+  if (rule.namespaceSelector !== undefined && !selects(rule.namespaceSelector, labels)) return false
   return rule.podSelector === undefined || selects(rule.podSelector, peer.labels)
 }
 

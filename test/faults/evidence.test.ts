@@ -12,3 +12,11 @@ test('[FA5] a fault that counted nothing did not happen', () => {
   expect(unproved({ killed: 0, closed: 2 })).toEqual(['it did not happen: killed is 0'])
   expect(unproved({})).toEqual(['it did not happen: nothing was counted'])
 })
+
+test('[FA5] what must not happen is looked at, and did not', () => {
+  const never = ['membersRemoved']
+  expect(unproved({ stalled: 1, membersRemoved: 0 }, never)).toEqual([])
+  expect(unproved({ stalled: 1, membersRemoved: 2 }, never)).toEqual(['it must not happen: membersRemoved is 2'])
+  expect(unproved({ stalled: 1 }, never)).toEqual(['it must not happen: membersRemoved is not counted'])
+  expect(unproved({ membersRemoved: 0 }, never)).toEqual(['it did not happen: nothing was counted'])
+})

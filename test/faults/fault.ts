@@ -28,7 +28,7 @@ export interface Needs {
   readonly padding?: number
 }
 
-/** By name; a fault of which a figure is 0, or that has none, did not happen. */
+/** By name; a fault of which a figure is 0, or that has none, did not happen. Those that it names in `never` must be 0. */
 export type Evidence = Readonly<Record<string, number>>
 
 /** One file per fault. */
@@ -52,4 +52,6 @@ export interface Fault {
    * just before the fault and when the clients have seen everything, and each must have grown.
    */
   evidence?(world: World): Promise<Evidence>
+  /** Figures of the evidence that must stay 0: what the fleet may not do because of the fault. */
+  readonly never?: readonly string[]
 }

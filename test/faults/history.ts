@@ -8,7 +8,14 @@ export type Line = Publish | Seen | Link | FaultPhase | Logged
 
 /** `refused`: certainly not published. `unknown`: it may have been. What comes last counts. */
 export type Publish =
-  | { readonly type: 'invoke'; readonly t: number; readonly by: string; readonly room: string; readonly id: string }
+  | {
+      /** `again`: what was acknowledged is published once more under its key, by the same sender. */
+      readonly type: 'invoke' | 'again'
+      readonly t: number
+      readonly by: string
+      readonly room: string
+      readonly id: string
+    }
   | {
       readonly type: 'ok'
       readonly t: number
@@ -54,11 +61,15 @@ interface Link {
   readonly client: string
 }
 
-/** `inject`: it begins. `lifted`: nothing is broken any more by the fault itself; the fleet heals from here on. */
+/**
+ * `inject`: it begins. `lifted`: nothing is broken any more by the fault itself; the fleet heals from here on.
+ * Of what may be lost: `behind`: from here on Redis does not keep what it acknowledges; what came before is safe.
+ * `emptied`: nothing is safe.
+ */
 export interface FaultPhase {
   readonly type: 'fault'
   readonly t: number
-  readonly phase: 'inject' | 'lifted' | 'healed'
+  readonly phase: 'inject' | 'behind' | 'emptied' | 'lifted' | 'healed'
 }
 
 /** A message of a room's log at the end of the run, in the order of the log. */

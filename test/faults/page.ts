@@ -8,7 +8,7 @@ export function renderPage(report: Report, on: { readonly date: string; readonly
   const sum = (of: (fault: FaultReport) => number): number => mayLose.reduce((total, each) => total + of(each), 0)
   return `# Faults
 
-What \`make faults\` found on ${on.date}, with ${on.redis} and Node ${process.versions.node}, on one machine: ${faults.length} faults, ${runs}
+What \`make faults\` found on ${on.date}, with ${on.redis} and Node ${process.versions.node}, on one machine, at commit ${report.commit}: ${faults.length} faults, ${runs}
 runs, **${figure(report.acknowledged)} acknowledged messages, ${figure(report.delivered)} deliveries, ${report.violations} violations**. This page is written by that command; \`out/faults.json\` has
 the same for machines.
 
@@ -17,7 +17,8 @@ and clients without one that note every frame as it comes. The fault happens, is
 of all publishers and clients and the rooms' logs are judged (\`test/faults/checks\`): nothing acknowledged is lost, nothing is
 there that was refused or never published, nothing is there twice, every client and the log agree on one order without a hole,
 one place names one message, every publish has an outcome and none contradicts another, and every room takes publishes again in
-time. In runs with an odd seed every user may have one connection, so clients come back by their tickets, and what counts at the end is what is open. Each check is itself proved on histories with a planted violation. A run in which the fault did not happen fails.
+time. Of what was acknowledged, before the fault too, some is published again when the fleet is whole, under its key and through
+another edge where the user may be connected twice: ${figure(report.repeated)} times it was answered, each with the place it had. In runs with an odd seed every user may have one connection, so clients come back by their tickets, and what counts at the end is what is open. Each check is itself proved on histories with a planted violation. A run in which the fault did not happen fails.
 
 Where Redis's own settings allow it to lose what it acknowledged (its file or memory is gone together with the owner of the
 slot, or it has none) every subscriber of the message must have been told (\`recovered: false\`): in the runs of these faults

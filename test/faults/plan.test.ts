@@ -5,11 +5,19 @@ import { planOf } from './plan.ts'
 test('[FA6] the whole campaign has every fault with three seeds, and the quick one a selection of them', () => {
   const full = planOf({ FAULTS_MODE: 'full' }, faults)
   expect(full.runs).toHaveLength(faults.length * 3)
-  expect(full.whole).toBe(true)
+  expect(full.mode).toBe('whole')
   const quick = planOf({}, faults)
-  expect(quick.whole).toBe(false)
+  expect(quick.mode).toBe('quick')
   expect(quick.runs.length).toBe(15)
   expect(new Set(quick.runs.map(({ seed }) => seed))).toEqual(new Set([1]))
+})
+
+test('[FA6] whoever names faults, seeds or a load asks for a part', () => {
+  const asked = [{ FAULTS: 'edge-kill' }, { SEEDS: '1,2,3' }, { FAULTS_MESSAGES: '36000' }, { FAULTS_RATE: '9' }]
+  for (const each of asked) {
+    expect(planOf(each, faults).mode).toBe('part')
+    expect(planOf({ FAULTS_MODE: 'full', ...each }, faults).mode).toBe('part')
+  }
 })
 
 test('[FA6] faults and seeds can be named, and a name that is none is refused', () => {

@@ -7,13 +7,13 @@ export interface Load {
   readonly rate: number
 }
 
+/** `whole`: every fault, seed and message of the campaign. `quick`: the selection, as it is. `part`: whatever else was asked for. */
+export type Mode = 'whole' | 'quick' | 'part'
+
 export interface Plan {
+  readonly mode: Mode
   readonly runs: readonly { readonly fault: Fault; readonly seed: number }[]
   readonly load: Load
-  /** Whether this is the whole campaign: what was found before is forgotten. */
-  readonly whole: boolean
-  /** Whether docs/faults.md is written, if every fault has a result. */
-  readonly page: boolean
 }
 
 /**
@@ -64,9 +64,11 @@ export function planOf(env: Readonly<Record<string, string | undefined>>, all: r
       messages: Number(env['FAULTS_MESSAGES'] ?? load.messages),
       rate: Number(env['FAULTS_RATE'] ?? load.rate),
     },
-    whole: full && named.length === 0,
-    page: full && named.length === 0,
+    mode: narrowing.some((name) => listOf(env[name]).length > 0) ? 'part' : full ? 'whole' : 'quick',
   }
 }
+
+/** Whoever sets one of these asks for something else than the whole, or the quick selection. */
+const narrowing = ['FAULTS', 'SEEDS', 'FAULTS_MESSAGES', 'FAULTS_RATE']
 
 const listOf = (text: string | undefined): string[] => (text ?? '').split(',').filter((each) => each !== '')

@@ -6,6 +6,7 @@ type Untimed<T> = T extends Line ? Omit<T, 't'> : never
 /** The history of a run under way. */
 export interface Recorder {
   readonly lines: readonly Line[]
+  /** Messages, not answers: what is published again counts once. */
   readonly acknowledged: number
   note(line: Untimed<Line>): void
 }
@@ -13,14 +14,14 @@ export interface Recorder {
 export function createRecorder(): Recorder {
   const began = performance.now()
   const lines: Line[] = []
-  let acknowledged = 0
+  const acknowledged = new Set<string>()
   return {
     lines,
     get acknowledged() {
-      return acknowledged
+      return acknowledged.size
     },
     note: (line) => {
-      if (line.type === 'ok') acknowledged += 1
+      if (line.type === 'ok') acknowledged.add(line.id)
       lines.push({ ...line, t: performance.now() - began })
     },
   }

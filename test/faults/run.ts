@@ -6,6 +6,7 @@ import { startWorld } from './harness/world.ts'
 import type { World } from './harness/world.ts'
 import type { Line, Logged } from './history.ts'
 import type { Load } from './plan.ts'
+import { repeatSome } from './traffic/repeats.ts'
 import { rooms } from './traffic/rooms.ts'
 import { until } from '../fleet/until.ts'
 
@@ -13,6 +14,8 @@ export interface Result {
   readonly fault: string
   readonly seed: number
   readonly acknowledged: number
+  /** Acknowledged again when they were published again. */
+  readonly repeated: number
   readonly delivered: number
   readonly unknown: number
   readonly refused: number
@@ -39,9 +42,10 @@ export async function runFault(fault: Fault, seed: number, load: Load): Promise<
   try {
     return await judge(fault, seed, load)
   } catch (error) {
-    const nothing = { acknowledged: 0, delivered: 0, unknown: 0, refused: 0, told: 0, lostAndTold: 0, healMs: null }
+    const none = { acknowledged: 0, repeated: 0, delivered: 0, unknown: 0, refused: 0, told: 0, lostAndTold: 0 }
     const why = `it could not be judged: ${error instanceof Error ? error.message : String(error)}`
-    return { fault: fault.name, seed, ...nothing, durationMs: 0, evidence: {}, history: [], violations: [why] }
+    const known = { fault: fault.name, seed, healMs: null, durationMs: 0 }
+    return { ...known, ...none, evidence: {}, history: [], violations: [why] }
   }
 }
 
@@ -65,7 +69,7 @@ async function judge(fault: Fault, seed: number, { messages, rate }: Load): Prom
       violations: [
         ...trouble,
         ...drained.trouble,
-        ...(trouble.length > 0 ? [] : unproved(evidence)),
+        ...(trouble.length > 0 ? [] : [...unproved(evidence, fault.never), ...unrepeated(figures.repeated)]),
         ...world.fleet.complaints(),
         ...violations.map((each) => `${each.check}: ${each.detail}`),
       ],
@@ -75,7 +79,13 @@ async function judge(fault: Fault, seed: number, { messages, rate }: Load): Prom
   }
 }
 
-/** Load, the fault, load again. Returns what there was of the evidence before the fault, and what did not come about in time. */
+const unrepeated = (repeated: number): string[] =>
+  repeated > 0 ? [] : ['nothing that was acknowledged could be published again']
+
+/**
+ * Load, the fault, load again, and some of what was acknowledged once more. Returns what there was of the evidence before the
+ * fault, and what did not come about in time.
+ */
 async function play(world: World, fault: Fault, messages: number): Promise<{ before: Evidence; trouble: string[] }> {
   const { recorder, traffic, random } = world
   let before: Evidence = {}
@@ -87,7 +97,9 @@ async function play(world: World, fault: Fault, messages: number): Promise<{ bef
     recorder.note({ type: 'fault', phase: 'lifted' })
     await (fault.healed?.(world) ?? world.fleet.settled(settleMs))
     recorder.note({ type: 'fault', phase: 'healed' })
-    await traffic.more(Math.max(afterwards, messages - recorder.acknowledged), 120_000)
+    await traffic.more(afterwards, 120_000)
+    await repeatSome(world, 'x'.repeat(fault.needs?.padding ?? 0))
+    await traffic.more(Math.max(0, messages - recorder.acknowledged), 120_000)
     await traffic.connected()
     return { before, trouble: [] }
   } catch (error) {

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { until } from './until.ts'
 
@@ -11,6 +12,7 @@ const maxOutput = 200_000
 const maxShown = 400
 
 export type ServiceName = 'edge' | 'shard' | 'control' | 'ingest'
+type LogEntry = Readonly<Record<string, unknown>>
 type Exit = { readonly code: number | null; readonly signal: NodeJS.Signals | null }
 
 export interface FleetProcess {
@@ -19,6 +21,8 @@ export interface FleetProcess {
   readonly port: number
   readonly adminPort: number
   readonly running: boolean
+  /** Whether it stands still: the kernel says that a signal stopped it. */
+  readonly stopped: boolean
   readonly pid: number | undefined
   /** Sends a signal to the process and resolves with how it ended. */
   kill(signal: NodeJS.Signals): Promise<Exit>
@@ -30,8 +34,10 @@ export interface FleetProcess {
   start(env?: Readonly<Record<string, string>>): Promise<void>
   /** Another process of the same name, not started yet. */
   twin(adminPort: number): FleetProcess
-  /** What is wrong with it: ends that nobody asked for, errors that nobody caught, text outside the log. */
+  /** What is wrong with it and its twins: ends that nobody asked for, errors that nobody caught, text outside the log. */
   complaints(): readonly string[]
+  /** The entries of its log with this message, over all its lives, as far back as its output is kept. */
+  logged(message: string): readonly LogEntry[]
   /** Its last lines, for the report of a failing test. */
   tail(lines: number): string
 }
@@ -70,6 +76,7 @@ export const mainOf = (service: ServiceName): string => `services/${service}/dis
 export function createProcess(options: ProcessOptions): FleetProcess {
   const { name, service, port, adminPort, env, nodeArgs = [] } = options
   const found: string[] = []
+  const twins: FleetProcess[] = []
   let output = ''
   let child: ChildProcess | undefined
   let asked = false
@@ -127,6 +134,9 @@ export function createProcess(options: ProcessOptions): FleetProcess {
     get running() {
       return child !== undefined
     },
+    get stopped() {
+      return child !== undefined && isStopped(child.pid)
+    },
     get pid() {
       return child?.pid
     },
@@ -134,15 +144,40 @@ export function createProcess(options: ProcessOptions): FleetProcess {
     ending,
     signal: (signal) => void child?.kill(signal),
     start,
-    twin: (port) =>
-      createProcess({
+    twin: (port) => {
+      const twin = createProcess({
         ...options,
         adminPort: port,
         env: { ...env, [`FLOTILLA_${service.toUpperCase()}_ADMIN_PORT`]: String(port) },
-      }),
-    complaints: () => found,
+      })
+      twins.push(twin)
+      return twin
+    },
+    complaints: () => [...found, ...twins.flatMap((each) => each.complaints())],
+    logged: (message) => entriesOf(output, message),
     tail,
   }
+}
+
+function isStopped(pid: number | undefined): boolean {
+  try {
+    // The state is the first field after the name, which is in parentheses.
+    return /^.*\) [Tt] /s.test(readFileSync(`/proc/${pid}/stat`, 'utf8'))
+  } catch {
+    return false
+  }
+}
+
+/** A line that is not whole, the first that is kept or the last so far, is none. */
+function entriesOf(output: string, message: string): LogEntry[] {
+  const named = output.split('\n').filter((line) => line.includes(`"msg":${JSON.stringify(message)}`))
+  return named.flatMap((line) => {
+    try {
+      return [JSON.parse(line) as LogEntry]
+    } catch {
+      return []
+    }
+  })
 }
 
 /** Whether the process says that it can take work. */

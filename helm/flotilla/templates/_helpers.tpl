@@ -63,6 +63,61 @@ labels:
 {{- end -}}
 {{- end -}}
 
+{{- /* And at the most. */}}
+{{- define "flotilla.mostReplicas" -}}
+{{- $autoscaling := default dict .autoscaling -}}
+{{- $keda := default dict .keda -}}
+{{- if $keda.enabled -}}{{ $keda.maxReplicas }}
+{{- else if $autoscaling.enabled -}}{{ $autoscaling.maxReplicas }}
+{{- else -}}{{ .replicas }}
+{{- end -}}
+{{- end -}}
+
+{{- /*
+`spec.replicas` of a tier that others scale: what it has now, because an upgrade that leaves the field out sets it to 1. `helm template`
+finds none. Takes root and `name` of the Deployment.
+*/}}
+{{- define "flotilla.liveReplicas" -}}
+{{- $live := lookup "apps/v1" "Deployment" .root.Release.Namespace .name -}}
+{{- with $live -}}
+replicas: {{ .spec.replicas }}
+{{- end -}}
+{{- end -}}
+
+{{- /*
+Seconds of an edge's drain, as YAML: what is given, or what follows from the rest. Control grants the edges that drain together
+`reconnectsPerSecond`, of which they use half; a rollout drains as many at once as it adds, `atOnce`.
+*/}}
+{{- define "flotilla.edgeDrain" -}}
+{{- $edge := .Values.edge -}}
+{{- $drain := $edge.drain -}}
+{{- $settle := kindIs "invalid" $drain.settleSeconds | ternary (ternary 90 5 $edge.nlb.enabled) $drain.settleSeconds | int -}}
+{{- $atOnce := toString $edge.maxSurge | trimSuffix "%" | int -}}
+{{- if hasSuffix "%" (toString $edge.maxSurge) -}}
+{{- $atOnce = div (add (mul $atOnce (int (include "flotilla.mostReplicas" $edge))) 99) 100 -}}
+{{- end -}}
+{{- $perSecond := int .Values.control.reconnectsPerSecond -}}
+{{- $move := div (sub (add (mul 2 $atOnce (int $edge.maxConnections)) $perSecond) 1) $perSecond -}}
+{{- $full := add $settle $move (int $drain.graceSeconds) -}}
+{{- $timeout := kindIs "invalid" $drain.timeoutSeconds | ternary (max 120 (add $full 60)) $drain.timeoutSeconds | int -}}
+{{- $minReady := kindIs "invalid" $edge.minReadySeconds | ternary $full $edge.minReadySeconds | int -}}
+settle: {{ $settle }}
+atOnce: {{ $atOnce }}
+move: {{ $move }}
+grace: {{ int $drain.graceSeconds }}
+full: {{ $full }}
+timeout: {{ $timeout }}
+minReady: {{ $minReady }}
+{{- end -}}
+
+{{- /* A quantity of memory in bytes. */}}
+{{- define "flotilla.bytes" -}}
+{{- $text := kindIs "float64" . | ternary (printf "%.0f" (float64 .)) (toString .) -}}
+{{- $unit := regexFind "[mkKMGTPE]i?$" $text -}}
+{{- $powers := dict "" 1.0 "m" 0.001 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 "Ki" 1024.0 "Mi" 1048576.0 "Gi" 1073741824.0 "Ti" 1099511627776.0 "Pi" 1125899906842624.0 "Ei" 1152921504606846976.0 -}}
+{{- mulf (trimSuffix $unit $text | float64) (index $powers $unit) | int64 -}}
+{{- end -}}
+
 {{- define "flotilla.scaleDown" -}}
 scaleUp:
   stabilizationWindowSeconds: 0
@@ -72,8 +127,6 @@ scaleUp:
     - { type: Pods, value: 4, periodSeconds: 60 }
 scaleDown:
   stabilizationWindowSeconds: {{ .scaleDownAfterSeconds }}
-  selectPolicy: Max
   policies:
     - { type: Pods, value: 1, periodSeconds: {{ .scaleDownPeriodSeconds }} }
-    - { type: Percent, value: 5, periodSeconds: {{ .scaleDownPeriodSeconds }} }
 {{- end -}}

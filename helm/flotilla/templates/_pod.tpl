@@ -1,4 +1,4 @@
-{{- /* Variables of a component, each once: what it always has, `fleet.env`, its own `env`, and `extraEnv` as it is. */}}
+{{- /* Variables of a component, each once: what it always has, `fleet.env`, its own `env`, and `extraEnv` as it is (validate.yaml). */}}
 {{- define "flotilla.env" -}}
 {{- $root := .root -}}
 {{- $values := index $root.Values .component -}}
@@ -22,7 +22,9 @@
 {{- end }}
 {{- range $name, $value := $env }}
 - name: {{ $name }}
-  value: {{ kindIs "float64" $value | ternary (printf "%v" (int64 $value)) (toString $value) | quote }}
+  {{- /* Numbers of a values file are fractions to Helm, and large ones would be written as 1e+06. */}}
+  {{- $isWhole := and (kindIs "float64" $value) (eq (toString (floor $value)) (toString $value)) }}
+  value: {{ $isWhole | ternary (printf "%.0f" (float64 $value)) (toString $value) | quote }}
 {{- end }}
 {{- with .secrets }}
 {{ toYaml . }}
@@ -34,7 +36,8 @@
 
 {{- /*
 The pod of a component. Takes root, component, `ports` (name to number; `admin` has the probes), `settings` and `secrets` of its
-environment, and `graceSeconds`.
+environment, and `graceSeconds`. `startup`: path that has to answer once, within so many seconds; `readiness`: path that says whether it is
+in its Service.
 */}}
 {{- define "flotilla.pod" -}}
 {{- $root := .root -}}
@@ -68,12 +71,6 @@ spec:
   securityContext:
     runAsNonRoot: true
     seccompProfile: { type: RuntimeDefault }
-  {{- with .readinessGates }}
-  readinessGates:
-    {{- range . }}
-    - conditionType: {{ . }}
-    {{- end }}
-  {{- end }}
   containers:
     - name: {{ .component }}
       image: {{ include "flotilla.image" (dict "image" $root.Values.image "tag" $root.Chart.AppVersion) }}
@@ -85,20 +82,21 @@ spec:
         {{- end }}
       env:
         {{- include "flotilla.env" . | nindent 8 }}
+      {{- $startup := default (dict "path" "/livez" "seconds" 60) .startup }}
       startupProbe:
-        httpGet: { path: /livez, port: admin }
+        httpGet: { path: {{ $startup.path }}, port: admin }
         periodSeconds: 1
-        failureThreshold: 60
+        failureThreshold: {{ $startup.seconds }}
       livenessProbe:
         httpGet: { path: /livez, port: admin }
         periodSeconds: 10
         timeoutSeconds: 5
         failureThreshold: 6
       readinessProbe:
-        httpGet: { path: /readyz, port: admin }
+        httpGet: { path: {{ .readiness | default "/readyz" }}, port: admin }
         periodSeconds: 2
         timeoutSeconds: 2
-        failureThreshold: {{ .unreadyAfter | default 2 }}
+        failureThreshold: 2
       resources:
         {{- toYaml $values.resources | nindent 8 }}
       securityContext:

@@ -20,9 +20,12 @@ const disordered = new Counter('flotilla_disordered')
 const told = new Counter('flotilla_told_of_loss')
 const received = new Counter('flotilla_received')
 const connects = new Rate('flotilla_connect_ok')
+/** Closes that no script asked for: also 1012, by which an edge that drains sends away whoever has not moved. */
 const unexpectedCloses = new Counter('flotilla_unexpected_closes')
 /** From when an event was due at its publisher to its delivery, ms: publisher and listener have one clock. */
 const deliveryMs = new Trend('flotilla_delivery', true)
+/** Connections that were lost, on purpose or not, and whose subscription was answered again. */
+const resumed = new Counter('flotilla_resumed')
 /** From a lost connection to the answer of the resume, ms. */
 const resumeMs = new Trend('flotilla_resume', true)
 const posted = new Rate('flotilla_posted')
@@ -99,7 +102,7 @@ export class Listener {
   #ended(code: number): void {
     if (!this.#answered) connects.add(false)
     if (this.#closed) return
-    if (code !== 4_000 && code !== 1_012) unexpectedCloses.add(1)
+    if (code !== 4_000) unexpectedCloses.add(1)
     this.#lostAt = Date.now()
     setTimeout(() => this.#open(), 200 + Math.random() * 800)
   }
@@ -128,7 +131,11 @@ export class Listener {
     if (position === undefined) return
     connects.add(true)
     this.#answered = true
-    if (this.#lostAt > 0) resumeMs.add(Date.now() - this.#lostAt)
+    if (this.#lostAt > 0) {
+      resumed.add(1)
+      resumeMs.add(Date.now() - this.#lostAt)
+      this.#lostAt = 0
+    }
     if (recovered === false) told.add(1)
     // What was missed follows as events.
     const seq = position.seq - missed

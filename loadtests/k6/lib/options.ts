@@ -8,6 +8,16 @@ export const promises = {
   flotilla_connect_ok: ['rate>0.999'],
 }
 
+/**
+ * What has to have come about at the least, as thresholds: without them a run in which nothing is delivered breaks no promise. `events`:
+ * posted, times the listeners of their room; `resumes`: connections that are lost on purpose and come back. Of events 5 % may be missing:
+ * who joins late hears what comes from then on.
+ */
+export const happens = ({ events, resumes = 0 }: { readonly events: number; readonly resumes?: number }) => ({
+  flotilla_received: [`count>=${Math.floor(events * 0.95)}`],
+  ...(resumes > 0 && { flotilla_resumed: [`count>=${resumes}`] }),
+})
+
 export const summaryTrendStats = ['med', 'p(95)', 'p(99)', 'max']
 
 /** The script's `publish`, `rate` times per second from second `from` on. */

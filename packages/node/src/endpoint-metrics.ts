@@ -17,6 +17,7 @@ export function endpointMetrics(metrics: Metrics, role: 'edge' | 'ingest'): Endp
     name: 'flotilla_endpoint_publishes_total',
     help: 'Publishes that got their outcome.',
     labels: ['role', 'outcome'],
+    series: ['committed', 'refused', 'unknown'].map((outcome) => ({ role, outcome })),
   })
   const seconds = metrics
     .histogram({
@@ -29,6 +30,7 @@ export function endpointMetrics(metrics: Metrics, role: 'edge' | 'ingest'): Endp
     name: 'flotilla_endpoint_appends_total',
     help: 'Input entries appended, or not, to the store.',
     labels: ['role', 'result'],
+    series: ['ok', 'failed'].map((result) => ({ role, result })),
   })
   const resyncs = metrics.counter({
     name: 'flotilla_endpoint_resyncs_total',
@@ -54,6 +56,7 @@ export function endpointMetrics(metrics: Metrics, role: 'edge' | 'ingest'): Endp
       name: 'flotilla_endpoint_replica_unconfirmed_total',
       help: 'Times that replicas did not confirm in time: acknowledgements wait, and they are asked again.',
       labels: ['role'],
+      series: [{ role }],
     })
     .labels(role)
   // Bound once: finding a labelled child costs more than counting.

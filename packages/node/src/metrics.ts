@@ -12,6 +12,11 @@ interface Declared<L extends string> {
   readonly labels?: readonly L[]
 }
 
+interface DeclaredCounter<L extends string> extends Declared<L> {
+  /** Label values that are there, as 0, before anything was counted: `increase()` of a series that is born as 5 is 0. */
+  readonly series?: readonly Readonly<Record<L, string>>[]
+}
+
 interface DeclaredGauge<L extends string> extends Declared<L> {
   /** Sets the value when the metrics are read. */
   readonly collect?: (gauge: Gauge<L>) => void
@@ -27,7 +32,7 @@ interface DeclaredHistogram<L extends string> extends Declared<L> {
  * `_bytes` or `_messages`. Declaring a metric again returns it, so that two services in one process can share it.
  */
 export interface Metrics {
-  counter<const L extends string = never>(declared: Declared<L>): Counter<L>
+  counter<const L extends string = never>(declared: DeclaredCounter<L>): Counter<L>
   gauge<const L extends string = never>(declared: DeclaredGauge<L>): Gauge<L>
   histogram<const L extends string = never>(declared: DeclaredHistogram<L>): Histogram<L>
   /** The text that a scrape gets. */
@@ -68,7 +73,11 @@ export function createMetrics({ service, version }: { readonly service: string; 
   }
 
   const metrics: Metrics = {
-    counter: (declared) => shared('counter', declared, counters, () => new Counter(base(declared, registry))),
+    counter: (declared) => {
+      const counter = shared('counter', declared, counters, () => new Counter(base(declared, registry)))
+      for (const labels of declared.series ?? []) counter.inc(labels, 0)
+      return counter
+    },
     gauge: (declared) => shared('gauge', declared, gauges, () => createGauge(declared, registry)),
     histogram: (declared) => shared('histogram', declared, histograms, () => createHistogram(declared, registry)),
     render: async () => ({ contentType: registry.contentType, body: await registry.metrics() }),

@@ -49,11 +49,13 @@ export function controlMetrics(metrics: Metrics, current: () => ControlState) {
       name: 'flotilla_control_kubernetes_failures_total',
       help: 'Calls to the Kubernetes API that failed or were not answered in time, by call.',
       labels: ['call'],
+      series: ['lease', 'pods', 'deletion-cost'].map((call) => ({ call })),
     }),
     failures: metrics.counter({
       name: 'flotilla_control_store_failures_total',
       help: 'Calls to the store that failed or were not answered in time, by call.',
       labels: ['call'],
+      series: ['lead', 'read', 'epochs', 'publish', 'remove'].map((call) => ({ call })),
     }),
   }
 }

@@ -188,6 +188,19 @@ describe('rooms and their places', () => {
     expect(alice.frames()).toContainEqual({ type: 'position', room, position: { epoch, seq: 11 }, recovered: true })
   })
 
+  test.each(['x', 'null', '7', '{"except":5}', '{"except":{"includes":1},"match":"a"}'])(
+    '[EG44] an event whose options %s cannot be read is one without options, also under a filter, and ends nothing',
+    async (options) => {
+      const [alice, bob] = [await subscribed('alice'), await rig.open('bob')]
+      bob.send({ type: 'subscribe', id: 1, room, filter: { n: 1 } })
+      await turn()
+      const two = [event({ n: 1 }, options), event({ n: 2 }, options)]
+      rig.records({ type: 'events', room, epoch, first: 11, events: two })
+      await turn()
+      expect([seqs(alice), seqs(bob)]).toEqual([[11, 12], [11]])
+    },
+  )
+
   test('[EG32] a room is not forgotten while a subscriber waits to be added', async () => {
     const [alice, bob] = [await rig.open('alice'), await rig.open('bob')]
     alice.send({ type: 'subscribe', id: 1, room })

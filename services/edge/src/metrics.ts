@@ -1,4 +1,10 @@
+import { closeCodes } from '@flotilla/core/codes'
 import type { Metrics } from '@flotilla/node/metrics'
+
+/** Why a connection is not taken. */
+const turnAwayReasons = ['rate', 'full', 'draining', 'origin', 'path', 'handshake', 'gone'] as const
+export type TurnAwayReason = (typeof turnAwayReasons)[number]
+const lossReasons = ['epoch', 'ahead', 'expired', 'trimmed'] as const
 
 export interface EdgeFigures {
   /** So many connections there may be. */
@@ -23,11 +29,13 @@ export function edgeMetrics(metrics: Metrics, figures: EdgeFigures) {
       name: 'flotilla_edge_turned_away_total',
       help: 'Connections refused before the upgrade',
       labels: ['reason'],
+      series: turnAwayReasons.map((reason) => ({ reason })),
     }),
     closed: metrics.counter({
       name: 'flotilla_edge_closes_total',
       help: 'Connections closed by the edge',
       labels: ['code'],
+      series: Object.values(closeCodes).map(({ code }) => ({ code: String(code) })),
     }),
     frames: metrics.counter({ name: 'flotilla_edge_frames_total', help: 'Frames received from clients' }),
     refusals: metrics.counter({
@@ -45,6 +53,7 @@ export function edgeMetrics(metrics: Metrics, figures: EdgeFigures) {
       name: 'flotilla_edge_continuity_lost_total',
       help: 'Position frames and answers that said recovered: false',
       labels: ['reason'],
+      series: lossReasons.map((reason) => ({ reason })),
     }),
     subscribed: metrics.counter({
       name: 'flotilla_edge_subscribes_total',

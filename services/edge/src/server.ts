@@ -10,7 +10,7 @@ import { ClientSocket, closeTimeoutMs } from './client-socket.ts'
 import type { Gate } from './gate.ts'
 import { createGates } from './gates.ts'
 import type { Paces } from './gates.ts'
-import type { EdgeMetrics } from './metrics.ts'
+import type { EdgeMetrics, TurnAwayReason } from './metrics.ts'
 
 /** The subprotocol of the native protocol; a token may come as a second one, and is never sent back. */
 const subprotocol = 'flotilla.v1'
@@ -180,7 +180,7 @@ const noHandshake: TurnAway = { status: '400 Bad Request', reason: 'handshake' }
 
 interface TurnAway {
   readonly status: string
-  readonly reason: 'rate' | 'full' | 'draining' | 'origin' | 'path' | 'handshake' | 'gone'
+  readonly reason: TurnAwayReason
 }
 
 /** A hint, not a proof: who says so falsely is held back with those that come back, and not with the newcomers. */

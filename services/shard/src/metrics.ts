@@ -13,6 +13,7 @@ export function shardMetrics(metrics: Metrics) {
       name: 'flotilla_shard_commits_refused_total',
       help: 'Slots of commits that the store refused, by what it found there',
       labels: ['status'],
+      series: ['fenced', 'unclaimed', 'regressed', 'conflict'].map((status) => ({ status })),
     }),
     messages: metrics.counter({
       name: 'flotilla_shard_messages_total',

@@ -1,3 +1,5 @@
+import type { LossReason } from '@flotilla/core/frames'
+import { historyEvents, historyMs } from '@flotilla/core/limits'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { decodeHistory, encodeHistory } from '../history.ts'
@@ -43,6 +45,7 @@ const changed = (change: Change, from = clean()): Line[] => from.flatMap((line) 
 const drop = (which: (line: Line) => boolean): Line[] => clean().filter((line) => !which(line))
 const isSeen = (line: Line, client: string, id: string): boolean =>
   line.type === 'deliver' && line.client === client && line.id === id
+const behind = (t: number): Line => ({ type: 'fault', t, phase: 'behind' })
 const isLogged = (line: Line, id: string): boolean => line.type === 'logged' && line.id === id
 
 test('[FA1] a history is read as it was written, and nothing else is one', () => {
@@ -53,11 +56,21 @@ test('[FA1] a history is read as it was written, and nothing else is one', () =>
 describe('the checks', () => {
   test('[FA2] they find nothing in a whole history, and count what it has', () => {
     expect(check(clean(), options)).toEqual({
-      ...{ violations: [], acknowledged: 3, delivered: 6, unknown: 1, refused: 1, told: 0, lostAndTold: 0, healMs: 10 },
+      ...{
+        violations: [],
+        acknowledged: 3,
+        repeated: 0,
+        delivered: 6,
+        unknown: 1,
+        refused: 1,
+        told: 0,
+        lostAndTold: 0,
+        healMs: 10,
+      },
     })
   })
 
-  const loss = (client: string, reason: 'epoch' | null = 'epoch') => ({
+  const loss = (client: string, reason: LossReason | null = 'epoch') => ({
     ...({ type: 'position', t: 50, client, room, epoch: '9.9', seq: 2, recovered: false } as const),
     ...(reason === null ? {} : { reason }),
   })
@@ -68,19 +81,93 @@ describe('the checks', () => {
   ]
 
   test('[FA2] a loss that all were told of is none where the store may lose, and is counted', () => {
-    expect(check(toldOf(['x', 'y']), { ...options, mayLose: true })).toMatchObject({
+    expect(check([...toldOf(['x', 'y']), behind(40)], { ...options, mayLose: true })).toMatchObject({
       ...{ violations: [], told: 2, lostAndTold: 1 },
     })
     expect(found(toldOf(['x', 'y']))).toEqual(['lost', 'told'])
     expect(found(toldOf(['x', 'y']), { mayTell: ['epoch'] })).toEqual(['lost'])
     expect(found(toldOf(['x', 'y']), { mayTell: ['expired'] })).toEqual(['lost', 'told'])
-    expect(found([...toldOf(['x']), loss('y', null)], { mayLose: true })).toEqual(['told'])
+    expect(found([...toldOf(['x']), loss('y', null), behind(40)], { mayLose: true })).toEqual(['told'])
+  })
+
+  test('[FA2] a loss is told for the reasons that it has, and not before there can be one', () => {
+    const told = (reason: LossReason): Line[] => [...toldOf(['x']), loss('y', reason), behind(40)]
+    expect(found(told('trimmed'), { mayLose: true })).toEqual([])
+    expect(found(told('expired'), { mayLose: true })).toEqual(['told'])
+    expect(found(told('ahead'), { mayLose: true })).toEqual(['told'])
+    expect(found([...toldOf(['x', 'y']), behind(51)], { mayLose: true })).toEqual(['told'])
+  })
+
+  test('[FA2] a store that may lose loses nothing that it acknowledged before, or after the fleet was whole again', () => {
+    const lines = toldOf(['x', 'y'])
+    const second = 1_000
+    // `c` was acknowledged at 40; what is acknowledged so shortly before is still on its way.
+    expect(found([...lines, behind(40 + second)], { mayLose: true })).toEqual(['told'])
+    expect(found([...lines, behind(41 + second)], { mayLose: true })).toEqual(['lost', 'told'])
+    expect(found(lines, { mayLose: true })).toEqual(['lost', 'told'])
+    expect(found([...lines, { type: 'fault', t: 45, phase: 'emptied' }], { mayLose: true })).toEqual([])
+    const whole = (t: number): Line[] => [...lines, behind(40), { type: 'fault', t, phase: 'healed' }]
+    expect(found(whole(31), { mayLose: true })).toEqual([])
+    expect(found(whole(30), { mayLose: true })).toEqual(['lost'])
+  })
+
+  /** A log of `count` messages and a client that saw them; the log begins after the first, and the run ends at `t`. */
+  const trimmedLog = (count: number, t: number): Line[] =>
+    play({ rooms: [count], clients: 1, resumes: [] })
+      .filter((line) => line.type !== 'logged' || line.seq > 1)
+      .concat({ type: 'connect', t, client: 'late' })
+
+  test('[FA2] a log lets go of what is neither among its newest messages nor young, or what the fault itself trimmed', () => {
+    expect(found(trimmedLog(historyEvents + 1, historyMs))).toEqual([])
+    expect(found(trimmedLog(historyEvents + 1, historyMs - 1))).toEqual(['lost'])
+    expect(found(trimmedLog(historyEvents, historyMs))).toEqual(['lost'])
+    expect(found(trimmedLog(2, 0), { mayTell: ['trimmed'] })).toEqual([])
+  })
+
+  const again = (epochOfThen: string, seq: number): Line[] => [
+    { type: 'again', t: 80, by: 'x', room, id: 'c' },
+    { type: 'ok', t: 90, room, id: 'c', epoch: epochOfThen, seq },
+  ]
+
+  test('[FA2] what is published again is where it was, and is counted as repeated', () => {
+    expect(check([...clean(), ...again(epoch, 3)], options)).toMatchObject({
+      ...{ violations: [], acknowledged: 3, repeated: 1 },
+    })
+    const unanswered: Line[] = [...clean(), ...again(epoch, 3).slice(0, 1)]
+    expect(check(unanswered, options)).toMatchObject({ violations: [], repeated: 0 })
+  })
+
+  test('[FA2] what was lost and is published again gets another place, where the store may lose and does not have it', () => {
+    const anew: Line[] = [
+      ...[...toldOf(['x', 'y']), behind(40), ...again('9.9', 9)],
+      ...['x', 'y'].map((client): Line => ({
+        type: 'position',
+        t: 70,
+        client,
+        room,
+        epoch: '9.9',
+        seq: 8,
+        recovered: false,
+        reason: 'epoch',
+      })),
+      ...['x', 'y'].map((client): Line => ({ type: 'deliver', t: 90, client, room, epoch: '9.9', seq: 9, id: 'c' })),
+    ]
+    const logged = (seq: number): Line => ({ type: 'logged', t: 99, room, epoch: '9.9', seq, id: `filler-${seq}` })
+    const fillers = [3, 4, 5, 6, 7, 8]
+    const published = fillers.map((seq): Line => ({ type: 'invoke', t: 45, by: 'x', room, id: `filler-${seq}` }))
+    const unknown = fillers.map((seq): Line => ({ type: 'unknown', t: 46, room, id: `filler-${seq}`, code: 'UNKNOWN' }))
+    const log: Line[] = [...fillers.map(logged), { type: 'logged', t: 99, room, epoch: '9.9', seq: 9, id: 'c' }]
+    const lines = [...anew, ...published, ...unknown, ...log]
+    expect(found(lines, { mayLose: true })).toEqual([])
+    expect(found(lines)).toEqual(['lost', 'honest', 'told'])
+    const kept: Line[] = [...clean(), ...again('9.9', 9), behind(40)]
+    expect(found(kept, { mayLose: true })).toContain('honest')
   })
 
   test('[FA2] what the log kept over a loss may be acknowledged again under the newer incarnation, at its number', () => {
     const again = (seq: number): Line[] => [...clean(), { type: 'ok', t: 90, room, id: 'a', epoch: '9.1', seq }]
     expect(found(again(1))).toEqual([])
-    expect(found(again(2))).toEqual(['lost'])
+    expect(found(again(2))).toEqual(['lost', 'honest'])
   })
 
   const planted: readonly [string, string, Line[]][] = [
@@ -154,6 +241,14 @@ describe('the checks', () => {
       [...clean(), { type: 'refused', t: 90, room, id: 'a', code: 'OVERLOADED' }],
     ],
     ['honest', 'two places for one key', [...clean(), { type: 'ok', t: 90, room, id: 'a', epoch, seq: 2 }]],
+    ['honest', 'another place when it is published again', [...clean(), ...again(epoch, 4)]],
+    ['honest', 'another place in another incarnation', [...clean(), ...again('9.9', 4)]],
+    [
+      'duplicate',
+      'a message that was published again and stands twice',
+      [...clean(), ...again(epoch, 3), { type: 'logged', t: 99, room, epoch, seq: 4, id: 'c' }],
+    ],
+    ['lost', 'a log that begins too late', trimmedLog(12, 99)],
     ['told', 'a loss told without a cause', [...clean(), { ...loss('x'), epoch, seq: 3 }]],
     [
       'heal',
@@ -223,9 +318,8 @@ test('[FA3] whichever delivery, log entry or publish is left out, doubled or ren
       const at = targets[which % targets.length] ?? 0
       const line = lines[at]
       if (line === undefined || line.type === 'fault' || !('id' in line)) return
-      // The same publish may be made twice, and a log that begins later is one that was trimmed.
+      // The same publish may be made twice.
       if (how === 'doubled' && line.type === 'invoke') return
-      if (how === 'left out' && line.type === 'logged' && line.seq === 1) return
       const instead = how === 'left out' ? [] : how === 'doubled' ? [line, line] : [{ ...line, id: 'another' }]
       expect(check(lines.toSpliced(at, 1, ...instead), options).violations).not.toEqual([])
     }),

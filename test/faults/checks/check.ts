@@ -10,9 +10,12 @@ import { countTold, told } from './told.ts'
 import { complete, contiguity, duplicate } from './views.ts'
 
 export interface CheckOptions {
-  /** Whether the store's own settings allow it to lose what it acknowledged; then losses must be told, else be none. */
+  /**
+   * Whether the store's own settings allow it to lose what it acknowledged, from the moment on that the history names
+   * (`behind`, `emptied`); then losses must be told, else be none.
+   */
   readonly mayLose: boolean
-  /** Reasons that may be told all the same. */
+  /** Reasons that may be told all the same. With `trimmed` the fault trims logs itself, so they may begin anywhere. */
   readonly mayTell?: readonly LossReason[]
   /** After the fault was lifted, ms. */
   readonly healWithinMs: number
@@ -21,6 +24,8 @@ export interface CheckOptions {
 export interface Verdict {
   readonly violations: readonly Violation[]
   readonly acknowledged: number
+  /** How many of them were published again, and that was acknowledged too. */
+  readonly repeated: number
   readonly delivered: number
   readonly unknown: number
   readonly refused: number
@@ -38,13 +43,15 @@ const lostAll = (count: number): Violation => ({
 /** All checks over one history; each runs in one pass. */
 export function check(lines: readonly Line[], options: CheckOptions): Verdict {
   const history = indexHistory(lines)
-  const losses = lost(history)
+  const { mayLose, mayTell = [] } = options
+  const losses = lost(history, { mayLose, logsTrimmed: mayTell.includes('trimmed') })
   const healing = heal(history, options.healWithinMs)
+  const outcomes = [...history.publishes.values()]
   const count = (type: Line['type']): number => lines.filter((line) => line.type === type).length
   return {
     violations: [
       ...losses.violations,
-      ...(options.mayLose || losses.told === 0 ? [] : [lostAll(losses.told)]),
+      ...(mayLose || losses.told === 0 ? [] : [lostAll(losses.told)]),
       ...phantom(history),
       ...duplicate(history),
       ...order(history),
@@ -53,11 +60,12 @@ export function check(lines: readonly Line[], options: CheckOptions): Verdict {
       ...agreement(history),
       ...singleWriter(history),
       ...abortedRead(history),
-      ...honest(history),
-      ...told(history, options.mayLose ? 'any' : (options.mayTell ?? [])),
+      ...honest(history, mayLose),
+      ...told(history, { mayLose, mayTell }),
       ...healing.violations,
     ],
-    acknowledged: count('ok'),
+    acknowledged: outcomes.filter(({ oks }) => oks.length > 0).length,
+    repeated: outcomes.filter(({ repeats, oks }) => repeats > 0 && oks.length > 1).length,
     delivered: count('deliver'),
     unknown: count('unknown'),
     refused: count('refused'),

@@ -7,6 +7,8 @@ export interface Indexed {
   readonly views: readonly View[]
   readonly logs: ReadonlyMap<string, readonly Logged[]>
   readonly faults: readonly FaultPhase[]
+  /** When the last line was noted. */
+  readonly endedAt: number
 }
 
 /** What became of one publish. */
@@ -18,8 +20,10 @@ export interface Outcome {
   readonly oks: Extract<Publish, { type: 'ok' }>[]
   refused: number
   unknown: number
+  /** How often it was published again after its acknowledgement. */
+  repeats: number
   /** Answers of all kinds, the last of them last. */
-  readonly answers: Exclude<Publish, { type: 'invoke' }>['type'][]
+  readonly answers: Exclude<Publish['type'], 'invoke' | 'again'>[]
 }
 
 /** What one client saw of one room, in order. */
@@ -39,9 +43,12 @@ export function indexHistory(lines: readonly Line[]): Indexed {
   const views = new Map<string, { client: string; room: string; steps: Seen[] }>()
   const logs = new Map<string, Logged[]>()
   const faults: FaultPhase[] = []
+  let endedAt = 0
   for (const line of lines) {
+    endedAt = Math.max(endedAt, line.t)
     switch (line.type) {
       case 'invoke':
+      case 'again':
       case 'ok':
       case 'refused':
       case 'unknown':
@@ -65,15 +72,20 @@ export function indexHistory(lines: readonly Line[]): Indexed {
       case 'disconnect':
     }
   }
-  return { publishes, views: [...views.values()], logs, faults }
+  return { publishes, views: [...views.values()], logs, faults, endedAt }
 }
 
 function note(publishes: Map<string, Outcome>, line: Publish): void {
   const { id, room, t } = line
-  const outcome = publishes.get(id) ?? { id, room, invokedAt: Infinity, oks: [], refused: 0, unknown: 0, answers: [] }
+  const counts = { refused: 0, unknown: 0, repeats: 0 }
+  const outcome = publishes.get(id) ?? { id, room, invokedAt: Infinity, oks: [], ...counts, answers: [] }
   publishes.set(id, outcome)
   if (line.type === 'invoke') {
     outcome.invokedAt = Math.min(outcome.invokedAt, t)
+    return
+  }
+  if (line.type === 'again') {
+    outcome.repeats += 1
     return
   }
   outcome.answers.push(line.type)
@@ -97,6 +109,12 @@ function compareLives(a: string, b: string): number {
   return compareEpochs(parseEpoch(a) ?? none, parseEpoch(b) ?? none)
 }
 const none = { inc: -1, tag: -1 }
+
+/**
+ * Whether an entry of the log is what was acknowledged at this place. What the log kept over a loss is acknowledged, when
+ * it is published again, under the incarnation of then, which is newer than the entry's.
+ */
+export const isAt = (entry: Place, at: Place): boolean => entry.seq === at.seq && comparePlaces(entry, at) <= 0
 
 /** Continuity is lost only when this number changes. */
 export const incOf = (epoch: string): number => parseEpoch(epoch)?.inc ?? -1

@@ -1,5 +1,5 @@
-import { incOf, shown } from './index-history.ts'
-import type { Indexed, Outcome, Violation } from './index-history.ts'
+import { incOf, isAt, shown } from './index-history.ts'
+import type { Indexed, Outcome, Place, Violation } from './index-history.ts'
 
 /** Where messages turned up: in a log, or at a client. */
 function* appearances({ views, logs }: Indexed): Generator<{ room: string; id: string; where: string }> {
@@ -35,10 +35,11 @@ export function abortedRead(history: Indexed): Violation[] {
 }
 
 /**
- * Every publish has an outcome, and outcomes do not contradict each other: one key is told one place in one incarnation,
- * and what was once acknowledged is not refused later.
+ * Every publish has an outcome, and outcomes do not contradict each other: one key is told one place, however often it is
+ * published, and what was once acknowledged is not refused later.
  */
-export function honest({ publishes }: Indexed): Violation[] {
+export function honest({ publishes, logs }: Indexed, mayLose: boolean): Violation[] {
+  const entries = new Map([...logs.values()].flatMap((log) => log.map((entry) => [entry.id, entry] as const)))
   const found: Violation[] = []
   const say = (id: string, what: string): void => void found.push({ check: 'honest', detail: `${id} ${what}` })
   for (const { id, oks, answers, invokedAt } of publishes.values()) {
@@ -46,14 +47,22 @@ export function honest({ publishes }: Indexed): Violation[] {
     if (invokedAt === Infinity) say(id, 'was answered and never published')
     const first = answers.indexOf('ok')
     if (first >= 0 && answers.indexOf('refused', first) > 0) say(id, 'was refused after it was acknowledged')
-    const told = new Map<number, string>()
-    for (const ok of oks) {
-      const before = told.get(incOf(ok.epoch))
-      if (before !== undefined && before !== shown(ok)) say(id, `was acknowledged at ${before} and at ${shown(ok)}`)
-      told.set(incOf(ok.epoch), shown(ok))
+    for (const [i, ok] of oks.entries()) {
+      // Where nothing may be lost, what was acknowledged at a place is there.
+      const before = oks.slice(0, i).find((each) => !isOnePlace(each, ok, mayLose ? entries.get(id) : each))
+      if (before !== undefined) say(id, `was acknowledged at ${shown(before)} and at ${shown(ok)}`)
     }
   }
   return found
+}
+
+/**
+ * Whether two answers for one key agree. Over a loss of continuity a message keeps its number, or else it is gone from
+ * where it was: `kept` is what the log has of it.
+ */
+function isOnePlace(before: Place, now: Place, kept: Place | undefined): boolean {
+  if (incOf(before.epoch) === incOf(now.epoch)) return shown(before) === shown(now)
+  return before.seq === now.seq || kept === undefined || !isAt(kept, before)
 }
 
 /**
@@ -64,10 +73,12 @@ export function order({ publishes, logs }: Indexed): Violation[] {
   const found: Violation[] = []
   for (const [room, log] of logs) {
     let latest: Outcome | undefined
-    for (const { id } of log) {
+    for (const entry of log) {
+      const { id } = entry
       const publish = publishes.get(id)
       if (publish === undefined) continue
-      const ok = publish.oks[0]
+      // Of its place here: what was lost and published again has another acknowledgement.
+      const ok = publish.oks.find((each) => isAt(entry, each))
       if (ok !== undefined && latest !== undefined && ok.t < latest.invokedAt)
         found.push({
           check: 'order',

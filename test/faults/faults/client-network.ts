@@ -53,8 +53,8 @@ export const clientNetworks: readonly Fault[] = [
         link.reset()
       }
     },
-    evidence: async ({ fleet }) => ({
-      closedAsSlow: await sumMetric(fleet.edges, 'flotilla_edge_closes_total', '"4008"'),
+    evidence: async ({ fleet, total }) => ({
+      closedAsSlow: await total(fleet.edges, 'flotilla_edge_closes_total', '"4008"'),
     }),
   },
   {
@@ -69,8 +69,8 @@ export const clientNetworks: readonly Fault[] = [
     async inject({ balancer, traffic, count }) {
       count('connectionsCut', await traffic.reconnected(balancer.cut, 60_000))
     },
-    evidence: async ({ fleet }) => ({
-      turnedAway: await sumMetric(fleet.edges, 'flotilla_edge_turned_away_total'),
+    evidence: async ({ fleet, total }) => ({
+      turnedAway: await total(fleet.edges, 'flotilla_edge_turned_away_total'),
     }),
   },
 ]

@@ -16,7 +16,7 @@ function jump(who: string, hours: 1 | -1, processes: (world: World) => readonly 
       for (const ms of [hours * hourMs, 0]) {
         for (const each of processes(world)) {
           const reported = await hook(each, 'clock', ms)
-          if (ms !== 0) count('clocksMoved', Math.abs(reported - (Date.now() + ms)) < hourMs / 2 ? 1 : 0)
+          if (ms !== 0) count(`clockMoved ${each.name}`, Math.abs(reported - (Date.now() + ms)) < hourMs / 2 ? 1 : 0)
         }
         await traffic.more(1_000)
         count('connectionsCut', await traffic.reconnected(balancer.cut))

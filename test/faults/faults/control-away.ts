@@ -2,23 +2,21 @@ import { wait } from '@flotilla/node/backoff'
 import { sumMetric } from '../../fleet/metrics.ts'
 import type { FleetProcess } from '../../fleet/process.ts'
 import type { Fault } from '../fault.ts'
+import { takenOver } from '../harness/members.ts'
 import { keys } from '../harness/redis-state.ts'
 import type { World } from '../harness/world.ts'
 
 /** More than the time after which a worker counts as dead and a lease is over, ms. */
 const awayMs = 8_000
 
-const leads = async (control: FleetProcess): Promise<boolean> =>
+export const leads = async (control: FleetProcess): Promise<boolean> =>
   (await sumMetric([control], 'flotilla_control_leading')) === 1
 
-const storedPlan = async ({ redis }: World): Promise<number> => Number(await redis.call('HGET', keys.plan, 'version'))
+export const storedPlan = async ({ redis }: World): Promise<number> =>
+  Number(await redis.call('HGET', keys.plan, 'version'))
 
 /** How often it asked for its lease again and was refused: it says so when it stops to lead. */
-const refusals = (control: FleetProcess): number =>
-  control
-    .tail(Infinity)
-    .split('\n')
-    .filter((line) => line.includes('"msg":"not leading"')).length
+const refusals = (control: FleetProcess): number => control.logged('not leading').length
 
 /** Whether it says that another leads. */
 async function follows({ fleet }: World, control: FleetProcess): Promise<boolean> {
@@ -45,18 +43,19 @@ export const controlAway: readonly Fault[] = [
       'The leading control process is stopped (SIGSTOP), another leads and moves slots; the first goes on with its old plan, asks for its lease and is refused.',
     needs: { controls: 2, workers: 3 },
     async inject(world) {
-      const { fleet, any, count } = world
+      const { fleet, any, count, total } = world
       const leading = await Promise.all(fleet.controls.map(leads))
       const leader = fleet.controls[leading.indexOf(true)]
       const other = fleet.controls.find((each) => each !== leader)
       if (leader === undefined || other === undefined) throw new Error('nobody leads')
-      const moves = (): Promise<number> => sumMetric([other], 'flotilla_control_moves_total')
+      const moves = (): Promise<number> => total([other], 'flotilla_control_moves_total')
       const movesBefore = await moves()
       leader.signal('SIGSTOP')
       // Nobody else publishes for as long as its lease lasts, and what is published then it cannot know.
       const itsPlan = await storedPlan(world)
-      await any(fleet.workers).kill('SIGKILL')
-      await wait(awayMs)
+      const killed = any(fleet.workers)
+      await killed.kill('SIGKILL')
+      await takenOver(world, killed, { by: other })
       count('movedByTheOther', (await moves()) - movesBefore)
       count('planVersionsBehind', (await storedPlan(world)) - itsPlan)
       leader.signal('SIGCONT')

@@ -1,27 +1,23 @@
-import { wait } from '@flotilla/node/backoff'
 import { lanes } from '../../fleet/fleet.ts'
-import { sumMetric } from '../../fleet/metrics.ts'
 import type { Evidence, Fault } from '../fault.ts'
+import { declaredDead } from '../harness/members.ts'
 import type { World } from '../harness/world.ts'
 
-/** Well past the 5 s after which an edge counts as dead, ms. */
-const awayMs = 9_000
-
 /** That control removed an edge, and that edges took new boot ids: which makes good every lane. */
-export const declaredDead = async ({ fleet }: World): Promise<Evidence> => ({
-  declaredDead: await sumMetric(fleet.controls, 'flotilla_control_removals_total', 'edge'),
-  newBoots: (await sumMetric(fleet.edges, 'flotilla_endpoint_resyncs_total', 'boot')) / lanes,
+export const removedAndBack = async ({ fleet, total }: World): Promise<Evidence> => ({
+  declaredDead: await total(fleet.controls, 'flotilla_control_removals_total', 'edge'),
+  newBoots: (await total(fleet.edges, 'flotilla_endpoint_resyncs_total', 'boot')) / lanes,
 })
 
 export const edgePause: Fault = {
   name: 'edge-pause',
   about:
     'An edge is stopped (SIGSTOP) until it is declared dead and its outboxes are removed, and goes on under a new boot id.',
-  async inject({ fleet, any }) {
-    const edge = any(fleet.edges)
+  async inject(world) {
+    const edge = world.any(world.fleet.edges)
     edge.signal('SIGSTOP')
-    await wait(awayMs)
+    await declaredDead(world, edge)
     edge.signal('SIGCONT')
   },
-  evidence: declaredDead,
+  evidence: removedAndBack,
 }

@@ -1,6 +1,5 @@
 import { wait } from '@flotilla/node/backoff'
 import type { RedisServer } from '@flotilla/node/testing/redis-server'
-import { sumMetric } from '../../fleet/metrics.ts'
 import type { Fault, Needs } from '../fault.ts'
 import {
   answeringAt,
@@ -18,10 +17,10 @@ import type { World } from '../harness/world.ts'
 const needs: Needs = { replica: true, linked: ['edge', 'shard', 'control', 'ingest'] }
 
 const told = (world: World) => Promise.resolve({ timesTold: toldOf(world) })
-const toldAndTakenOver = async (world: World) => ({
-  ...(await told(world)),
-  slotsTakenOver: await sumMetric(world.fleet.controls, 'flotilla_control_moves_total', 'orphan'),
+const takenOver = async ({ fleet, total }: World) => ({
+  slotsTakenOver: await total(fleet.controls, 'flotilla_control_moves_total', 'orphan'),
 })
+const toldAndTakenOver = async (world: World) => ({ ...(await told(world)), ...(await takenOver(world)) })
 
 /** What the replica lacks. The primary goes on: at its end it is more. */
 async function countLag({ redis, replica, count }: World): Promise<void> {
@@ -32,6 +31,7 @@ async function countLag({ redis, replica, count }: World): Promise<void> {
 /** The replica hears nothing from now on, while the primary goes on for `ms`. */
 async function fallBehind(world: World, ms: number): Promise<void> {
   const { replicaLink, recorder, count } = world
+  recorder.note({ type: 'fault', phase: 'behind' })
   replicaLink.set('both', { held: true })
   const before = recorder.acknowledged
   await wait(ms)
@@ -71,10 +71,9 @@ async function promote(world: World, replica: RedisServer = world.replica): Prom
 }
 
 /** A replica that is behind is promoted; only some of the processes move to it at once, the others after `ms`. */
-async function leaveSomeBehind(world: World, ms: number): Promise<void> {
+async function leaveSomeBehind(world: World, ms: number, [stay, move]: Sides = split(world)): Promise<void> {
   await fallBehind(world, 500)
   await promote(world)
-  const [stay, move] = split(world)
   for (const link of move) link.reset()
   // Only of those left behind: the others have been cut off from it, and the replica has left it.
   const [bytes, writes] = [await writtenBy(world.redis), await writesOf(world.redis)]
@@ -145,10 +144,12 @@ export const failOvers: readonly Fault[] = [
   },
   {
     name: 'old-primary-writes-long',
-    about: 'The same for 8 s: workers that are not on the side of control are declared dead.',
+    about:
+      'The same for 8 s: at least one worker is not on the side of control, is declared dead, and another takes its slots over.',
     needs: { ...needs, workers: 3 },
     mayLose: true,
-    inject: (world) => leaveSomeBehind(world, 8_000),
+    inject: (world) => leaveSomeBehind(world, 8_000, splitWorkers(world)),
+    evidence: takenOver,
   },
   {
     name: 'fail-over-and-back',
@@ -174,7 +175,8 @@ export const failOvers: readonly Fault[] = [
     needs,
     mayLose: true,
     async inject(world) {
-      const { redis, replicaLink, fleet, any, traffic } = world
+      const { redis, replicaLink, fleet, any, traffic, recorder } = world
+      recorder.note({ type: 'fault', phase: 'behind' })
       replicaLink.set('both', { held: true })
       await any(fleet.workers).kill('SIGKILL')
       await fleet.settled(60_000)
@@ -192,7 +194,8 @@ export const failOvers: readonly Fault[] = [
     needs,
     mayLose: true,
     async inject(world) {
-      const { redis, replica, fleet, any, traffic, count } = world
+      const { redis, replica, fleet, any, traffic, count, recorder } = world
+      recorder.note({ type: 'fault', phase: 'behind' })
       await replica.kill9()
       await any(fleet.workers).kill('SIGKILL')
       await fleet.settled(60_000)
@@ -209,15 +212,33 @@ export const failOvers: readonly Fault[] = [
   },
 ]
 
+/** Links that stay, and links that move. */
+type Sides = readonly [Links, Links]
+type Links = ReturnType<World['links']>
+
 /** Some links of each kind, at least one in each half. */
-function split({ links, random }: World): [ReturnType<World['links']>, ReturnType<World['links']>] {
-  const all = [...links()]
-  const first = random.int(0, all.length - 1)
-  const rest = all.filter((_, i) => i !== first && i !== (first + 1) % all.length)
+function split(world: World): Sides {
+  const all = world.links()
+  const first = world.random.int(0, all.length - 1)
+  const of = (i: number): Links => all.slice(i % all.length, (i % all.length) + 1)
+  return splitAround(world, of(first), of(first + 1))
+}
+
+/** Control and a worker that can take slots are apart from another worker, whose slots they are. */
+function splitWorkers(world: World): Sides {
+  const { fleet, links, random } = world
+  const lone = world.any(fleet.workers)
+  const taker = world.any(fleet.workers.filter((each) => each !== lone))
+  const [withControl, without] = [links(...fleet.controls, taker), links(lone)]
+  return random.chance(0.5) ? splitAround(world, withControl, without) : splitAround(world, without, withControl)
+}
+
+/** These stay and those move; each of the others does the one or the other. */
+function splitAround({ links, random }: World, stay: Links, move: Links): Sides {
+  const rest = links().filter((link) => !stay.includes(link) && !move.includes(link))
   const staying = rest.filter(() => random.chance(0.5))
-  const of = (i: number) => all.slice(i % all.length, (i % all.length) + 1)
   return [
-    [...of(first), ...staying],
-    [...of(first + 1), ...rest.filter((link) => !staying.includes(link))],
+    [...stay, ...staying],
+    [...move, ...rest.filter((link) => !staying.includes(link))],
   ]
 }

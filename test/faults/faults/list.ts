@@ -16,6 +16,7 @@ import { redisSlow } from './redis-slow.ts'
 import { repliesLost } from './replies-lost.ts'
 import { rolling } from './rolling.ts'
 import { trims } from './trimmed.ts'
+import { twoPlans } from './two-plans.ts'
 import { twinWorker } from './twin-worker.ts'
 import { workerFailpoints } from './worker-failpoint.ts'
 import { workerKill } from './worker-kill.ts'
@@ -31,6 +32,7 @@ export const faults: readonly Fault[] = [
   ...workerPauses,
   twinWorker,
   ...controlAway,
+  twoPlans,
   ...redisDown,
   redisSlow,
   ...failOvers,

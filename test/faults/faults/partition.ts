@@ -1,19 +1,15 @@
-import { wait } from '@flotilla/node/backoff'
 import type { Evidence, Fault } from '../fault.ts'
 import type { FleetProcess } from '../../fleet/process.ts'
 import type { FaultPhase } from '../history.ts'
 import type { Direction, FaultProxy } from '../proxy/proxy.ts'
 import type { World } from '../harness/world.ts'
+import { declaredDead, takenOver } from '../harness/members.ts'
 import { edgeOf } from '../traffic/traffic.ts'
-import { declaredDead } from './edge-pause.ts'
+import { removedAndBack } from './edge-pause.ts'
+import { givenUp } from './worker-pause.ts'
 
 type Role = 'edge' | 'shard'
 
-/**
- * Longer than a command's deadline and a worker's lease. An edge that hears nothing goes on to send until it gives up its
- * connection: it is to be silent for 5 s after that, when control takes it for dead.
- */
-const partitionMs: Readonly<Record<Role, number>> = { edge: 12_000, shard: 7_000 }
 const ways: Readonly<Record<Direction, string>> = {
   up: 'what it sends does not arrive',
   down: 'what it is sent does not arrive',
@@ -21,7 +17,7 @@ const ways: Readonly<Record<Direction, string>> = {
 }
 const outcomes: Readonly<Record<Role, string>> = {
   edge: ' Control takes it for dead; it takes a new boot id, and its clients stay connected and get what they missed.',
-  shard: '',
+  shard: ' Its slots are taken over; it comes back as a zombie and gives them up.',
 }
 
 /** Clients of the edge that was cut off that kept their connection to it all the time, and got events through it afterwards. */
@@ -41,31 +37,38 @@ function socketsKept({ fleet, links, traffic, recorder: { lines } }: World): num
   return kept.length
 }
 
+/** Clients that are connected to this edge. */
+const clientsOf = ({ traffic }: World, edge: FleetProcess): number =>
+  [...traffic.connections().values()].filter((connection = '') => edgeOf(connection) === edge.name).length
+
 const heldBytes = ({ counters: { up, down } }: FaultProxy): number => up.heldBytes + down.heldBytes
 
 function partition(role: Role, direction: Direction): Fault {
   const who = role === 'edge' ? 'An edge' : 'A worker'
   const processes = ({ fleet }: World): readonly FleetProcess[] => (role === 'edge' ? fleet.edges : fleet.workers)
-  const evidence = async (world: World): Promise<Evidence> => ({
-    ...(await declaredDead(world)),
-    socketsKept: socketsKept(world),
-  })
-  const lasts = `${partitionMs[role] / 1_000} s`
   return {
     name: `${role === 'edge' ? 'edge' : 'worker'}-partition-${direction}`,
-    about: `${who} and Redis are cut off from each other for ${lasts}: ${ways[direction]}.${outcomes[role]}`,
+    about: `${who} and Redis are cut off from each other until the fleet has noticed: ${ways[direction]}.${outcomes[role]}`,
     needs: { linked: [role] },
     async inject(world) {
-      const links = world.links(world.any(processes(world)))
+      const cutOff = world.any(processes(world))
+      const links = world.links(cutOff)
+      if (role === 'edge') world.count('clientsCutOff', clientsOf(world, cutOff))
       for (const link of links) link.set(direction, { held: true })
-      await wait(partitionMs[role])
+      await (role === 'edge' ? declaredDead(world, cutOff) : takenOver(world, cutOff))
       for (const link of links) {
         world.count('bytesHeld', heldBytes(link))
         link.clear()
       }
     },
-    ...(role === 'edge' ? { evidence } : {}),
+    ...(role === 'edge' ? { evidence: ofEdges, never: ['socketsLost'] } : { evidence: givenUp }),
   }
+}
+
+async function ofEdges(world: World): Promise<Evidence> {
+  const kept = socketsKept(world)
+  const lost = (world.counted['clientsCutOff'] ?? 0) - kept
+  return { ...(await removedAndBack(world)), socketsKept: kept, socketsLost: lost }
 }
 
 const directions = ['up', 'down', 'both'] as const

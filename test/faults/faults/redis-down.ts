@@ -1,5 +1,5 @@
 import { wait } from '@flotilla/node/backoff'
-import type { Fault } from '../fault.ts'
+import type { Evidence, Fault } from '../fault.ts'
 import { infoOf } from '../harness/redis-state.ts'
 import type { World } from '../harness/world.ts'
 
@@ -14,9 +14,15 @@ const down = (name: string, about: string, end: (world: World) => Promise<void>)
   },
 })
 
+/** Nobody is dead because the store stood still: nobody is removed, and no slot moves. */
+const expired = async ({ fleet, total }: World): Promise<Evidence> => ({
+  membersRemoved: await total(fleet.controls, 'flotilla_control_removals_total'),
+  slotsTakenOver: await total(fleet.controls, 'flotilla_control_moves_total', 'orphan'),
+})
+
 const stalled = (seconds: number): Fault => ({
   name: `redis-stall-${seconds}s`,
-  about: `Redis stands still (SIGSTOP) for ${seconds} s and goes on.`,
+  about: `Redis stands still (SIGSTOP) for ${seconds} s and goes on; nobody is taken for dead because of it.`,
   async inject({ redis, count }) {
     redis.pause()
     let answered = false
@@ -29,6 +35,8 @@ const stalled = (seconds: number): Fault => ({
     redis.resume()
     await asked
   },
+  evidence: expired,
+  never: ['membersRemoved', 'slotsTakenOver'],
 })
 
 export const redisDown: readonly Fault[] = [

@@ -1,8 +1,9 @@
 import { readdirSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import type { RedisServer } from '@flotilla/node/testing/redis-server'
+import { until } from '../../fleet/until.ts'
 import type { Fault } from '../fault.ts'
-import { aofOf, toldOf } from '../harness/redis-state.ts'
+import { aofOf, infoOf, toldOf } from '../harness/redis-state.ts'
 
 /** Cuts the file as a power cut does: what was written last is gone, perhaps in the middle of a record. */
 async function cutTail(server: RedisServer, bytes: number): Promise<number> {
@@ -17,12 +18,22 @@ async function cutTail(server: RedisServer, bytes: number): Promise<number> {
   return cut
 }
 
+/** Resolves when so much more is in the file: a cut of so many bytes takes nothing that was there before. */
+async function grow(server: RedisServer, bytes: number): Promise<void> {
+  const size = async (): Promise<number> => Number(await infoOf(server, 'persistence', 'aof_current_size'))
+  const goal = (await size()) + bytes
+  await until(`the file has ${bytes} bytes more`, async () => (await size()) >= goal)
+}
+
 export const redisLoses: readonly Fault[] = [
   {
     name: 'redis-flushall',
     about: 'FLUSHALL: Redis forgets everything and stays up.',
     mayLose: true,
-    inject: async ({ redis }) => void (await redis.call('FLUSHALL')),
+    async inject({ redis, recorder }) {
+      recorder.note({ type: 'fault', phase: 'emptied' })
+      await redis.call('FLUSHALL')
+    },
     evidence: (world) => Promise.resolve({ timesTold: toldOf(world) }),
   },
   {
@@ -30,7 +41,8 @@ export const redisLoses: readonly Fault[] = [
     about: 'Redis without persistence is killed and comes back empty.',
     needs: { redis: { appendonly: false } },
     mayLose: true,
-    async inject({ redis }) {
+    async inject({ redis, recorder }) {
+      recorder.note({ type: 'fault', phase: 'emptied' })
       await redis.kill9()
       await redis.start()
     },
@@ -48,8 +60,11 @@ export const redisLoses: readonly Fault[] = [
     name: 'redis-tail-and-owners-lost',
     about: 'The same, and all workers die with it: what is lost must be told.',
     mayLose: true,
-    async inject({ redis, random, fleet, count }) {
-      count('bytesLost', await cutTail(redis, random.int(200_000, 400_000)))
+    async inject({ redis, random, fleet, count, recorder }) {
+      const bytes = random.int(200_000, 400_000)
+      recorder.note({ type: 'fault', phase: 'behind' })
+      await grow(redis, bytes)
+      count('bytesLost', await cutTail(redis, bytes))
       await Promise.all(fleet.workers.map((each) => each.kill('SIGKILL')))
       await redis.start()
       await Promise.all(fleet.workers.map((each) => each.start()))

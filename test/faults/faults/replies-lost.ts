@@ -1,4 +1,3 @@
-import { sumMetric } from '../../fleet/metrics.ts'
 import type { Fault } from '../fault.ts'
 
 export const repliesLost: Fault = {
@@ -16,7 +15,7 @@ export const repliesLost: Fault = {
       count('repliesLost', link.counters.repliesLost)
     }
   },
-  evidence: async ({ fleet }) => ({
-    commitsWithoutReply: await sumMetric(fleet.workers, 'flotilla_shard_commit_failures_total'),
+  evidence: async ({ fleet, total }) => ({
+    commitsWithoutReply: await total(fleet.workers, 'flotilla_shard_commit_failures_total'),
   }),
 }

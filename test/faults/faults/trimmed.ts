@@ -1,6 +1,5 @@
-import { wait } from '@flotilla/node/backoff'
 import { freePort } from '@flotilla/node/testing/free-port'
-import { sumMetric } from '../../fleet/metrics.ts'
+import { until } from '../../fleet/until.ts'
 import type { Fault } from '../fault.ts'
 import { keysOf, toldOf } from '../harness/redis-state.ts'
 import type { World } from '../harness/world.ts'
@@ -12,7 +11,21 @@ async function trim({ redis, count }: World, pattern: string, keep: number): Pro
   }
 }
 
-const pauseMs = 1_500
+/** Entries that stand unread in streams before they are trimmed. */
+const unread = 50
+
+/** Resolves when so many more entries stand in streams whose readers are stopped. */
+async function fill(world: World, pattern: string): Promise<void> {
+  const before = await lengthOf(world, pattern)
+  const grown = async (): Promise<number> => (await lengthOf(world, pattern)) - before
+  await until(`${unread} entries stand unread`, async () => (await grown()) >= unread)
+}
+
+async function lengthOf({ redis }: World, pattern: string): Promise<number> {
+  const keys = await keysOf(redis, pattern)
+  const lengths = await Promise.all(keys.map(async (key) => Number(await redis.call('XLEN', key))))
+  return lengths.reduce((sum, length) => sum + length, 0)
+}
 
 export const trims: readonly Fault[] = [
   {
@@ -21,12 +34,13 @@ export const trims: readonly Fault[] = [
     async inject(world) {
       const edge = world.any(world.fleet.edges)
       edge.signal('SIGSTOP')
-      await wait(pauseMs)
-      await trim(world, `*:out:${edge.name}#*`, 1)
+      const outboxes = `*:out:${edge.name}#*`
+      await fill(world, outboxes)
+      await trim(world, outboxes, 1)
       edge.signal('SIGCONT')
     },
-    evidence: async ({ fleet }) => ({
-      holesSeen: await sumMetric(fleet.edges, 'flotilla_endpoint_resyncs_total', 'hole'),
+    evidence: async ({ fleet, total }) => ({
+      holesSeen: await total(fleet.edges, 'flotilla_endpoint_resyncs_total', 'hole'),
     }),
   },
   {
@@ -35,7 +49,7 @@ export const trims: readonly Fault[] = [
     async inject(world) {
       const { fleet } = world
       for (const worker of fleet.workers) worker.signal('SIGSTOP')
-      await wait(pauseMs)
+      await fill(world, '*:in:*')
       await trim(world, '*:in:*', 0)
       for (const worker of fleet.workers) worker.signal('SIGCONT')
     },

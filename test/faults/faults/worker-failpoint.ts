@@ -1,4 +1,3 @@
-import { sumMetric } from '../../fleet/metrics.ts'
 import { until } from '../../fleet/until.ts'
 import type { Fault } from '../fault.ts'
 
@@ -9,6 +8,7 @@ const at = 400
 const killed = (point: 'before-commit' | 'during-commit' | 'after-commit', about: string): Fault => ({
   name: `worker-kill-${point}`,
   about,
+  healWithinMs: 5_000,
   needs: { env: { [failing]: { FLOTILLA_FAILPOINTS: `${point}=kill@${at}` } } },
   async inject({ fleet: { workers }, count }) {
     const worker = workers.find((each) => each.name === failing)
@@ -16,8 +16,8 @@ const killed = (point: 'before-commit' | 'during-commit' | 'after-commit', about
     await until('it has killed itself', () => worker?.running === false, 90_000)
     count('killedByItself', (await ended)?.signal === 'SIGKILL' ? 1 : 0)
   },
-  evidence: async ({ fleet }) => ({
-    slotsTakenOver: await sumMetric(fleet.controls, 'flotilla_control_moves_total', 'orphan'),
+  evidence: async ({ fleet, total }) => ({
+    slotsTakenOver: await total(fleet.controls, 'flotilla_control_moves_total', 'orphan'),
   }),
 })
 
@@ -31,12 +31,15 @@ export const workerFailpoints: readonly Fault[] = [
     name: 'commit-reply-lost',
     about: 'Commits are applied and their replies lost, several in a row and several times.',
     needs: { env: { [failing]: { FLOTILLA_FAILPOINTS: losses.join(',') } } },
-    async inject({ fleet, traffic }) {
-      const failures = (): Promise<number> => sumMetric(fleet.workers, 'flotilla_shard_commit_failures_total')
-      for (let round = 0; round < 20 && (await failures()) < losses.length; round += 1) await traffic.more(500)
+    async inject({ fleet, count }) {
+      const worker = fleet.workers.find((each) => each.name === failing)
+      const lost = (): number => worker?.logged('failpoint: the reply of a commit is lost').length ?? 0
+      await until(`${losses.length} replies are lost`, () => lost() >= losses.length, 90_000)
+      count('repliesLost', lost())
     },
-    evidence: async ({ fleet }) => ({
-      repliesLost: await sumMetric(fleet.workers, 'flotilla_shard_commit_failures_total'),
+    // The worker counts them too; the first may be from before the fault was noted.
+    evidence: async ({ fleet, total }) => ({
+      commitsWithoutReply: await total(fleet.workers, 'flotilla_shard_commit_failures_total'),
     }),
   },
 ]

@@ -1,3 +1,4 @@
+import type { LogMessage } from '@flotilla/core/entry'
 import { formatEpoch } from '@flotilla/core/position'
 import { createLog } from '@flotilla/node/log'
 import { createScope } from '@flotilla/node/scope'
@@ -38,14 +39,28 @@ async function reading<T>(redisUrl: string, read: (store: Store) => Promise<T>):
 }
 
 async function readRoom(store: Store, room: string): Promise<Logged[]> {
-  const found: Logged[] = []
+  const messages = await messagesOf(store, room)
+  return messages.map(({ epoch, seq, key }) => ({ type: 'logged', t: 0, room, epoch, seq, id: key }))
+}
+
+interface Message extends LogMessage {
+  readonly room: string
+  readonly epoch: string
+  readonly seq: number
+}
+
+/** The same with all that each message carries. */
+export function readMessages(redisUrl: string, rooms: readonly string[]): Promise<Message[]> {
+  return reading(redisUrl, async (store) => (await Promise.all(rooms.map((room) => messagesOf(store, room)))).flat())
+}
+
+async function messagesOf(store: Store, room: string): Promise<Message[]> {
+  const found: Message[] = []
   for (let after = 0; ;) {
     const entries = await store.rooms.range(room, after, entriesPerRead)
     for (const entry of entries) {
       const epoch = formatEpoch(entry)
-      entry.messages.forEach(({ key }, i) => {
-        found.push({ type: 'logged', t: 0, room, epoch, seq: entry.first + i, id: key })
-      })
+      for (const [i, message] of entry.messages.entries()) found.push({ ...message, room, epoch, seq: entry.first + i })
       after = entry.first + entry.messages.length - 1
     }
     if (entries.length < entriesPerRead) return found

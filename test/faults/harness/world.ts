@@ -9,6 +9,8 @@ import { startBalancer } from '../../fleet/balancer.ts'
 import type { Balancer } from '../../fleet/balancer.ts'
 import { startFleet } from '../../fleet/fleet.ts'
 import type { Fleet } from '../../fleet/fleet.ts'
+import { startMeter } from '../../fleet/metrics.ts'
+import type { Sum } from '../../fleet/metrics.ts'
 import type { FleetProcess } from '../../fleet/process.ts'
 import { until } from '../../fleet/until.ts'
 import type { Evidence, Needs } from '../fault.ts'
@@ -40,6 +42,8 @@ export interface World {
   readonly replicaLink: FaultProxy
   /** The server that holds the truth now: where logs are read at the end. */
   primary: RedisServer
+  /** What counters of processes say, over all their lives: for evidence. */
+  readonly total: Sum
   /** What the fault counted while it happened. */
   readonly counted: Evidence
   /** Adds to a figure of `counted`; 0 makes it known, so that it is missed when nothing else adds to it. */
@@ -105,6 +109,7 @@ async function open(
     nodeArgs: needs.hooks === true ? ['--import', './test/faults/harness/hooks.mjs'] : [],
   })
   atEnd(() => fleet.stop())
+  const total = await startMeter(fleet.all)
   const balancer = await keep(startBalancer(fleet.edges.map((edge) => edge.port)))
   const clientLinks: FaultProxy[] = []
   for (let i = 0; i < (needs.clientLinks ?? 0); i += 1)
@@ -128,7 +133,20 @@ async function open(
     return what
   }
   return {
-    ...{ random, recorder, redis, fleet, balancer, traffic, clientLinks, limited, primary: redis, counted, close },
+    ...{
+      random,
+      recorder,
+      redis,
+      fleet,
+      balancer,
+      traffic,
+      clientLinks,
+      limited,
+      total,
+      primary: redis,
+      counted,
+      close,
+    },
     count: (what, by) => void (counted[what] = (counted[what] ?? 0) + by),
     any: (processes) => random.pick(processes),
     links: (...processes) =>

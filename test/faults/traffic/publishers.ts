@@ -31,20 +31,42 @@ const patience = (random: Random): number => (random.chance(impatient) ? impatie
 const certain = new Set(['OVERLOADED', 'RATE_LIMITED', 'QUEUE_FULL', 'TIMEOUT', 'CLOSED'])
 
 /** Publishes through the library. What it says last is the outcome. */
-export async function publishAs(client: Client, { id, room }: Message, deps: PublisherDeps): Promise<void> {
+export async function publishAs(
+  { client, name }: { readonly client: Client; readonly name: string },
+  { id, room }: Message,
+  deps: PublisherDeps,
+): Promise<void> {
   const { recorder, random } = deps
-  recorder.note({ type: 'invoke', by: 'library', room, id })
+  recorder.note({ type: 'invoke', by: name, room, id })
   for (let repeat = 0; ; repeat += 1) {
     try {
       const options = { key: id, timeoutMs: patience(random) }
       const { position } = await client.publish(room, 'faults', { id, padding: deps.padding }, options)
       return recorder.note({ type: 'ok', room, id, ...position })
     } catch (error) {
-      const code = error instanceof FlotillaError ? error.code : String(error)
+      const code = codeOf(error)
       recorder.note({ type: certain.has(code) ? 'refused' : 'unknown', room, id, code })
       if (repeat === maxRepeats || random.chance(givenUp)) return
     }
     await wait(repeatAfterMs)
+  }
+}
+
+const codeOf = (error: unknown): string => (error instanceof FlotillaError ? error.code : String(error))
+
+/** Publishes what was acknowledged once more. A refusal says nothing about the message, which is published. */
+export async function publishAgain(
+  client: Client,
+  { id, room, by }: Message & { readonly by: string },
+  { recorder, padding }: PublisherDeps,
+): Promise<void> {
+  recorder.note({ type: 'again', by, room, id })
+  try {
+    const options = { key: id, timeoutMs: patienceMs }
+    const { position } = await client.publish(room, 'faults', { id, padding }, options)
+    recorder.note({ type: 'ok', room, id, ...position })
+  } catch (error) {
+    recorder.note({ type: 'unknown', room, id, code: codeOf(error) })
   }
 }
 
@@ -60,7 +82,7 @@ export async function postBatch(port: number, batch: readonly Message[], deps: P
   for (const { id, room } of batch) recorder.note({ type: 'invoke', by: 'ingest', room, id })
   let left = batch
   for (let repeat = 0; left.length > 0; repeat += 1) {
-    const answers = await post(port, left, deps)
+    const answers = await post(port, left, { ...deps, timeoutMs: patience(random) })
     left = left.filter((message, i) => {
       const good = noteAnswer(message, answers?.[i], recorder)
       return !good && repeat < maxRepeats && !random.chance(givenUp)
@@ -69,10 +91,25 @@ export async function postBatch(port: number, batch: readonly Message[], deps: P
   }
 }
 
+/** The same through ingest. */
+export async function postAgain(port: number, batch: readonly Message[], deps: PublisherDeps): Promise<void> {
+  const { recorder } = deps
+  for (const { id, room } of batch) recorder.note({ type: 'again', by: 'ingest', room, id })
+  const answers = await post(port, batch, { ...deps, timeoutMs: patienceMs })
+  for (const [i, { id, room }] of batch.entries()) {
+    const position = positionOf(answers?.[i])
+    if (position === undefined) recorder.note({ type: 'unknown', room, id, code: answers?.[i]?.code ?? 'no answer' })
+    else recorder.note({ type: 'ok', room, id, ...position })
+  }
+}
+
+const positionOf = (answer: ItemAnswer | undefined): Position | undefined =>
+  answer?.status === 202 ? answer.results?.[0]?.position : undefined
+
 /** Whether it is published. */
 function noteAnswer({ id, room }: Message, answer: ItemAnswer | undefined, recorder: Recorder): boolean {
-  const position = answer?.results?.[0]?.position
-  if (answer?.status === 202 && position !== undefined) {
+  const position = positionOf(answer)
+  if (position !== undefined) {
     recorder.note({ type: 'ok', room, id, ...position })
     return true
   }
@@ -85,7 +122,7 @@ function noteAnswer({ id, room }: Message, answer: ItemAnswer | undefined, recor
 async function post(
   port: number,
   batch: readonly Message[],
-  { padding, random }: PublisherDeps,
+  { padding, timeoutMs }: PublisherDeps & { readonly timeoutMs: number },
 ): Promise<readonly ItemAnswer[] | undefined> {
   const events = batch.map(({ id, room }) => ({ room, event: 'faults', data: { id, padding }, id }))
   try {
@@ -93,7 +130,7 @@ async function post(
       method: 'POST',
       headers: { authorization: `Bearer ${ingestKey}`, 'content-type': 'application/json' },
       body: JSON.stringify({ events }),
-      signal: AbortSignal.timeout(patience(random)),
+      signal: AbortSignal.timeout(timeoutMs),
     })
     const body = (await response.json()) as { results?: readonly ItemAnswer[] }
     return response.status === 200 ? body.results : undefined

@@ -92,7 +92,8 @@ export async function startTraffic(options: TrafficOptions): Promise<Traffic> {
   }
 }
 
-const nameOf = (kind: string, i: number): string => `${kind}-${i}`
+/** Of a client, and of its user. */
+export const nameOf = (kind: string, i: number): string => `${kind}-${i}`
 
 /** The edge that took a connection in: `edge-1` of `edge-1.<boot>.<number>`. */
 export const edgeOf = (connectionId: string): string => connectionId.split('.').slice(0, -2).join('.')
@@ -102,6 +103,7 @@ const countConnects = ({ lines }: Recorder): number =>
 
 function publish(options: TrafficOptions, clients: readonly Client[]): { stop(): Promise<void>; halt(): void } {
   const { rate, hotShare, prefix, ingestPorts, random } = options
+  const named = clients.map((client, i) => ({ client, name: nameOf('library', i) }))
   const inFlight = new Set<Promise<void>>()
   let waiting = 0
   let issued = 0
@@ -129,7 +131,7 @@ function publish(options: TrafficOptions, clients: readonly Client[]): { stop():
     if (count <= 0) return
     due -= count
     const ofClients = Math.floor(count / 2)
-    for (let i = 0; i < ofClients; i += 1) track(publishAs(random.pick(clients), next(), options), 1)
+    for (let i = 0; i < ofClients; i += 1) track(publishAs(random.pick(named), next(), options), 1)
     const batch = Array.from({ length: count - ofClients }, next)
     if (batch.length > 0) track(postBatch(random.pick(ingestPorts), batch, options), batch.length)
   }
