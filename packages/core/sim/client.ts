@@ -1,6 +1,7 @@
 import { accept, answered, createCursor, joined, moveTo, positionOf } from '../src/cursor.ts'
 import { parseEpoch } from '../src/position.ts'
 import type { Edge } from './edge.ts'
+import { noteClosed } from './parting.ts'
 import { see } from './record.ts'
 import { Successor } from './successor.ts'
 import type { Resumed, Subscription, TakeOver } from './successor.ts'
@@ -22,7 +23,7 @@ export interface Client {
   /** From now on the connection is kept. */
   calm: boolean
 }
-interface Publish {
+export interface Publish {
   readonly room: string
   readonly message: string
   /** Number of the frame that waits for its outcome. */
@@ -30,6 +31,8 @@ interface Publish {
   retryAt: number
   /** Some try of it may have been appended. */
   uncertain: boolean
+  /** When it was answered `OVERLOADED` although nothing went wrong any more, if that is the last answer. */
+  overloadedAtMs: number | null
 }
 /** A client with the cursor of the client library: subscribes, resumes by position, publishes until acknowledged. */
 export function startClient(
@@ -46,13 +49,14 @@ export function startClient(
   const isOld = world.drains?.random.chance(0.2) ?? false
   let link: Link | null = null
   let successor: Successor | undefined
+  let toldAtMs: number | undefined
   let frames = 0
   let connectAt = 0
 
   function receive(frame: ServerFrame): void {
     if (frame.type === 'published') return settle(frame)
     if (frame.type === 'drain') return succeed(frame.afterMs)
-    if (frame.type === 'goingAway') return disconnect()
+    if (frame.type === 'goingAway') return closed()
     const subscription = rooms.get(frame.room)
     if (subscription === undefined) return
     const { cursor } = subscription
@@ -127,6 +131,8 @@ export function startClient(
       record.acknowledged.push({ room, message, epoch, seq, committed })
       return
     }
+    const isOverloaded = outcome.type === 'refused' && outcome.code === 'OVERLOADED'
+    publish.overloadedAtMs = world.quiet && isOverloaded ? clock.now : null
     if (outcome.type === 'unknown') publish.uncertain = true
     else if (!publish.uncertain && random.chance(0.3)) {
       waiting.delete(publish.message)
@@ -149,6 +155,7 @@ export function startClient(
   /** The edge drains: another connection is made beside this one, and this one is left when that has resumed. */
   function succeed(withinMs: number): void {
     const old = link
+    toldAtMs = clock.now
     if (old === null || successor !== undefined || isOld) return
     successor = new Successor(world, withinMs, {
       rooms,
@@ -164,6 +171,13 @@ export function startClient(
     })
   }
 
+  /** By the edge. One that was not let in has no answer to anything. */
+  function closed(): void {
+    const wasIn = [...rooms.values()].some(({ asking }) => asking === null)
+    if (wasIn) noteClosed(world, { name, isOld, toldAtMs })
+    disconnect()
+  }
+
   /** Seen from outside: what the one connection served the other must serve now. */
   function leaveFor(old: Link, next: Link): void {
     for (const { room, asking } of rooms.values())
@@ -175,7 +189,9 @@ export function startClient(
   function takeOver(taken: TakeOver): void {
     world.log(`${name} moves to ${taken.link.edge.name}`)
     world.reach('client moved')
+    if (world.drains?.calm !== undefined) world.reach('moved in the calm')
     successor = undefined
+    toldAtMs = undefined
     forgetRequests()
     link = taken.link
     link.handTo(receive)
@@ -211,6 +227,7 @@ export function startClient(
     if (link === null) return
     successor?.stop()
     successor = undefined
+    toldAtMs = undefined
     link.close()
     link = null
     connectAt = clock.now + (random.chance(0.5) ? 0 : random.int(10, 3_000))
@@ -254,7 +271,7 @@ export function startClient(
     disconnect,
     publish: (room, message) => {
       record.published += 1
-      waiting.set(message, { room, message, frame: null, retryAt: 0, uncertain: false })
+      waiting.set(message, { room, message, frame: null, retryAt: 0, uncertain: false, overloadedAtMs: null })
       sendPublishes()
     },
   }

@@ -13,7 +13,7 @@ const tickEveryMs = 1_000
 /** What the client of a counted connection is told. All but `connected` and `drain` end it. */
 export type CountedFrame =
   | { readonly type: 'connected'; readonly connection: string }
-  | { readonly type: 'tooMany' }
+  | { readonly type: 'tooMany'; readonly connection: string }
   | { readonly type: 'later' }
   | { readonly type: 'goingAway' }
   /** Its edge drains: it is to go on elsewhere, and begins to at some moment within this time. */
@@ -51,10 +51,9 @@ export function countConnections(
 
   function step(input: UserConnectionsInput): void {
     const isAgain = input.type === 'resync' || input.type === 'reset'
+    if (input.type === 'connection' && sessions.has(input.connection)) noteAnswer(world, input.connection)
     for (const effect of stepUserConnections(state, input, clock.now)) {
-      // One that waits for its answer is told of without its ticket: another may have had its place in between.
-      if (isAgain && effect.type === 'tell' && sessions.get(effect.message.connection)?.replaces !== '')
-        world.record.kept.add(effect.message.room)
+      if (isAgain && effect.type === 'tell') noteAgain(world, effect.message, sessions.get(effect.message.connection))
       if (input.type === 'connection' && effect.type === 'tell' && effect.message.change === 'closed')
         world.reach('sent off')
       execute(effect)
@@ -72,10 +71,7 @@ export function countConnections(
   }
 
   function tell(message: ConnectionMessage): void {
-    if (message.change === 'kept') {
-      world.reach('told as kept')
-      world.record.kept.add(message.room)
-    }
+    if (message.change === 'kept') noteKept(world, message)
     if (message.change !== 'open' || budget.used < budget.max) return declare(message)
     world.reach('not told')
     clock.at(clock.now, () => process.run(() => step({ type: 'untold', connection: message.connection })))
@@ -93,7 +89,7 @@ export function countConnections(
   function end(connection: string, why: Exclude<CountedFrame['type'], 'connected' | 'drain'>): void {
     const session = sessions.get(connection)
     closed(connection)
-    session?.tell({ type: why })
+    session?.tell(why === 'tooMany' ? { type: why, connection } : { type: why })
   }
 
   function closed(connection: string): void {
@@ -116,4 +112,31 @@ export function countConnections(
       return () => closed(id)
     },
   }
+}
+
+/** It counts whatever the limit says, and the worker may have forgotten it. */
+function noteKept({ record, reach }: World, { connection, room }: ConnectionMessage): void {
+  reach('told as kept')
+  record.kept.add(room)
+  record.unsure.set(connection, { room, ticket: '', untilMs: Infinity })
+}
+
+/**
+ * One that waits for its answer is told of without its ticket: another may have had its place in between. Or it has taken the place that
+ * the ticket names, and is given up before anybody hears of that.
+ */
+function noteAgain(
+  { record, reach }: World,
+  { connection, room, change }: ConnectionMessage,
+  session: Session | undefined,
+): void {
+  if (change !== 'open' || session === undefined || session.replaces === '') return
+  reach('told without its ticket')
+  record.unsure.set(connection, { room, ticket: session.replaces, untilMs: Infinity })
+}
+
+/** From now on the worker knows of it again. Not of one that has ended meanwhile: nobody hears what became of its ticket. */
+function noteAnswer({ record, network }: World, connection: string): void {
+  const doubt = record.unsure.get(connection)
+  if (doubt !== undefined) doubt.untilMs = Math.min(doubt.untilMs, network.clock.now)
 }

@@ -21,6 +21,8 @@ export interface Drains {
   readonly reconnectsPerSecond: number
   /** Balancers hear of a drain after this time, ms: until then they send clients there. */
   readonly heardMs: number
+  /** Set when nothing but a drain is under way any more: by these limits the last edge drains (calm-drain.ts). */
+  calm: DrainLimits | undefined
 }
 
 /** Undefined: no edge drains. */
@@ -33,7 +35,8 @@ export function drawDrains(seed: number): Drains | undefined {
     graceMs: random.pick([200, 2_000, 6_000]),
     perSecond: random.pick([1, 5, 500]),
   }
-  return { random, limits, reconnectsPerSecond: random.pick([1, 4, 1_000]), heardMs: random.pick([0, 200, 1_500]) }
+  const reconnectsPerSecond = random.pick([1, 4, 1_000])
+  return { random, limits, reconnectsPerSecond, heardMs: random.pick([0, 200, 1_500]), calm: undefined }
 }
 
 /** Some edges drain, one after the other or at once, as in a roll-out or when there are too many. */
@@ -72,6 +75,6 @@ function goAway({ drains, network: { clock } }: World, fleet: Fleet, edge: Edge)
   replace()
 }
 
-function whoStay({ edges }: Fleet): Edge[] {
+export function whoStay({ edges }: Fleet): Edge[] {
   return edges.filter((edge) => edge.process.alive && edge.ready() && !edge.draining())
 }

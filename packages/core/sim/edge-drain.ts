@@ -66,6 +66,7 @@ function empty(world: World, process: Process, deps: EmptyDeps): void {
     for (const each of untold.slice(0, tell)) {
       toldAtMs.set(each, clock.now)
       world.reach(view.granted === null ? 'told without a grant' : 'told under a grant')
+      world.record.tells.push({ atMs: clock.now, boot: deps.boot(), granted: view.granted })
       each.tellToMove(stepMs)
     }
     const late = Array.from(toldAtMs).filter(([, told]) => told < closeToldBeforeMs)

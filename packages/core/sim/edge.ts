@@ -320,7 +320,7 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
     // Control is to hear of it now.
     heartbeat()
     drainEdge(world, process, {
-      ...{ fleet, limits: drains.limits, emptied: close },
+      ...{ fleet, limits: drains.calm ?? drains.limits, emptied: close },
       boot: () => boot,
       connections: () => new Set([...sessions, ...counted.sessions.values()]),
       granted: () => plan?.drains?.[boot] ?? null,

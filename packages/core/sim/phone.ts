@@ -121,7 +121,7 @@ export class Phone {
       this.#world.log(`${this.options.name} is told ${frame.type}`)
       this.#coming = undefined
       this.#dueAt = clock.now + random.int(500, 2_000)
-      if (frame.type === 'tooMany') this.#turnedAway()
+      if (frame.type === 'tooMany') this.#turnedAway(line, frame.connection)
     } else if (line === this.#held && frame.type !== 'connected') {
       this.#mustMove = false
       this.#held = undefined
@@ -129,14 +129,13 @@ export class Phone {
     }
   }
 
-  #turnedAway(): void {
+  #turnedAway({ since: sinceMs }: Line, connection: string): void {
     const held = this.#held
     this.#world.reach('one too many')
     if (this.#world.network.clock.now > this.#calmSince + restlessMs) this.#refused += 1
     if (held === undefined || !held.edge.process.alive || this.#ticket !== held.id || this.#gaveUp) return
-    const { name, room } = this.options
-    const text = `${name} was refused with the ticket of ${held.id}, which it has`
-    this.#world.record.turnedAway.push({ room, text })
+    const text = `${this.options.name} was refused with the ticket of ${held.id}, which it has`
+    this.#world.record.turnedAway.push({ connection, ticket: held.id, sinceMs, text })
   }
 }
 

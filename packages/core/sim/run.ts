@@ -1,4 +1,5 @@
 import { ackAtOnce, withoutGeneration } from './bugs.ts'
+import { drainInCalm, overPace } from './calm-drain.ts'
 import { check } from './checks.ts'
 import { planDrains } from './drains.ts'
 import { heal, planFaults, planOutage } from './faults.ts'
@@ -7,7 +8,7 @@ import type { Fleet } from './fleet.ts'
 import { largeKnobs } from './knobs.ts'
 import type { Knobs } from './knobs.ts'
 import type { Landmark } from './record.ts'
-import { isSettled, roomLogs, unbounded, unsettled } from './settled.ts'
+import { isSettled, keptOut, roomLogs, unbounded, unsettled } from './settled.ts'
 import { createWorld } from './world.ts'
 import type { World, WorldOptions } from './world.ts'
 
@@ -89,9 +90,18 @@ function run(world: World, fleet: Fleet, healAt: number): string[] {
   heal(world, fleet)
   clock.run(healAt + 4_000)
   const patience = (): number => (wasFull(world) ? settleFullMs : settleMs)
-  while (clock.now < healAt + patience() && !isSettled(world, fleet)) clock.run(clock.now + stepMs)
+  const settle = (from: number): void => {
+    while (clock.now < from + patience() && !isSettled(world, fleet)) clock.run(clock.now + stepMs)
+  }
+  settle(healAt)
+  // Of what does not come to rest more is said than that it noticed a drain.
+  if (isSettled(world, fleet)) {
+    drainInCalm(world, fleet, { publishing: !wasFull(world) })
+    settle(clock.now)
+  }
   const hanging = unsettled(world, fleet)
   found.push(...hanging.map((text) => `liveness: ${text}`))
+  for (let left = keptOut(world, fleet); left > 0; left -= 1) world.reach('kept out')
   found.push(...unbounded(fleet, hanging.length === 0).map((text) => `bounds: ${text}`))
   return found
 }
@@ -105,14 +115,27 @@ function judge(world: World, lossy: boolean): string[] {
   found.push(...overLimit(world))
   const broken = check({ ...record, refused, views: [...record.views.values()], logs: roomLogs(world) })
   found.push(...record.interrupted.slice(0, 3).map((text) => `interrupted: ${text}`))
+  found.push(...record.parted.slice(0, 3).map((text) => `parted: ${text}`))
+  found.push(...overPace(world).map((text) => `pace: ${text}`))
   return [...found, ...broken.map((violation) => `${violation.check}: ${violation.detail}`)]
 }
 
 /** Where an edge tells later of what was open all the time another may have had the place in between. */
 function overLimit({ record, perUser, reach }: World): string[] {
-  if (perUser > 0 && users.some((room) => !record.kept.has(room))) reach('limit judged')
-  const turnedAway = record.turnedAway.filter(({ room }) => !record.kept.has(room)).map(({ text }) => text)
-  return [...record.tooMany, ...turnedAway].slice(0, 3).map((text) => `limit: ${text}`)
+  const { kept, unsure, turnedAway, tooMany } = record
+  const doubted = new Set(Array.from(unsure.values(), ({ room }) => room))
+  for (const user of perUser > 0 ? users : []) {
+    if (!kept.has(user)) reach('limit judged')
+    if (!doubted.has(user)) reach('tickets judged')
+  }
+  const wrong = turnedAway.filter(({ connection, ticket, sinceMs }) => {
+    const isUnsure = Array.from(unsure).some(
+      ([id, doubt]) => doubt.untilMs >= sinceMs && (id === connection || id === ticket || doubt.ticket === ticket),
+    )
+    if (isUnsure) reach('refused while unsure')
+    return !isUnsure
+  })
+  return [...tooMany, ...wrong.map(({ text }) => text)].slice(0, 3).map((text) => `limit: ${text}`)
 }
 
 /** Replays are cut short by what an edge holds, or by what the log keeps. */

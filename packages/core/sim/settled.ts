@@ -4,6 +4,7 @@ import { formatEpoch, parseEpoch } from '../src/position.ts'
 import { isIdle } from '../src/producer.ts'
 import { slotOf } from '../src/slot.ts'
 import type { RoomLog } from './checks.ts'
+import type { Client, Publish } from './client.ts'
 import { rooms, users } from './fleet.ts'
 import type { Fleet } from './fleet.ts'
 import { largeKnobs } from './knobs.ts'
@@ -14,6 +15,9 @@ const batchBytes = 30_000
 
 /** Interest is never refused: what of it waits, superseded or not, may bring an edge over its budget, bytes. */
 const interestBytes = 20_000
+
+/** Whoever was refused asks again, and is answered, within: the pause it is told, and the longest deadline of a publish, ms. */
+const askedAgainMs = 1_000 + 10_000
 
 /** What still hangs; nothing when the fleet is at rest with everything done (liveness). */
 export function unsettled(world: World, fleet: Fleet): string[] {
@@ -28,7 +32,7 @@ export function isSettled(world: World, fleet: Fleet): boolean {
 /** What is cheap to find comes first. */
 function* hanging(world: World, fleet: Fleet): Generator<string> {
   for (const { name, waiting } of fleet.clients) {
-    const left = [...waiting.values()].filter(({ room, message }) => !isFilled(world, room, [name, message, message]))
+    const left = [...waiting.values()].filter((publish) => !isKeptOut(world, name, publish))
     if (left.length > 0) yield `${name} waits for ${left.map(({ message }) => message).join(' ')}`
   }
   yield* idleWorkers(world, fleet)
@@ -61,6 +65,21 @@ function* hanging(world: World, fleet: Fleet): Generator<string> {
     for (const { room, boot } of world.stores.interest(slot))
       if (!boots.has(boot)) yield `interest of ${boot} in ${room} is left`
   }
+}
+
+/** Publishes that are still refused at the end, and may be: their rooms are filled for good. */
+export function keptOut(world: World, { clients }: Pick<Fleet, 'clients'>): number {
+  return sum(
+    clients.map(
+      ({ name, waiting }: Client) => [...waiting.values()].filter((each) => isKeptOut(world, name, each)).length,
+    ),
+  )
+}
+
+/** It is refused again and again, and there is no place for it. One that is not answered any more is not kept out: it hangs. */
+function isKeptOut(world: World, sender: string, { room, message, overloadedAtMs }: Publish): boolean {
+  if (overloadedAtMs === null || world.network.clock.now - overloadedAtMs > askedAgainMs) return false
+  return isFilled(world, room, [sender, message, message])
 }
 
 /**

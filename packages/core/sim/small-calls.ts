@@ -1,9 +1,10 @@
 import { parseSlotValue, slotPrefix } from '../src/commit.ts'
+import type { Claim } from '../src/commit.ts'
 import type { LaneEffect, LaneInput } from '../src/lane-state.ts'
 import type { StoreModel } from '../src/store-model.ts'
 
 /** A rule left out on purpose, to see that the small model finds it. */
-export type SmallBug = 'no fence' | 'no vouching' | 'no rivals'
+export type SmallBug = 'no fence' | 'no vouching' | 'no rivals' | 'always a new inc' | 'loss untold'
 
 export type CallEffect = Extract<LaneEffect, { type: 'claim' | 'commit' | 'vouch' | 'values' | 'loadRoom' }>
 
@@ -12,8 +13,7 @@ export function callStore(store: StoreModel, effect: CallEffect, bug: SmallBug |
   switch (effect.type) {
     case 'claim': {
       if (bug === 'no vouching') vouchForAll(store)
-      const claim = bug === 'no vouching' ? { ...effect.claim, confirmed: 0 } : effect.claim
-      const reply = store.claim(claim)
+      const reply = store.claim(withBug(effect.claim, bug))
       return { type: 'claimed', claim: effect.claim, reply, interest: store.interest(0) }
     }
     case 'commit': {
@@ -31,6 +31,14 @@ export function callStore(store: StoreModel, effect: CallEffect, bug: SmallBug |
       return { type: 'rooms', rooms: [{ slot: 0, read: effect.read, room: effect.room, entries }] }
     }
   }
+}
+
+function withBug(claim: Claim, bug: SmallBug | undefined): Claim {
+  if (bug === 'no vouching') return { ...claim, confirmed: 0 }
+  if (bug === 'loss untold') return { ...claim, boots: [] }
+  if (bug !== 'always a new inc') return claim
+  const { holdsAfter: _, ...rest } = claim
+  return { ...rest, confirmed: claim.epoch }
 }
 
 function prefixOf(store: StoreModel): string | undefined {

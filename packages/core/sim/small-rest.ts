@@ -9,6 +9,8 @@ export interface Budget {
   readonly renewals: number
   readonly lostReplies: number
   readonly failOvers: number
+  /** The server that the last fail-over left takes its place again, as a replica of nobody since. */
+  readonly backs: number
   readonly crashes: number
 }
 /** What is not a worker's, the edge's or the server's. */
@@ -16,10 +18,12 @@ interface Rest {
   readonly control: number
   /** What the replica has, while there may be a fail-over. */
   readonly replica: number | undefined
+  /** What the server has that the last fail-over left, while it may come back. */
+  readonly leftBehind: number | undefined
   readonly left: Budget
 }
 
-const kinds = ['publishes', 'moves', 'renewals', 'lostReplies', 'failOvers', 'crashes'] as const
+const kinds = ['publishes', 'moves', 'renewals', 'lostReplies', 'failOvers', 'backs', 'crashes'] as const
 
 /** The states that the rest comes to. */
 export class SmallRest {
@@ -27,10 +31,11 @@ export class SmallRest {
   readonly #used = new Memo<number>()
   readonly #controlled = new Memo<number>()
   readonly #replicated = new Memo<number>()
+  readonly #leftBehind = new Memo<number>()
 
   number(rest: Rest): number {
     const left = kinds.map((kind) => rest.left[kind])
-    return this.#rests.number(`${rest.control} ${rest.replica} ${left.join()}`, rest)
+    return this.#rests.number(`${rest.control} ${rest.replica} ${rest.leftBehind} ${left.join()}`, rest)
   }
 
   at(rest: number): Rest {
@@ -50,5 +55,9 @@ export class SmallRest {
 
   withReplica(rest: number, replica: number | undefined): number {
     return this.#replicated.get(rest, replica ?? -1, () => this.number({ ...this.at(rest), replica }))
+  }
+
+  withLeftBehind(rest: number, leftBehind: number | undefined): number {
+    return this.#leftBehind.get(rest, leftBehind ?? -1, () => this.number({ ...this.at(rest), leftBehind }))
   }
 }

@@ -1,9 +1,10 @@
 import { parseSlotValue } from '../src/commit.ts'
+import { decodeOut } from '../src/entry.ts'
 import type { LaneInput, MaintenanceWork } from '../src/lane-state.ts'
 import { StoreModel } from '../src/store-model.ts'
 import { callStore } from './small-calls.ts'
 import type { CallEffect, SmallBug } from './small-calls.ts'
-import { Machine, textOf } from './small-parts.ts'
+import { Machine, Memo, textOf } from './small-parts.ts'
 
 export const wallMs = 1_000
 const shape = { slots: 1, lanes: 1 }
@@ -22,15 +23,18 @@ export class SmallStore {
     text: (store) => textOf([store.run, store.snapshot().lanes]),
   })
   readonly #bug: SmallBug | undefined
+  readonly #edge: string
+  readonly #incs = new Memo<number>()
 
-  constructor(bug: SmallBug | undefined) {
+  constructor(edge: string, bug: SmallBug | undefined) {
+    this.#edge = edge
     this.#bug = bug
   }
 
   /** One with an outbox and nothing else. */
-  empty(edge: string): number {
+  empty(): number {
     const store = new StoreModel(shape, 'run-1')
-    store.openOutbox(0, edge)
+    store.openOutbox(0, this.#edge)
     return this.#machine.number(store)
   }
 
@@ -42,13 +46,34 @@ export class SmallStore {
     return this.at(store).values(0, [0]).values.get(0) ?? ''
   }
 
+  inc(store: number): number {
+    return this.#incs.get(store, 0, () => parseSlotValue(this.value(store)).inc)
+  }
+
   call(store: number, call: number, effect: CallEffect): Executed {
     const { next, effects } = this.#machine.step(store, `call ${call}`, (model) => [
       callStore(model, effect, this.#bug),
     ])
     const [reply] = effects
     if (reply === undefined) throw new Error(`no reply to ${effect.type}`)
-    return { store: next, reply, faults: written(this.value(store), this.value(next)) }
+    const faults = written(this.value(store), this.value(next))
+    if (effect.type === 'claim') faults.push(...this.#untold(store, next))
+    return { store: next, reply, faults }
+  }
+
+  /** Whether the claim that led from one state to the other gave up continuity. */
+  gaveUp(before: number, after: number): boolean {
+    const { epoch, inc } = parseSlotValue(this.value(after))
+    return this.value(before) !== '' && inc !== this.inc(before) && inc === epoch
+  }
+
+  /** P1: the edge finds a `reset` behind all that it was told before. */
+  #untold(before: number, after: number): string[] {
+    if (!this.gaveUp(before, after)) return []
+    const { inc } = parseSlotValue(this.value(after))
+    const [last] = this.at(after).readOutbox(0, this.#edge, '0-0', Infinity).entries.slice(-1)
+    const isTold = decodeOut(last?.body ?? '').some((record) => record.type === 'reset' && record.inc === inc)
+    return isTold ? [] : [`untold: inc is ${inc}, and no reset says so`]
   }
 
   append(store: number, body: string): number {

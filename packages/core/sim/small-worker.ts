@@ -7,6 +7,7 @@ import type { NumberedPlan } from './small-control.ts'
 import { copyOf, Machine, Memo, Parts, textOf } from './small-parts.ts'
 import { wallMs } from './small-store.ts'
 import type { SmallStore } from './small-store.ts'
+import { holdsTail } from './small-tail.ts'
 
 /** Calls that a worker makes while everything comes to its turn, at the most. */
 const maxCalls = 20
@@ -39,6 +40,13 @@ export interface Worker extends Standing {
   readonly answers: boolean
   readonly loses: boolean
 }
+interface SmallWorkersOptions {
+  readonly room: string
+  /** The publish keys that there can be in it. */
+  readonly keys: readonly string[]
+  /** Control does not wait until all have heard of the last plan. */
+  readonly hasty: boolean
+}
 /** What a step of a worker leads to. */
 export interface Turn {
   readonly worker: number
@@ -70,6 +78,7 @@ const createMemos = () => ({
 /** The states that workers come to: the real reducer, in a shell whose steps are taken one by one. */
 export class SmallWorkers {
   readonly #store: SmallStore
+  readonly #hasty: boolean
   readonly #lanes: Machine<LaneState, LaneEffect>
   readonly #workers = new Parts<Worker>()
   readonly #calls = new Parts<CallEffect>()
@@ -82,9 +91,9 @@ export class SmallWorkers {
   readonly #crashed = new Memo<number>()
   readonly #memos = new Map<number, ReturnType<typeof createMemos>>()
 
-  /** `keys`: the publish keys that there can be in `room`. */
-  constructor(store: SmallStore, room: string, keys: readonly string[]) {
+  constructor(store: SmallStore, { room, keys, hasty }: SmallWorkersOptions) {
     this.#store = store
+    this.#hasty = hasty
     this.#lanes = new Machine<LaneState, LaneEffect>({
       copy: (lane) => copyLane(lane, room, keys),
       text: (lane) => textOf([lane, Array.from(lane.slots.values(), (own) => seqsOf(own.keys, room, keys))]),
@@ -130,9 +139,16 @@ export class SmallWorkers {
       const at = it.calls.findIndex(({ reply }) => reply === undefined)
       const call = it.calls[at]?.call
       if (call === undefined) return { worker, store, faults: [] }
-      const { reply, store: next, faults } = this.#store.call(store, call, this.#calls.at(call))
+      const effect = this.#calls.at(call)
+      const { reply, store: next, faults } = this.#store.call(store, call, effect)
       const answered = { call, reply: this.#replies.number(textOf(reply), reply) }
-      return { worker: this.#number({ ...it, calls: it.calls.with(at, answered) }), store: next, faults }
+      // A claim is not made anew for what was stored while it was under way: by a server that went back, or by a claim of one who was not told.
+      const isFresh = !this.#hasty && effect.type === 'claim' && effect.claim.holdsAfter === undefined
+      const gaveUp = isFresh && this.#store.gaveUp(store, next)
+      const isNeedless = gaveUp && holdsTail(this.#lanes.at(it.lane), this.#store.value(store))
+      const needless = isNeedless ? [`needless: ${it.boot} gave continuity up, and had it all`] : []
+      const asked = this.#number({ ...it, calls: it.calls.with(at, answered) })
+      return { worker: asked, store: next, faults: [...faults, ...needless] }
     })
   }
 

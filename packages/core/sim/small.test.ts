@@ -3,8 +3,8 @@ import { explore } from './explore.ts'
 import { chosenSeed } from './seeds.ts'
 import type { Budget } from './small-rest.ts'
 
-const nothing: Budget = { publishes: 0, moves: 0, renewals: 0, lostReplies: 0, failOvers: 0, crashes: 0 }
-const all: Budget = { publishes: 1, moves: 1, renewals: 1, lostReplies: 1, failOvers: 1, crashes: 1 }
+const nothing: Budget = { publishes: 0, moves: 0, renewals: 0, lostReplies: 0, failOvers: 0, backs: 0, crashes: 0 }
+const all: Budget = { publishes: 1, moves: 1, renewals: 1, lostReplies: 1, failOvers: 1, backs: 0, crashes: 1 }
 /** Above what each of them has: an exploration that comes there fails. */
 const maxStates = 6_000_000
 
@@ -18,6 +18,8 @@ describe.skipIf(chosenSeed !== undefined)('one slot, two workers, all orders of 
     ],
     ['a move and back, a fail-over, a crash', { moves: 2, renewals: 1, failOvers: 1, crashes: 1 }, 150_000],
     ['a move, two fail-overs', { moves: 1, renewals: 1, failOvers: 2 }, 200_000],
+    ['a move, a fail-over and back', { moves: 1, renewals: 1, failOvers: 1, backs: 1 }, 130_000],
+    ['a publish, a fail-over and back', { publishes: 1, renewals: 1, failOvers: 1, backs: 1 }, 100_000],
     ['two publishes, a move, a lost reply, a crash', { publishes: 2, moves: 1, lostReplies: 1, crashes: 1 }, 100_000],
     [
       'a move, a lost reply, a fail-over, a crash',
@@ -29,7 +31,7 @@ describe.skipIf(chosenSeed !== undefined)('one slot, two workers, all orders of 
       { publishes: 1, renewals: 1, lostReplies: 1, failOvers: 1, crashes: 1 },
       15_000,
     ],
-  ])('[SM6] nothing is lost untold, doubled, written by two, or stuck: %s', (_, budget, atLeast) => {
+  ])('[SM6] nothing is lost needlessly or untold, doubled, written by two, or stuck: %s', (_, budget, atLeast) => {
     const { found, ...rest } = explore({ budget: { ...nothing, ...budget }, maxStates })
     console.log(rest)
     expect(found).toBeUndefined()
@@ -54,6 +56,18 @@ describe.skipIf(chosenSeed !== undefined)('one slot, two workers, all orders of 
     const { found } = explore({ budget: all, maxStates, bug: 'no vouching' })
     console.log(found)
     expect(found?.violations[0]).toMatch(/^lost: /)
+  })
+
+  it('[SM7] a claim that gives continuity up for nothing is found', () => {
+    const { found } = explore({ budget: { ...nothing, moves: 1 }, maxStates, bug: 'always a new inc' })
+    console.log(found)
+    expect(found?.violations[0]).toMatch(/^needless: /)
+  })
+
+  it('[SM7] without a reset in the outboxes a new inc is not told', () => {
+    const { found } = explore({ budget: all, maxStates, bug: 'loss untold' })
+    console.log(found)
+    expect(found?.violations[0]).toMatch(/^untold: /)
   })
 
   it('[SM6] nor is anything where control moves the slot on before the others have heard of the last plan', () => {

@@ -39,7 +39,7 @@ interface Settling {
   readonly faults: readonly string[]
 }
 
-const common = ['look', 'outbox', 'publish', 'copy', 'fail-over'] as const
+const common = ['look', 'outbox', 'publish', 'copy', 'fail-over', 'back'] as const
 const ofWorkers = ['execute', 'answer', 'plan', 'run', 'read', 'lose', 'crash', 'move'] as const
 export const actions: readonly string[] = [
   ...common,
@@ -47,7 +47,8 @@ export const actions: readonly string[] = [
 ]
 const both = [0, 1] as const
 const none: readonly string[] = []
-const nothingLeft: Budget = { publishes: 0, moves: 0, renewals: 0, lostReplies: 0, failOvers: 0, crashes: 0 }
+const noServers = { replica: undefined, leftBehind: undefined }
+const nothingLeft: Budget = { publishes: 0, moves: 0, renewals: 0, lostReplies: 0, failOvers: 0, backs: 0, crashes: 0 }
 
 export class SmallModel {
   /** The first worker serves the slot, one message is acknowledged, and the replica has all of that. */
@@ -62,6 +63,9 @@ export class SmallModel {
   readonly #settled: Rows[] = []
   /** It does not pass but while all comes to rest. */
   readonly #now: number
+  readonly #budget: Budget
+  /** Of the slot at the root. */
+  readonly #inc: number
 
   /** `hasty`: control moves a slot on from a dead owner before the others have heard of the last plan. */
   constructor(
@@ -69,15 +73,16 @@ export class SmallModel {
     { bug, hasty = false }: { readonly bug?: SmallBug | undefined; readonly hasty?: boolean | undefined } = {},
   ) {
     this.#hasty = hasty
+    this.#budget = budget
     this.#control = new SmallControl(bug)
-    this.#store = new SmallStore(bug)
+    this.#store = new SmallStore(edgeBoot, bug)
     this.#edge = new SmallEdge(this.#store, { boot: edgeBoot, room })
     const keys = Array.from({ length: budget.publishes + 1 }, (_, i) => SmallEdge.keyOf(i + 1))
-    this.#workers = new SmallWorkers(this.#store, room, keys)
+    this.#workers = new SmallWorkers(this.#store, { room, keys, hasty })
     const alive = new Set([edgeBoot])
     const [one = 0, other = 0] = ['w1#a', 'w2#b'].map((boot) => this.#workers.create(boot, alive, startMs))
-    const store = this.#store.empty(edgeBoot)
-    const rest = this.#rest.number({ control: this.#control.create(firstRun), replica: undefined, left: nothingLeft })
+    const store = this.#store.empty()
+    const rest = this.#rest.number({ control: this.#control.create(firstRun), ...noServers, left: nothingLeft })
     const moved = this.#move([store, this.#edge.create(firstRun), one, other, rest], 0)
     const published = this.#edge.publish(moved[1], store, startMs)
     let row: Row = [published.store, published.edge, moved[2], moved[3], moved[4]]
@@ -86,8 +91,12 @@ export class SmallModel {
     while (!this.#isAtRest(row))
     this.#now = now
     const { control } = this.#rest.at(row[4])
-    const begun = this.#rest.number({ control, replica: budget.failOvers > 0 ? row[0] : undefined, left: budget })
+    const begun = this.#rest.number({
+      ...{ control, ...noServers, left: budget },
+      ...(budget.failOvers > 0 ? { replica: row[0] } : {}),
+    })
     this.root = [row[0], row[1], row[2], row[3], begun]
+    this.#inc = this.#store.inc(row[0])
   }
 
   /** Everything that may happen next. */
@@ -97,7 +106,7 @@ export class SmallModel {
     const add = (action: (typeof common)[number], to: Row, faults = none): void => {
       found.push({ action: common.indexOf(action), row: to, faults })
     }
-    const { left, replica } = this.#rest.at(rest)
+    const { left, replica, leftBehind } = this.#rest.at(rest)
     const looked = this.#look(row, left.renewals > 0)
     if (looked !== undefined) add('look', looked.renews ? this.#use(looked.row, 'renewals') : looked.row)
     const read = this.#edge.read(edge, store, this.#now)
@@ -108,8 +117,9 @@ export class SmallModel {
     }
     if (replica !== undefined) {
       if (replica !== store) add('copy', [store, edge, one, other, this.#rest.withReplica(rest, store)])
-      add('fail-over', this.#failOver(row, replica))
+      add('fail-over', this.#failOver(row, replica, 'failOvers'))
     }
+    if (leftBehind !== undefined) add('back', this.#failOver(row, leftBehind, 'backs'))
     this.#nextOf(row, 0, found)
     this.#nextOf(row, 1, found)
     return found
@@ -146,16 +156,19 @@ export class SmallModel {
   settle(from: Row): readonly string[] {
     const path: Row[] = []
     let row = from
+    const needless = this.#needless(from)
+    if (needless.length > 0) return needless
     for (let round = 0; round < maxRounds; round += 1) {
       const settling = this.#round(row, this.#now + (round + 1) * roundMs)
-      if (settling.faults.length > 0) return settling.faults
       row = settling.row
+      const faults = [...settling.faults, ...this.#needless(row)]
+      if (faults.length > 0) return faults
       const settled = (this.#settled[round] ??= new Rows())
       if (settled.has(row)) break
       path.push(row)
       if (!this.#isAtRest(row)) continue
-      const faults = this.#check(row)
-      if (faults.length > 0) return faults
+      const broken = this.#check(row)
+      if (broken.length > 0) return broken
       break
     }
     if (path.length === maxRounds) return ['liveness: it does not come to rest']
@@ -203,6 +216,17 @@ export class SmallModel {
     return faults
   }
 
+  /**
+   * Continuity is given up only where the server went back, and whoever knows the tail has died or was to give the slot away. An owner that
+   * was there all the time writes again what a server lacks.
+   */
+  #needless([store, , , , rest]: Row): readonly string[] {
+    if (this.#store.inc(store) <= this.#inc) return none
+    const { left } = this.#rest.at(rest)
+    const did = (kind: keyof Budget): boolean => left[kind] < this.#budget[kind]
+    return did('failOvers') && (did('crashes') || did('moves')) ? none : ['needless: continuity was given up']
+  }
+
   /** What control would write if it looked now. `mayRenew`: it may give a new epoch. */
   #look(row: Row, mayRenew = true): { row: Row; renews: boolean } | undefined {
     const { control } = this.#rest.at(row[4])
@@ -241,12 +265,14 @@ export class SmallModel {
     return [store, edge, here, there, this.#rest.withControl(rest, control)]
   }
 
-  /** The replica takes the server's place, with what it has, and has a replica of its own. */
-  #failOver([store, edge, one, other, rest]: Row, replica: number): Row {
-    const promoted = this.#store.failOver(replica, this.#store.at(store).run)
-    const next = this.#rest.at(rest).left.failOvers > 1 ? promoted : undefined
-    const failed: Row = [promoted, edge, this.#workers.failAll(one), this.#workers.failAll(other), rest]
-    return this.#use(withRest(failed, this.#rest.withReplica(rest, next)), 'failOvers')
+  /** Another server takes the place of the one that was there, with what it has, and has a replica of its own. */
+  #failOver([store, edge, one, other, rest]: Row, next: number, how: 'failOvers' | 'backs'): Row {
+    const promoted = this.#store.failOver(next, this.#store.at(store).run)
+    const used = this.#rest.use(rest, how)
+    const { left } = this.#rest.at(used)
+    const replicated = this.#rest.withReplica(used, left.failOvers > 0 ? promoted : undefined)
+    const servers = this.#rest.withLeftBehind(replicated, left.backs > 0 ? store : undefined)
+    return [promoted, edge, this.#workers.failAll(one), this.#workers.failAll(other), servers]
   }
 
   #bootOf(row: Row, i: 0 | 1): string {
