@@ -111,6 +111,18 @@ async function settled(changed = {}) {
   await until('the fleet is whole', () => isWhole().catch(() => false), 300_000)
 }
 
+const boots = async (role) => (await view()).members.filter((each) => each.role === role).map(({ boot }) => boot)
+/** One of these processes is no member any more: what was done to it has happened. */
+const oneIsGone = (before) =>
+  until(
+    `one of ${before.join(', ')} is gone`,
+    async () => {
+      const left = new Set((await view().catch(() => ({ members: [] }))).members.map(({ boot }) => boot))
+      return left.size > 0 && before.some((boot) => !left.has(boot))
+    },
+    120_000,
+  )
+
 await removeAll()
 await kubectl('create', 'namespace', namespace)
 await kubectl('label', 'namespace', namespace, 'pod-security.kubernetes.io/enforce=restricted')
@@ -141,10 +153,11 @@ const wanted = (step) => args.only === undefined || step.name.includes(args.only
 const steps = args.short
   ? all.filter((step, i) => all.findIndex(({ kind }) => kind === step.kind) === i)
   : all.filter(wanted)
-const fleet = { ...cluster, namespace, pods, view, settled, upgrade, heals: traffic.heals }
+const fleet = { ...cluster, namespace, pods, view, boots, oneIsGone, settled, upgrade }
 const rows = []
 for (const step of steps) {
   const before = (await traffic.report()).disconnected
+  traffic.longestWaitMs()
   const beganAt = performance.now()
   const found = (await step.run(fleet)) ?? {}
   await settled()
@@ -153,7 +166,8 @@ for (const step of steps) {
   await sleep(2_000)
   const disconnects = (await traffic.report()).disconnected - before
   const { name: what, kind } = step
-  rows.push({ name: what, kind, seconds: Math.round((performance.now() - beganAt) / 1_000), disconnects, ...found })
+  const seconds = Math.round((performance.now() - beganAt) / 1_000)
+  rows.push({ name: what, kind, seconds, disconnects, longestWaitMs: traffic.longestWaitMs(), ...found })
   say(`${what}: ${JSON.stringify(rows.at(-1))}`)
 }
 const sum = await traffic.finish()
@@ -169,7 +183,7 @@ const held = [
   ...rows.filter(({ kind }) => kind === 'planned').map((row) => [`disconnects: ${row.name}`, row.disconnects, 0]),
   ...rows
     .filter(({ kind }) => kind === 'forced')
-    .map((row) => [`served after, ms: ${row.name}`, row.servedMs, servedWithinMs]),
+    .map((row) => [`served after, ms: ${row.name}`, row.longestWaitMs, servedWithinMs]),
 ]
 const columns = {
   '': ([what]) => what,

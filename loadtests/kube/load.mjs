@@ -18,8 +18,10 @@ export async function startTraffic({ edge, ingest, secret, key, clients, rate })
   /** Room → when the last event that was acknowledged was due. */
   const dueOf = new Map()
   let slowest = { sinceMs: Infinity, waits: new Map() }
+  let longestMs = 0
   const onAck = (room, dueMs) => {
     dueOf.set(room, Math.max(dueOf.get(room) ?? 0, dueMs))
+    longestMs = Math.max(longestMs, clock() - dueMs)
     if (dueMs >= slowest.sinceMs && !slowest.waits.has(room)) slowest.waits.set(room, clock() - slowest.sinceMs)
   }
   const publisher = startPublisher({ ...ingest, key, rate, rooms, onAck })
@@ -36,6 +38,12 @@ export async function startTraffic({ edge, ingest, secret, key, clients, rate })
   return {
     rooms,
     report,
+    /** The longest time from when an event was due to its acknowledgement since this was asked last, ms: as long was some slot not served. */
+    longestWaitMs: () => {
+      const longest = Math.round(longestMs)
+      longestMs = 0
+      return longest
+    },
     /** From now on: ms until every room has acknowledged an event that was due later than now. */
     heals: async (withinMs = 120_000) => {
       slowest = { sinceMs: clock(), waits: new Map() }

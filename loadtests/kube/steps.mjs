@@ -38,10 +38,10 @@ const kills = (component) => ({
   name: `kubectl delete --force of ${component === 'shard' ? 'a worker' : 'an edge'}`,
   kind: 'forced',
   run: async (fleet) => {
+    const boots = await fleet.boots(component)
     const { name } = await podOf(fleet, component)
-    const healed = fleet.heals()
     await fleet.kubectl('delete', 'pod', name, '--namespace', fleet.namespace, '--grace-period', '0', '--force')
-    return { servedMs: await healed }
+    await fleet.oneIsGone(boots)
   },
 })
 
@@ -82,12 +82,12 @@ const powerCut = {
     // Services are reached through the first node.
     const node = [...edges].find((each) => shards.has(each) && !redis.has(each) && !each.endsWith('-1'))
     if (node === undefined) throw new Error('no node has what it takes')
-    const healed = fleet.heals()
+    const boots = await fleet.boots('shard')
     await fleet.powerCut(node.split('-').at(-1))
-    const servedMs = await healed
+    await fleet.oneIsGone(boots)
     await fleet.powerOn()
     await fleet.settled()
-    return { node, servedMs }
+    return { node }
   },
 }
 
