@@ -25,8 +25,8 @@ check: install ## format, lint, types, unused code, tidy: under a minute
 format: install ## formats every file
 	npx oxfmt
 
-test: build ## every test; gets itself Redis, promtool and openssl
-	@sh scripts/ensure.sh redis promtool openssl >/dev/null
+test: build ## every test; gets itself Redis, promtool, openssl and nginx
+	@sh scripts/ensure.sh redis promtool openssl nginx >/dev/null
 	node scripts/test.mjs
 
 faults: build ## the fault campaign, every fault with three seeds, into docs/faults.md: 1 hour; FAULTS=… SEEDS=… for a part
@@ -78,10 +78,11 @@ profile: build ## where the time goes: CPU profile and heap of every process und
 	@sh scripts/ensure.sh redis >/dev/null
 	node loadtests/profile.mjs
 
-docs: build ## the tables of docs/config.md, and the schema and README of the chart, from the code
+docs: build ## the tables of docs/config.md, and the schema and README of the chart, rules, dashboards and manifests, from what they are made of
 	node scripts/docs.mjs
 	node scripts/chart.mjs
 	node scripts/monitoring.mjs
+	node scripts/manifests.mjs
 
 clean: ## removes what was built
 	rm -rf out packages/*/dist services/*/dist

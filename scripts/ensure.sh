@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes sure that each of the programs named is on the PATH, and prints its path: redis (a redis-server of version 7.0 or newer),
-# promtool, openssl, chromium. Debian's package is installed when this runs as root; services of it are not started.
+# promtool, openssl, nginx, chromium. Debian's package is installed when this runs as root; services of it are not started.
 set -u
 
 give_up() {
@@ -42,8 +42,9 @@ for program in "$@"; do
     redis) what='Redis 7.0 or newer' program=redis-server package=redis-server names=redis-server ;;
     promtool) what=Prometheus package=prometheus names=promtool ;;
     openssl) what=OpenSSL package=openssl names=openssl ;;
+    nginx) what=nginx package=nginx names=nginx ;;
     chromium) what=Chromium package=chromium names='chromium chromium-browser google-chrome google-chrome-stable' ;;
-    *) echo "ensure: $program is none of redis, promtool, openssl, chromium" >&2 && exit 2 ;;
+    *) echo "ensure: $program is none of redis, promtool, openssl, nginx, chromium" >&2 && exit 2 ;;
   esac
   find_one || { install_one && find_one; } || give_up "the package $package brought no $program that fits"
 done

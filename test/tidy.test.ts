@@ -18,6 +18,7 @@ const long: Readonly<Record<string, string>> = {
   LICENSE: 'a text of others',
   'docs/spec.md': 'one line per rule; all rules of the fleet in one place',
   'package-lock.json': 'made by npm',
+  'deploy/manifests/flotilla.yaml': 'made from the chart, for machines',
   'helm/flotilla/values.schema.json': 'generated from values.yaml, for machines',
   'services/ingest/openapi.json': 'generated from the code, for machines',
 }

@@ -58,7 +58,7 @@ export const countedLandmarks = [
 export type Landmark = (typeof landmarks | typeof countedLandmarks)[number]
 
 /** A refusal of `connection`, asked for at `sinceMs`, that named the connection `ticket`. */
-export interface TurnedAway {
+interface TurnedAway {
   readonly connection: string
   readonly ticket: string
   readonly sinceMs: number
