@@ -11,16 +11,17 @@ import {
   writesOf,
   writtenBy,
 } from '../harness/redis-state.ts'
+import { takenOver } from '../harness/members.ts'
 import type { World } from '../harness/world.ts'
 
 /** Every process reaches Redis by a fixed address, which is made to lead to another server. */
 const needs: Needs = { replica: true, linked: ['edge', 'shard', 'control', 'ingest'] }
 
 const told = (world: World) => Promise.resolve({ timesTold: toldOf(world) })
-const takenOver = async ({ fleet, total }: World) => ({
+const slotsTakenOver = async ({ fleet, total }: World) => ({
   slotsTakenOver: await total(fleet.controls, 'flotilla_control_moves_total', 'orphan'),
 })
-const toldAndTakenOver = async (world: World) => ({ ...(await told(world)), ...(await takenOver(world)) })
+const toldAndTakenOver = async (world: World) => ({ ...(await told(world)), ...(await slotsTakenOver(world)) })
 
 /** What the replica lacks. The primary goes on: at its end it is more. */
 async function countLag({ redis, replica, count }: World): Promise<void> {
@@ -149,7 +150,7 @@ export const failOvers: readonly Fault[] = [
     needs: { ...needs, workers: 3 },
     mayLose: true,
     inject: (world) => leaveSomeBehind(world, 8_000, splitWorkers(world)),
-    evidence: takenOver,
+    evidence: slotsTakenOver,
   },
   {
     name: 'fail-over-and-back',
@@ -175,11 +176,10 @@ export const failOvers: readonly Fault[] = [
     needs,
     mayLose: true,
     async inject(world) {
-      const { redis, replicaLink, fleet, any, traffic, recorder } = world
+      const { redis, replicaLink, traffic, recorder } = world
       recorder.note({ type: 'fault', phase: 'behind' })
       replicaLink.set('both', { held: true })
-      await any(fleet.workers).kill('SIGKILL')
-      await fleet.settled(60_000)
+      await killAndTakeOver(world)
       await traffic.more(500)
       await countLag(world)
       await redis.kill9()
@@ -194,11 +194,10 @@ export const failOvers: readonly Fault[] = [
     needs,
     mayLose: true,
     async inject(world) {
-      const { redis, replica, fleet, any, traffic, count, recorder } = world
+      const { redis, replica, traffic, count, recorder } = world
       recorder.note({ type: 'fault', phase: 'behind' })
       await replica.kill9()
-      await any(fleet.workers).kill('SIGKILL')
-      await fleet.settled(60_000)
+      await killAndTakeOver(world)
       await traffic.more(500)
       count('replicaDead', replica.pid === undefined && (await replicasOf(redis)) === 0 ? 1 : 0)
       const commits = await commitsOf(redis)
@@ -211,6 +210,14 @@ export const failOvers: readonly Fault[] = [
     evidence: toldAndTakenOver,
   },
 ]
+
+/** A worker dies, with commits of which the replica hears nothing, and its slots are claimed. */
+async function killAndTakeOver(world: World): Promise<void> {
+  const worker = world.any(world.fleet.workers)
+  await world.traffic.more(500)
+  await worker.kill('SIGKILL')
+  await takenOver(world, worker)
+}
 
 /** Links that stay, and links that move. */
 type Sides = readonly [Links, Links]
