@@ -1,5 +1,7 @@
 # Everything works from a fresh clone: each target installs what it needs first.
 .DEFAULT_GOAL := help
+# What Dockerfile has: some figures are of what is shipped, whatever is installed here.
+IMAGE_NODE := node@26
 .PHONY: help install build check format test run bench bench-quick growth soak profile faults faults-quick mutations mutants recovery rollout-demo e2e-kube docs clean
 
 help: ## this list
@@ -40,9 +42,9 @@ mutations: install ## leaves out each rule that the promises rest on, and requir
 mutants: install ## changes the core expression by expression, and says how many of the changes its tests find: an hour or more; PARTS=… for a part
 	node scripts/mutants.mjs
 
-recovery: build ## how long the fleet needs to recover from workers that leave or die and from lost connections, into out/recovery.json: 3 minutes
+recovery: build ## how long the fleet needs to recover from workers that leave or die and from lost connections, with the Node of the image, into out/recovery.json: 4 minutes
 	@sh scripts/ensure.sh redis >/dev/null
-	node loadtests/recovery.mjs
+	npx --yes $(IMAGE_NODE) loadtests/recovery.mjs
 
 e2e-kube: build ## installs the chart into a cluster (the toolkit's, or FLOTILLA_E2E_CONTEXT with FLOTILLA_IMAGE) and does to it what happens to fleets, under load, into out/kube.json
 	node loadtests/kube.mjs

@@ -154,6 +154,13 @@ describe('the documents', () => {
     })
   })
 
+  test('[TD14] what is measured with the Node of the image is', () => {
+    const majorIn = (path: string, pattern: RegExp): string[] =>
+      Array.from(read(path).matchAll(pattern), ([, at = '']) => at)
+    expect(majorIn('Makefile', /^IMAGE_NODE := node@(\d+)$/gm)).toEqual(['26'])
+    expect(majorIn('Dockerfile', /^ARG \w+=\S*node:(\d+)-/gm)).toEqual(['26', '26'])
+  })
+
   test('[TD10] every command of README.md and CONTRIBUTING.md exists', () => {
     const code = ['README.md', 'CONTRIBUTING.md']
       .flatMap((path) => read(path).match(/```[^]*?```|`[^`\n]+`/g) ?? [])
