@@ -62,6 +62,8 @@ export type InputRecord = PublishRecord | EphemeralMessage | InterestMessage | C
 export interface EventOptions {
   readonly except?: readonly string[]
   readonly match?: Readonly<Record<string, unknown>>
+  /** W3C trace context of a sampled event. */
+  readonly trace?: string
 }
 
 /** One entry of an input stream. `k` is contiguous per (boot, generation, slot); 0 marks an ephemeral entry. */

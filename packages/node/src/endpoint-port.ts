@@ -45,6 +45,8 @@ export interface PublishRequest {
   readonly sender: string
   readonly options: string
   readonly tail: string
+  /** W3C trace context that the request came with. */
+  readonly traceparent?: string | undefined
 }
 
 /**

@@ -17,6 +17,9 @@ import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import type { Scope } from './scope.ts'
 import type { Store } from './store/port.ts'
+import { withTrace } from './trace-context.ts'
+import { noTracing } from './tracing.ts'
+import type { Tracing } from './tracing.ts'
 
 /** Without an answered heartbeat for so long an endpoint is not healthy, ms. */
 const unhealthyAfterMs = 3_000
@@ -38,6 +41,7 @@ export interface EndpointOptions {
   readonly scope: Scope
   readonly admin?: string
   readonly metrics?: Metrics
+  readonly tracing?: Tracing
   readonly maxWindowBytes?: number
   readonly publishDeadlineMs?: number
   /** How long closing waits for acknowledgements, ms. */
@@ -117,7 +121,30 @@ class StoreEndpoint implements Endpoint {
   }
 
   publish(request: PublishRequest, settled: (outcome: PublishOutcome) => void): void {
-    this.#producers.publish(request, settled)
+    const { tracing = noTracing } = this.#options
+    if (tracing.on) this.#publishTraced(tracing, request, settled)
+    else this.#producers.publish(request, settled)
+  }
+  /** From here until the outcome is known is one span; what follows elsewhere finds it in the options of the event. */
+  #publishTraced(tracing: Tracing, request: PublishRequest, settled: (outcome: PublishOutcome) => void): void {
+    const span = tracing.begin('publish', {
+      kind: 'producer',
+      parent: request.traceparent,
+      attributes: {
+        'messaging.system': 'flotilla',
+        'messaging.operation.type': 'send',
+        // Not its name: who is meant may be nobody else's business.
+        'flotilla.room.type': request.room.split(':', 1)[0] ?? '',
+        'flotilla.role': this.#options.role,
+      },
+    })
+    if (span === undefined) return this.#producers.publish(request, settled)
+    const options = withTrace(request.options, span.traceparent)
+    this.#producers.publish({ ...request, options }, (outcome) => {
+      const failed = outcome.type === 'committed' ? undefined : outcome.type
+      span.end({ 'flotilla.outcome': outcome.type }, failed)
+      settled(outcome)
+    })
   }
   ephemeral(room: string, event: OutEvent): void {
     this.#producers.ephemeral(room, event.options, event.tail)

@@ -1,6 +1,7 @@
 import type { ControlEffect, ControlInput } from '@flotilla/core/control'
 import type { Log } from '@flotilla/node/log'
 import type { Store } from '@flotilla/node/store/port'
+import type { Tracing } from '@flotilla/node/tracing'
 import type { Leadership } from './leadership.ts'
 import type { ControlMetrics } from './metrics.ts'
 
@@ -9,12 +10,13 @@ interface CallDeps {
   readonly log: Log
   readonly metrics: ControlMetrics
   readonly leadership: Leadership
+  readonly tracing: Tracing
 }
 type Call = 'lead' | 'read' | 'epochs' | 'publish' | 'remove'
 type Effect<T extends ControlEffect['type']> = Extract<ControlEffect, { type: T }>
 
 /** Executes effects. The result never rejects: a call that failed is an input too. */
-export function createCalls(boot: string, { store, log, metrics, leadership }: CallDeps) {
+export function createCalls(boot: string, { store, log, metrics, leadership, tracing }: CallDeps) {
   let failing = false
 
   async function attempt<T extends ControlInput | undefined>(
@@ -50,7 +52,10 @@ export function createCalls(boot: string, { store, log, metrics, leadership }: C
   }
 
   async function publish({ plan, moves }: Effect<'publish'>): Promise<ControlInput> {
+    const attributes = { 'flotilla.plan.version': plan.version, 'flotilla.plan.moves': moves.length }
+    const span = moves.length === 0 ? undefined : tracing.begin('plan', { kind: 'internal', attributes })
     const ok = await store.fleet.publishPlan(boot, plan)
+    span?.end({ 'flotilla.plan.taken': ok })
     if (ok && moves.length > 0) {
       for (const { reason } of moves) metrics.moves.inc({ reason })
       log.info('slots moved', { version: plan.version, slots: moves.length, moves })

@@ -1,11 +1,12 @@
 import { reconnectsPerSecond } from '@flotilla/core/control-drains'
 import { boolean, defineConfig, integer, optional, text } from '@flotilla/node/config'
-import { logSettings, memberSettings, storeSettings } from '@flotilla/node/store/settings'
+import { logSettings, memberSettings, storeSettings, traceSettings } from '@flotilla/node/store/settings'
 
 /** The settings of a control process. */
 export const controlConfig = defineConfig({
   ...storeSettings,
   ...logSettings,
+  ...traceSettings,
   ...memberSettings,
   host: text('FLOTILLA_CONTROL_HOST', {
     default: '127.0.0.1',

@@ -5,6 +5,8 @@ import type { Log } from '@flotilla/node/log'
 import type { Metrics } from '@flotilla/node/metrics'
 import type { Scope } from '@flotilla/node/scope'
 import type { Store } from '@flotilla/node/store/port'
+import { noTracing } from '@flotilla/node/tracing'
+import type { Tracing } from '@flotilla/node/tracing'
 import { createCalls } from './calls.ts'
 import { storeLeadership } from './leadership.ts'
 import type { Leadership } from './leadership.ts'
@@ -18,6 +20,7 @@ export interface ControlDeps {
   readonly log: Log
   readonly scope: Scope
   readonly metrics: Metrics
+  readonly tracing?: Tracing
 }
 
 /** Reconnects that the fleet takes per second while edges drain. */
@@ -46,7 +49,7 @@ export function runLoop(boot: string, deps: ControlDeps, options: LoopOptions = 
   const underWay = new Set<Promise<void>>()
   const metrics = controlMetrics(deps.metrics, () => state)
   const leadership = deps.leadership?.(boot, metrics) ?? storeLeadership(store, boot)
-  const call = createCalls(boot, { store, log, metrics, leadership })
+  const call = createCalls(boot, { store, log, metrics, leadership, tracing: deps.tracing ?? noTracing })
 
   function step(input: ControlInput): void {
     if (stopped || scope.signal.aborted) return

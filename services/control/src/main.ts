@@ -9,6 +9,7 @@ import { createScope, onShutdown } from '@flotilla/node/scope'
 import type { Scope } from '@flotilla/node/scope'
 import { withFailpoints } from '@flotilla/node/store/failpoints'
 import { openStore } from '@flotilla/node/store/open'
+import { openTracing } from '@flotilla/node/tracing'
 import { hostMemberId } from '@flotilla/node/store/settings'
 import { controlConfig } from './config.ts'
 import { startControl } from './control.ts'
@@ -41,10 +42,11 @@ async function run(config: ConfigOf<typeof controlConfig>, log: Log, scope: Scop
   })
   const { host, port, reconnectsPerSecond } = config
   const memberId = config.memberId ?? hostMemberId()
+  const tracing = await openTracing('control', { config, memberId, version: packageVersion(), log, scope })
   const options = { memberId, version: packageVersion(), host, port, reconnectsPerSecond }
   const api = config.kubernetes ? clusterApi() : undefined
   control = await startControl(options, {
-    ...{ store, log, scope, metrics },
+    ...{ store, log, scope, metrics, tracing },
     ...(api !== undefined && {
       leadership: (boot, counted) =>
         kubernetesLeadership(boot, { store, leases: leasesOf(api, config.lease), log, scope, metrics: counted }),

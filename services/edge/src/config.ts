@@ -6,6 +6,7 @@ import {
   logSettings,
   memberSettings,
   storeSettings,
+  traceSettings,
 } from '@flotilla/node/store/settings'
 
 /** The settings of an edge. */
@@ -13,6 +14,7 @@ export const edgeConfig = defineConfig({
   ...storeSettings,
   ...durabilitySettings,
   ...logSettings,
+  ...traceSettings,
   ...memberSettings,
   ...jwtSettings,
   host: text('FLOTILLA_EDGE_HOST', { default: '0.0.0.0', description: 'Address that clients connect to' }),

@@ -11,6 +11,8 @@ import type { Log } from '@flotilla/node/log'
 import type { Metrics } from '@flotilla/node/metrics'
 import type { Scope } from '@flotilla/node/scope'
 import type { Store } from '@flotilla/node/store/port'
+import { noTracing } from '@flotilla/node/tracing'
+import type { Tracing } from '@flotilla/node/tracing'
 import { stepAging } from './age.ts'
 import type { AgeLimits } from './age.ts'
 import { Connection } from './connection.ts'
@@ -51,6 +53,7 @@ export interface EdgeDeps {
   readonly scope: Scope
   readonly metrics: Metrics
   readonly verifier: Verifier
+  readonly tracing?: Tracing
 }
 export interface Edge {
   readonly port: number
@@ -68,7 +71,7 @@ export interface Edge {
 
 /** Starts an edge. Resolves when it listens. */
 export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<Edge> {
-  const { store, log, scope, verifier } = deps
+  const { store, log, scope, verifier, tracing = noTracing } = deps
   const connections = new Set<Connection>()
   let endpoint: Endpoint | undefined
   let server: EdgeServer | undefined
@@ -89,7 +92,10 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     return endpoint
   }
   const { shape } = store
-  const hub: Hub = createHub({ shape, log, scope, metrics, connections: () => connections, endpoint: theEndpoint })
+  const hub: Hub = createHub({
+    ...{ shape, log, scope, metrics, tracing },
+    ...{ connections: () => connections, endpoint: theEndpoint },
+  })
   const userConnections = countConnections({
     ...{ shape, metrics, endpoint: theEndpoint },
     limit: options.limits.connectionsPerUser,
@@ -104,6 +110,7 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     log,
     scope,
     metrics: deps.metrics,
+    tracing,
     figures: () => ({
       connections: connections.size,
       rooms: hub.rooms,

@@ -7,7 +7,9 @@ import { laneOf, slotOf } from '@flotilla/core/slot'
 import type { Endpoint } from '@flotilla/node/endpoint-port'
 import type { Log } from '@flotilla/node/log'
 import type { Scope } from '@flotilla/node/scope'
+import type { Tracing } from '@flotilla/node/tracing'
 import type { Connection, RoomEffect } from './connection.ts'
+import { beginDeliveries } from './delivery-spans.ts'
 import { createSubscriber, dropGate, encodeFor, fanOut, give, isPersonal, openGate } from './fanout.ts'
 import type { Audience, Encoded, Item, Subscriber } from './fanout.ts'
 import type { EdgeMetrics } from './metrics.ts'
@@ -28,6 +30,7 @@ export interface HubDeps {
   readonly log: Log
   readonly scope: Scope
   readonly metrics: EdgeMetrics
+  readonly tracing: Tracing
   endpoint(): Endpoint
   connections(): Iterable<Connection>
 }
@@ -210,7 +213,9 @@ export function createHub(deps: HubDeps): Hub {
     const { items } = room
     if (items === null) return
     room.items = null
+    const spans = beginDeliveries(deps.tracing, room.name, items)
     const { written, full } = fanOut(room, items)
+    for (const span of spans) span.end({ 'flotilla.batch.written': written })
     metrics.delivered.inc(written)
     for (const subscriber of full) turnAway(room, subscriber)
   }

@@ -9,6 +9,7 @@ import { createMetrics } from '@flotilla/node/metrics'
 import { createScope, onShutdown } from '@flotilla/node/scope'
 import type { Scope } from '@flotilla/node/scope'
 import { openStore } from '@flotilla/node/store/open'
+import { openTracing } from '@flotilla/node/tracing'
 import { hostMemberId } from '@flotilla/node/store/settings'
 import { edgeConfig } from './config.ts'
 import { startEdge } from './edge.ts'
@@ -49,12 +50,14 @@ async function run(config: ConfigOf<typeof edgeConfig>, log: Log, scope: Scope):
   scope.defer(() => admin.close())
   onShutdown(scope, log, async () => edge?.drain(), { deadlineMs: config.drainTimeoutMs + shutdownSlackMs })
   const store = await openStore(config, { log, scope })
+  const memberId = config.memberId ?? hostMemberId()
+  const tracing = await openTracing('edge', { config, memberId, version: packageVersion(), log, scope })
   const { maxSubscriptions, maxPublishesInFlight, framesPerSecond, connectionsPerUser } = config
   const { drainTimeoutMs, drainSettleMs, drainGraceMs, drainPerSecond } = config
   edge = await startEdge(
     {
       ...config,
-      memberId: config.memberId ?? hostMemberId(),
+      memberId,
       version: packageVersion(),
       limits: { maxSubscriptions, maxPublishesInFlight, framesPerSecond, connectionsPerUser },
       drain: {
@@ -64,7 +67,7 @@ async function run(config: ConfigOf<typeof edgeConfig>, log: Log, scope: Scope):
         perSecond: drainPerSecond,
       },
     },
-    { store, log, scope, metrics, verifier },
+    { store, log, scope, metrics, verifier, tracing },
   )
   log.info('edge listens', { host: config.host, port: edge.port, adminPort: admin.port })
 }

@@ -10,6 +10,7 @@ import { createLog } from '@flotilla/node/log'
 import { createMetrics } from '@flotilla/node/metrics'
 import { createScope } from '@flotilla/node/scope'
 import { Connection } from '../src/connection.ts'
+import { noTracing } from '@flotilla/node/tracing'
 import type { ConnectionDeps, ConnectionSocket } from '../src/connection.ts'
 import { createHub } from '../src/hub.ts'
 import type { Hub } from '../src/hub.ts'
@@ -85,7 +86,7 @@ export function startHub(): {
   }
   const connections = new Set<Connection>()
   const hub = createHub({
-    ...{ shape: { slots, lanes: 1 }, log, scope, metrics },
+    ...{ shape: { slots, lanes: 1 }, log, scope, metrics, tracing: noTracing },
     endpoint: () => endpoint,
     connections: () => connections,
   })

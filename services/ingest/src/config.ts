@@ -1,11 +1,18 @@
 import { defineConfig, durationMs, integer, optional, secret, text } from '@flotilla/node/config'
-import { durabilitySettings, logSettings, memberSettings, storeSettings } from '@flotilla/node/store/settings'
+import {
+  durabilitySettings,
+  logSettings,
+  memberSettings,
+  storeSettings,
+  traceSettings,
+} from '@flotilla/node/store/settings'
 
 /** The settings of an ingest process. */
 export const ingestConfig = defineConfig({
   ...storeSettings,
   ...durabilitySettings,
   ...logSettings,
+  ...traceSettings,
   ...memberSettings,
   host: text('FLOTILLA_INGEST_HOST', { default: '0.0.0.0', description: 'Address that the API listens on' }),
   port: integer('FLOTILLA_INGEST_PORT', { default: 8081, max: 65_535, unit: 'port', description: 'Port of the API' }),

@@ -8,6 +8,8 @@ import type { Log } from '@flotilla/node/log'
 import type { Metrics } from '@flotilla/node/metrics'
 import type { Scope } from '@flotilla/node/scope'
 import type { Store } from '@flotilla/node/store/port'
+import { noTracing } from '@flotilla/node/tracing'
+import type { Tracing } from '@flotilla/node/tracing'
 import { createApp } from './app.ts'
 import type { IngestKeys } from './keys.ts'
 import { ingestMetrics } from './metrics.ts'
@@ -28,6 +30,7 @@ export interface IngestDeps {
   readonly log: Log
   readonly scope: Scope
   readonly metrics: Metrics
+  readonly tracing?: Tracing
 }
 export interface Ingest {
   /** The port it listens on. */
@@ -49,7 +52,7 @@ const closeIdleEveryMs = 100
 
 /** Resolves when it listens; waits for a store that is away. */
 export async function startIngest(config: IngestConfig, deps: IngestDeps): Promise<Ingest> {
-  const { store, log, scope, metrics } = deps
+  const { store, log, scope, metrics, tracing = noTracing } = deps
   const endpoint = await createEndpoint({
     role: 'ingest',
     memberId: config.memberId,
@@ -58,6 +61,7 @@ export async function startIngest(config: IngestConfig, deps: IngestDeps): Promi
     log,
     scope,
     metrics,
+    tracing,
     ...config.limits,
     // It has no subscribers: whatever concerns rooms is for edges.
     onRecords: () => {},

@@ -6,6 +6,7 @@ import { createLog } from '@flotilla/node/log'
 import { createMetrics } from '@flotilla/node/metrics'
 import { createScope, onShutdown } from '@flotilla/node/scope'
 import { openStore } from '@flotilla/node/store/open'
+import { openTracing } from '@flotilla/node/tracing'
 import { hostMemberId } from '@flotilla/node/store/settings'
 import { ingestConfig } from './config.ts'
 import { startIngest } from './ingest.ts'
@@ -43,9 +44,10 @@ async function main(config: ConfigOf<typeof ingestConfig>, keys: IngestKeys): Pr
   const store = await openStore(config, { log, scope })
   const { host, port, maxInFlight } = config
   const memberId = config.memberId ?? hostMemberId()
+  const tracing = await openTracing('ingest', { config, memberId, version: version(), log, scope })
   ingest = await startIngest(
     { host, port, keys, memberId, version: version(), maxInFlight },
-    { store, log, scope, metrics },
+    { store, log, scope, metrics, tracing },
   )
 }
 

@@ -46,6 +46,7 @@ interface Publication {
   readonly body: unknown
   readonly keyName: string
   readonly fallbackId?: string
+  readonly traceparent?: string | undefined
 }
 type Settled = (answer: EventAnswer) => void
 type Publish = (publication: Publication, settled: Settled) => void
@@ -57,7 +58,7 @@ function createPublisher({ endpoint, metrics, maxInFlight }: PostOptions): Publi
     inFlight += weight
     metrics.inFlight.set(inFlight)
   }
-  const run = ({ body, keyName, fallbackId }: Publication, settled: Settled): void => {
+  const run = ({ body, keyName, fallbackId, traceparent }: Publication, settled: Settled): void => {
     const context = { keyName, nowMs: Date.now(), ...(fallbackId === undefined ? {} : { fallbackId }) }
     const checked = checkEvent(body, context)
     if (!checked.ok) return settled(checked)
@@ -74,7 +75,7 @@ function createPublisher({ endpoint, metrics, maxInFlight }: PostOptions): Publi
       waits = false
     }
     try {
-      publishEvent(endpoint, { event, keyName }, (answer) => {
+      publishEvent(endpoint, { event, keyName, traceparent }, (answer) => {
         done()
         settled(answer)
       })
@@ -94,7 +95,12 @@ function postEvent(publish: Publish, { req, res, body, keyName }: Post): void {
   const parsed = parseBody(body, jsonLimits)
   if (!parsed.ok) return sendProblem(res, parsed)
   const key = idempotencyKey(req)
-  const publication = { body: parsed.value, keyName, ...(key === undefined ? {} : { fallbackId: key }) }
+  const publication = {
+    body: parsed.value,
+    keyName,
+    ...traceOf(req),
+    ...(key === undefined ? {} : { fallbackId: key }),
+  }
   publish(publication, (answer) => sendEvent(res, answer))
 }
 
@@ -105,11 +111,12 @@ function postBatch(publish: Publish, { req, res, body, keyName }: Post): void {
   if (!batch.success) return sendProblem(res, refusal('VALIDATION_ERROR', describeIssues(batch.error)))
   const key = idempotencyKey(req)
   const { events } = batch.data
+  const trace = traceOf(req)
   const answers: EventAnswer[] = []
   let left = events.length
   // Each publish is queued before the next one begins, so a room gets them in the batch's order.
   events.forEach((event, i) => {
-    const publication = { body: event, keyName, ...(key === undefined ? {} : { fallbackId: `${key}.${i}` }) }
+    const publication = { body: event, keyName, ...trace, ...(key === undefined ? {} : { fallbackId: `${key}.${i}` }) }
     publish(publication, (answer) => {
       answers[i] = answer
       left -= 1
@@ -127,6 +134,12 @@ function parseBody(body: unknown, limits: JsonLimits): ParsedBody {
   if (parsed.ok) return parsed
   if (parsed.code === 'BAD_JSON') return refusal('VALIDATION_ERROR', 'The body is not valid JSON.')
   return refusal('UNSAFE_JSON', 'The body is nested too deep, has too many keys, or a forbidden one.')
+}
+
+/** A request without one leaves it to this process whether its events are traced. */
+function traceOf({ headers }: IncomingMessage): { readonly traceparent?: string } {
+  const { traceparent } = headers
+  return typeof traceparent === 'string' ? { traceparent } : {}
 }
 
 /** The draft standard writes the key as a quoted text, most clients as it is. */

@@ -65,12 +65,14 @@ export function checkEvent(
 interface Publication {
   readonly event: CheckedEvent
   readonly keyName: string
+  /** Of the request, where it is a part of a trace. */
+  readonly traceparent?: string | undefined
 }
 
 /** Publishes to every room; calls `settled` once, after the commits, or with what is known at the deadline. */
 export function publishEvent(
   endpoint: Endpoint,
-  { event, keyName }: Publication,
+  { event, keyName, traceparent }: Publication,
   settled: (answer: EventAnswer) => void,
 ): void {
   const { rooms, id, options, tail } = event
@@ -82,7 +84,7 @@ export function publishEvent(
   const outcomes: PublishOutcome[] = []
   let left = rooms.length
   rooms.forEach((room, i) => {
-    endpoint.publish({ room, key: id, sender, options, tail }, (outcome) => {
+    endpoint.publish({ room, key: id, sender, options, tail, traceparent }, (outcome) => {
       outcomes[i] = outcome
       left -= 1
       if (left === 0) settled(answerOf(id, rooms, outcomes))

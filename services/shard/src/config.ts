@@ -1,10 +1,11 @@
 import { defineConfig, durationMs, integer, optional, text } from '@flotilla/node/config'
-import { logSettings, memberSettings, storeSettings } from '@flotilla/node/store/settings'
+import { logSettings, memberSettings, storeSettings, traceSettings } from '@flotilla/node/store/settings'
 
 /** The settings of a shard worker. */
 export const shardConfig = defineConfig({
   ...storeSettings,
   ...logSettings,
+  ...traceSettings,
   ...memberSettings,
   adminHost: text('FLOTILLA_ADMIN_HOST', { default: '0.0.0.0', description: 'Address the admin port listens on' }),
   adminPort: integer('FLOTILLA_SHARD_ADMIN_PORT', {

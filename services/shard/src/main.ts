@@ -9,6 +9,8 @@ import { createScope, onShutdown } from '@flotilla/node/scope'
 import type { Scope } from '@flotilla/node/scope'
 import { withFailpoints } from '@flotilla/node/store/failpoints'
 import { openStore } from '@flotilla/node/store/open'
+import { tracedStore } from '@flotilla/node/store/traced'
+import { openTracing } from '@flotilla/node/tracing'
 import { hostMemberId } from '@flotilla/node/store/settings'
 import { shardConfig } from './config.ts'
 import { startShard } from './shard.ts'
@@ -30,14 +32,17 @@ async function run(config: ConfigOf<typeof shardConfig>, log: Log, scope: Scope)
   })
   scope.defer(() => admin.close())
   onShutdown(scope, log, async () => shard?.drain(), { deadlineMs: config.drainTimeoutMs + shutdownSlackMs })
-  const store = withFailpoints(await openStore(config, { log, scope }), config.failpoints, {
+  const memberId = config.memberId ?? hostMemberId()
+  const tracing = await openTracing('shard', { config, memberId, version: packageVersion(), log, scope })
+  const opened = await openStore(config, { log, scope })
+  const store = withFailpoints(tracedStore(opened, tracing), config.failpoints, {
     log,
     nodeEnv: process.env['NODE_ENV'],
     kill: () => process.kill(process.pid, 'SIGKILL'),
   })
   const { drainTimeoutMs } = config
-  const memberId = config.memberId ?? hostMemberId()
-  shard = await startShard({ memberId, version: packageVersion(), drainTimeoutMs }, { store, log, scope, metrics })
+  const version = packageVersion()
+  shard = await startShard({ memberId, version, drainTimeoutMs }, { store, log, scope, metrics })
   log.info('shard serves', { boot: shard.boot, adminPort: admin.port })
 }
 

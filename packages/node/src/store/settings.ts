@@ -55,6 +55,23 @@ export const durabilitySettings = {
   }),
 } as const
 
+/** Traces of events, sent to a collector. */
+export const traceSettings = {
+  otlpUrl: optional(
+    url('FLOTILLA_OTLP_URL', {
+      protocols: ['http:', 'https:'],
+      description:
+        'OTLP/HTTP collector that traces go to, as http://collector:4318/v1/traces; no traces when it is not set',
+    }),
+  ),
+  tracesPerMillion: integer('FLOTILLA_TRACES_PER_MILLION', {
+    default: 1_000,
+    min: 0,
+    max: 1_000_000,
+    description: 'Of a million events that come without a sampled traceparent, so many are traced',
+  }),
+} as const
+
 export const logSettings = {
   logLevel: oneOf('FLOTILLA_LOG_LEVEL', {
     values: logLevels,
