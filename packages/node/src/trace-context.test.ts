@@ -9,7 +9,7 @@ const chosen = fc.oneof(
   fc.dictionary(fc.string(), fc.jsonValue()).map((value) => JSON.stringify(value)),
 )
 
-test('[TR1] options keep what they had, and have the trace', () => {
+test('[OT1] options keep what they had, and have the trace', () => {
   fc.assert(
     fc.property(chosen, (options) => {
       const traced = withTrace(options, traceparent)
@@ -22,7 +22,7 @@ test('[TR1] options keep what they had, and have the trace', () => {
   )
 })
 
-test('[TR1] what only looks like a trace is none: in the data, in a value, cut short', () => {
+test('[OT1] what only looks like a trace is none: in the data, in a value, cut short', () => {
   const looks = `{"trace":"${traceparent}"}`
   expect(traceIn(looks)).toBe(traceparent)
   for (const options of [

@@ -32,7 +32,7 @@ function tracing(ratio: number): Tracing {
 }
 const spans = () => exporter.getFinishedSpans()
 
-test('[TR2] a parent decides whether it is sampled, and without one the process does', () => {
+test('[OT2] a parent decides whether it is sampled, and without one the process does', () => {
   const none = tracing(0)
   expect(none.begin('publish', { kind: 'producer' })).toBeUndefined()
   expect(none.begin('publish', { kind: 'producer', parent: `00-${traceId}-${spanId}-00` })).toBeUndefined()
@@ -55,7 +55,7 @@ test.each([
   `00-${'0'.repeat(32)}-${spanId}-01`,
   `00-${traceId}-${'0'.repeat(16)}-01`,
   sampled.toUpperCase(),
-])('[TR2] a traceparent that is none, %s, counts as absent', (parent) => {
+])('[OT2] a traceparent that is none, %s, counts as absent', (parent) => {
   tracing(1).begin('publish', { kind: 'producer', parent })?.end()
   expect(spans()[0]?.parentSpanContext).toBeUndefined()
 })
@@ -79,7 +79,7 @@ const answering = (commit: Store['slots']['commit']): Store => {
   return { ...store, slots: { ...store.slots, commit } }
 }
 
-test('[TR3] a commit has a span for each traced event in it, with links to the others', async () => {
+test('[OT3] a commit has a span for each traced event in it, with links to the others', async () => {
   const other = `00-${'1'.repeat(32)}-${'2'.repeat(16)}-01`
   const store = tracedStore(
     answering(async () => ({ run: 'r', statuses: ['ok'], missing: [] })),
@@ -94,7 +94,7 @@ test('[TR3] a commit has a span for each traced event in it, with links to the o
   })
 })
 
-test('[TR3] a commit that is refused, or not answered, says so in its spans, and is answered as without', async () => {
+test('[OT3] a commit that is refused, or not answered, says so in its spans, and is answered as without', async () => {
   const refused = tracedStore(
     answering(async () => ({ run: 'r', statuses: ['fenced'], missing: [] })),
     tracing(0),
