@@ -69,6 +69,15 @@ describe('who may connect to whom', () => {
     const prometheus: Peer = { namespace: 'monitoring', labels: { app: 'prometheus' } }
     for (const tier of tiers) expect(allows(policiesOf('ha'), prometheus, pod(tier), admin[tier] ?? 0)).toBe(true)
     expect(allows(policiesOf('ha'), far, pod('edge'), 9080)).toBe(false)
+    const collector: Peer = { namespace: 'monitoring', labels: { app: 'collector' } }
+    for (const tier of tiers) {
+      expect(allows(policiesOf('ha'), pod(tier), collector, 4318)).toBe(true)
+      expect(allows(policiesOf('ha'), pod(tier), outside, 4318)).toBe(false)
+      expect(
+        allows(policiesOf('default', ['tracing.url="https://traces.example.com/v1"']), pod(tier), outside, 443),
+      ).toBe(true)
+      expect(allows(policiesOf('default'), pod(tier), collector, 4318)).toBe(false)
+    }
     expect(allows(policiesOf('nlb'), outside, pod('edge'), 9080)).toBe(true)
     expect(allows(policiesOf('nlb'), far, pod('edge'), 9080)).toBe(false)
     expect(allows(policiesOf('nlb', ['networkPolicy.healthChecksFrom=[]']), far, pod('edge'), 9080)).toBe(true)

@@ -8,6 +8,10 @@
 {{- if $root.Values.externalRedis.cluster -}}{{- $_ := set $env "FLOTILLA_REDIS_CLUSTER" true -}}{{- end -}}
 {{- with $root.Values.externalRedis.prefix -}}{{- $_ := set $env "FLOTILLA_REDIS_PREFIX" . -}}{{- end -}}
 {{- end -}}
+{{- with $root.Values.tracing.url -}}
+{{- $_ := set $env "FLOTILLA_OTLP_URL" . -}}
+{{- $_ := set $env "FLOTILLA_TRACES_PER_MILLION" $root.Values.tracing.perMillion -}}
+{{- end -}}
 {{- $env = mergeOverwrite $env .settings $root.Values.fleet.env $values.env -}}
 - name: FLOTILLA_MEMBER_ID
   valueFrom: { fieldRef: { fieldPath: metadata.name } }
