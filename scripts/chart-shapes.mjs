@@ -39,6 +39,7 @@ export const shapes = {
   'fleet.ackReplicas': count(0, 100),
   'fleet.connectionsPerUser': count(0, 100_000),
   'fleet.env': variables,
+  'ingest.drain.settleSeconds': count(0, 600),
   'auth.existingSecret': name,
   'auth.ingestKeysKey': { type: 'string', minLength: 1 },
   'auth.jwksUrl': { type: 'string', pattern: '^(https://.+)?$' },
