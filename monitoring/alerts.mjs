@@ -47,8 +47,8 @@ export const alerts = [
   },
   {
     name: 'FlotillaNoLeader',
-    // Where control is gone there is nothing to sum: each namespace with a process counts, unless one leads there.
-    expr: 'count by (namespace) (flotilla_build_info) unless sum by (namespace) (flotilla_control_leading) > 0 or absent(flotilla_control_leading)',
+    // Where control is gone there is nothing to sum: each namespace with a process of the fleet counts, unless one leads there.
+    expr: `${aFleet} unless sum by (namespace) (flotilla_control_leading) > 0 or absent(flotilla_build_info)`,
     for: '1m',
     severity: 'page',
     summary: 'No control process leads',

@@ -42,6 +42,7 @@ export const shapes = {
   'tracing.url': { type: 'string', pattern: '^(https?://.+)?$' },
   'tracing.perMillion': count(0, 1_000_000),
   'networkPolicy.tracesTo': objects,
+  'ingest.drain.settleSeconds': count(0, 600),
   'auth.existingSecret': name,
   'auth.ingestKeysKey': { type: 'string', minLength: 1 },
   'auth.jwksUrl': { type: 'string', pattern: '^(https://.+)?$' },

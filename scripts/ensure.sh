@@ -29,6 +29,8 @@ install_one() {
   if [ ! -e "$policy" ] && printf '#!/bin/sh\nexit 101\n' 2>/dev/null >"$policy"; then
     chmod +x "$policy"
     trap 'rm -f "$policy"' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
   fi
   echo "ensure: installing $package" >&2
   export DEBIAN_FRONTEND=noninteractive

@@ -22,7 +22,8 @@ export async function startNginx(upstreams: ReadonlyMap<string, number>): Promis
   const folder = mkdtempSync(join(tmpdir(), 'flotilla-nginx-'))
   const [wsPort, ingestPort] = [await freePort(), await freePort()]
   let text = readFileSync(configuration, 'utf8')
-  for (const [name, port] of upstreams) text = text.replace(`server ${name} `, `server 127.0.0.1:${port} `)
+  // Debian's version resolves names at its start only, and these have none.
+  for (const [name, port] of upstreams) text = text.replace(`server ${name} resolve `, `server 127.0.0.1:${port} `)
   for (const [from, to] of [
     ['8080', wsPort],
     ['8081', ingestPort],
