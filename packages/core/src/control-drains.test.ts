@@ -33,12 +33,12 @@ describe('the reconnect budget', () => {
     expect(grant(new Map([edge('a', 'draining'), gone]), 100)).toEqual({ a: 100 })
   })
 
-  it('[CT19] is halved every 2 s while an edge that stays is late, doubled when none is, and whole when nobody drains', () => {
+  it('[CT19] is halved every 3 s while an edge that stays is late, doubled when none is, and whole when nobody drains', () => {
     const fleet = (lagMs: number) => new Map([edge('a', 'draining', 900), edge('c', 'live', lagMs)])
     let pace = paced(fullPace, fleet(300), 0)
     expect(pace.share).toBe(0.5)
-    expect(paced(pace, fleet(300), 1_999)).toBe(pace)
-    for (let now = 2_000; now < 60_000; now += 2_000) pace = paced(pace, fleet(300), now)
+    expect(paced(pace, fleet(300), 2_999)).toBe(pace)
+    for (let now = 3_000; now < 60_000; now += 3_000) pace = paced(pace, fleet(300), now)
     expect(pace.share).toBe(1 / 16)
     expect(paced(pace, fleet(150), 60_000)).toBe(pace)
     expect(paced(pace, fleet(10), 60_000).share).toBe(1 / 8)

@@ -12,8 +12,11 @@ const signs = [
   { name: 'lagMs', late: 200, calm: 100 },
   { name: 'acceptMs', late: 1_000, calm: 500 },
 ] as const
-/** The share of the budget that is given out is halved or doubled at the most this often, ms: edges tell of themselves every second. */
-const lookEveryMs = 2_000
+/**
+ * The share of the budget that is given out is halved or doubled at the most this often, ms: what edges tell every second is the worst of up to
+ * two seconds, so one moment is seen for up to three, and counts once.
+ */
+const lookEveryMs = 3_000
 const leastShare = 1 / 16
 
 /** How much of the budget is given out, and since when. */

@@ -306,7 +306,7 @@ export function createHub(deps: HubDeps): Hub {
         ) {
           const room = rooms.get(record.room)
           if (room === undefined) continue
-          // A commit comes as a record for each of its rooms, and is measured once.
+          // A commit comes as a record for each of its rooms, one after the other: commits of one millisecond are measured once.
           if (record.type === 'events' && record.timeMs !== measuredMs) {
             measuredMs = record.timeMs
             measure(wallMs, measuredMs)
