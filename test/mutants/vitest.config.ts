@@ -4,14 +4,15 @@ import { defineConfig } from 'vitest/config'
 const part = process.env['MUTANTS_PART'] ?? ''
 /** Beside the core's own tests: whole fleets, and what the packages beside it ask of the parts that they run. */
 const fleets = 'test/mutants/fleets.ts'
+const small = 'test/mutants/small.ts'
 const contract = 'packages/node/src/store/memory.test.ts'
 const more: Readonly<Record<string, readonly string[]>> = {
   entries: [fleets],
   control: [fleets],
   feed: [fleets],
-  lane: [fleets, contract],
+  lane: [fleets, small, contract],
   producer: [fleets, 'packages/node/src/endpoint-acks.test.ts', 'packages/node/src/endpoint-producers.test.ts'],
-  store: [fleets, contract],
+  store: [fleets, small, contract],
 }
 const core = fileURLToPath(new URL('../../packages/core/src/', import.meta.url))
 const source = {

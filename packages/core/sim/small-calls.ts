@@ -4,7 +4,13 @@ import type { LaneEffect, LaneInput } from '../src/lane-state.ts'
 import type { StoreModel } from '../src/store-model.ts'
 
 /** A rule left out on purpose, to see that the small model finds it. */
-export type SmallBug = 'no fence' | 'no vouching' | 'no rivals' | 'always a new inc' | 'loss untold'
+export type SmallBug =
+  | 'no fence'
+  | 'no vouching'
+  | 'no rivals'
+  | 'always a new inc'
+  | 'loss untold'
+  | 'claims for any server'
 
 export type CallEffect = Extract<LaneEffect, { type: 'claim' | 'commit' | 'vouch' | 'values' | 'loadRoom' }>
 
@@ -13,7 +19,7 @@ export function callStore(store: StoreModel, effect: CallEffect, bug: SmallBug |
   switch (effect.type) {
     case 'claim': {
       if (bug === 'no vouching') vouchForAll(store)
-      const reply = store.claim(withBug(effect.claim, bug))
+      const reply = store.claim(withBug(effect.claim, bug, store.run))
       return { type: 'claimed', claim: effect.claim, reply, interest: store.interest(0) }
     }
     case 'commit': {
@@ -23,7 +29,11 @@ export function callStore(store: StoreModel, effect: CallEffect, bug: SmallBug |
       return { type: 'committed', id: effect.id, reply: store.commit(0, commits, 1_000, effect.run) }
     }
     case 'vouch':
-      return { type: 'committed', id: effect.id, reply: store.vouch(0, effect.prefixes) }
+      return {
+        type: 'committed',
+        id: effect.id,
+        reply: store.vouch(0, effect.prefixes, effect.run),
+      }
     case 'values':
       return { type: 'values', values: store.values(0, effect.slots) }
     case 'loadRoom': {
@@ -33,9 +43,11 @@ export function callStore(store: StoreModel, effect: CallEffect, bug: SmallBug |
   }
 }
 
-function withBug(claim: Claim, bug: SmallBug | undefined): Claim {
+function withBug(claim: Claim, bug: SmallBug | undefined, run: string): Claim {
   if (bug === 'no vouching') return { ...claim, confirmed: 0 }
   if (bug === 'loss untold') return { ...claim, boots: [] }
+  if (bug === 'claims for any server' && claim.holdsAfter !== undefined)
+    return { ...claim, holdsAfter: { ...claim.holdsAfter, run } }
   if (bug !== 'always a new inc') return claim
   const { holdsAfter: _, ...rest } = claim
   return { ...rest, confirmed: claim.epoch }

@@ -67,7 +67,7 @@ export class SmallModel {
   /** Of the slot at the root. */
   readonly #inc: number
 
-  /** `hasty`: control moves a slot on from a dead owner before the others have heard of the last plan. */
+  /** `hasty`: control moves a slot on before the others have heard of the last plan, as from an owner that counts as dead and lives. */
   constructor(
     budget: Budget,
     { bug, hasty = false }: { readonly bug?: SmallBug | undefined; readonly hasty?: boolean | undefined } = {},

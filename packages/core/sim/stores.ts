@@ -49,8 +49,8 @@ export class Stores {
     const lane = slot % this.#shape.lanes
     return this.values(lane, [slot]).values.get(slot) ?? undefined
   }
-  vouch(lane: number, prefixes: ReadonlyMap<number, string>): CommitReply {
-    return this.#write(lane).model.vouch(lane, prefixes)
+  vouch(lane: number, prefixes: ReadonlyMap<number, string>, run?: string): CommitReply {
+    return this.#write(lane).model.vouch(lane, prefixes, run)
   }
   maintain(lane: number, work: readonly MaintenanceWork[], nowMs: number): void {
     this.#write(lane).model.maintain(lane, work, nowMs)

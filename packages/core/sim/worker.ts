@@ -115,7 +115,7 @@ export function startWorker(world: World, boot: string): Worker {
         break
       case 'vouch':
         command(
-          () => store.vouch(lane.lane, effect.prefixes),
+          () => store.vouch(lane.lane, effect.prefixes, effect.run),
           (reply) => step(lane, { type: 'committed', id: effect.id, reply }),
           () => step(lane, { type: 'commitFailed', id: effect.id }),
         )

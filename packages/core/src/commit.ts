@@ -170,9 +170,10 @@ export interface Claim {
   /**
    * The prefix of the stored value, when the claimer holds every commit after it and will re-apply them. Then `inc`
    * becomes that of its commits whatever `run` says, and `run` is left as it is: the claimer vouches when they are
-   * written. Absent for everybody else.
+   * written. Absent for everybody else. It is said of the server of that `run`: another one refuses the claim, for there
+   * others may have written after the prefix what this one lacks.
    */
-  readonly holdsAfter?: { readonly prefix: string; readonly inc: number }
+  readonly holdsAfter?: { readonly prefix: string; readonly inc: number; readonly run: string }
   /** Live boots that are told a `reset` when `inc` changes. */
   readonly boots: readonly string[]
 }

@@ -50,7 +50,7 @@ class Bench {
           reply: store.commit(0, effect.commits, 1_000, effect.run),
         })
       case 'vouch':
-        return this.step({ type: 'committed', id: effect.id, reply: store.vouch(0, effect.prefixes) })
+        return this.step({ type: 'committed', id: effect.id, reply: store.vouch(0, effect.prefixes, effect.run) })
       case 'values':
         return this.step({ type: 'values', values: store.values(0, effect.slots) })
       case 'loadRoom':
@@ -193,6 +193,48 @@ describe('claims of a lane', () => {
     bench.assign({ epoch: 9, confirmed: 5, ...(rival === undefined ? {} : { rival }) })
     expect(bench.stored()).toMatchObject({ epoch: 9, owner: me, inc, run: 'run-3' })
     expect(bench.log()).toEqual(['a', 'b'])
+  })
+
+  it.each([
+    // Another worker has claimed under epoch 7 by then and committed, after this claim was sent and before it was executed.
+    [7, 10],
+    [undefined, 5],
+  ])(
+    '[LN35] a claim that says what its owner holds is refused by the next server: with a rival of epoch %s it goes on under inc %i',
+    (rival, inc) => {
+      const { bench } = takenOver()
+      const named = rival === undefined ? {} : { rival }
+      bench.held.add('claim')
+      bench.assign({ epoch: 9, confirmed: 5, ...named })
+      const [claim] = bench.waiting.splice(0)
+      if (claim?.type !== 'claim') throw new Error('no claim')
+      expect(claim.claim.holdsAfter).toMatchObject({ inc: 5, run: 'run-2' })
+      bench.failOver(bench.store.snapshot(), 'run-3')
+      bench.execute(claim)
+      bench.held.clear()
+      bench.assign({ epoch: 9, confirmed: 5, ...named })
+      expect(bench.stored()).toMatchObject({ epoch: 5, run: 'run-2' })
+      expect([...ownedEpochs(bench.lane)]).toEqual([[0, rival === undefined ? -5 : 0]])
+      bench.assign({ epoch: 10, confirmed: 5, ...named })
+      expect(bench.stored()).toMatchObject({ epoch: 10, owner: me, inc, run: 'run-3' })
+      expect(bench.log()).toEqual(['a', 'b'])
+    },
+  )
+
+  it('[LN36] a vouch is not written by the next server: with a rival the loss is told there', () => {
+    const { bench } = takenOver()
+    bench.held.add('vouch')
+    bench.failOver(bench.store.snapshot(), 'run-3')
+    bench.assign({ epoch: 5, confirmed: 5 })
+    const [vouch] = bench.waiting.splice(0)
+    if (vouch?.type !== 'vouch') throw new Error('no vouch')
+    expect(vouch.run).toBe('run-3')
+    bench.failOver(bench.store.snapshot(), 'run-4')
+    bench.execute(vouch)
+    expect(bench.stored()).toMatchObject({ epoch: 5, inc: 5, run: 'run-2' })
+    bench.held.clear()
+    bench.assign({ epoch: 9, confirmed: 5, rival: 7 })
+    expect(bench.stored()).toMatchObject({ epoch: 9, owner: me, inc: 9, run: 'run-4' })
   })
 
   it('[LN28] a first claim under a run that no plan names: nothing is committed before one does', () => {

@@ -187,7 +187,7 @@ function vouch(state: LaneState, effects: LaneEffect[]): void {
   state.mode = { type: 'vouching' }
   const id = (state.flights += 1)
   state.inFlight.push({ id, parts: [] })
-  effects.push({ type: 'vouch', id, prefixes })
+  effects.push({ type: 'vouch', id, prefixes, run: state.run ?? '' })
 }
 
 export function vouched(state: LaneState): void {

@@ -127,7 +127,12 @@ export type LaneEffect =
       readonly run: string
     }
   | { readonly type: 'values'; readonly slots: readonly number[] }
-  | { readonly type: 'vouch'; readonly id: number; readonly prefixes: ReadonlyMap<number, string> }
+  | {
+      readonly type: 'vouch'
+      readonly id: number
+      readonly prefixes: ReadonlyMap<number, string>
+      readonly run: string
+    }
   | { readonly type: 'maintain'; readonly work: readonly MaintenanceWork[] }
   | { readonly type: 'deadLetter'; readonly slot: number; readonly entries: readonly Poison[] }
   /** Read the list of members now. */
@@ -212,7 +217,9 @@ export function claimAssigned(state: LaneState, effects: LaneEffect[]): void {
       owner: state.owner,
       confirmed,
       ...(state.plan?.replaced === undefined ? {} : { replaced: state.plan.replaced }),
-      ...(own?.holdsAfter === undefined ? {} : { holdsAfter: { prefix: own.holdsAfter, inc: own.inc } }),
+      ...(own?.holdsAfter === undefined
+        ? {}
+        : { holdsAfter: { prefix: own.holdsAfter, inc: own.inc, run: state.run ?? '' } }),
       boots: [...state.alive],
     }
     state.claiming.set(slot, claim)

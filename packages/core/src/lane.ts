@@ -165,7 +165,9 @@ function takeClaim(state: LaneState, input: Extract<LaneInput, { type: 'claimed'
   const own = state.slots.get(claim.slot)
   if (!reply.ok || tookElsewhere(claim, reply)) {
     state.refused.set(claim.slot, claim.epoch)
-    if (own !== undefined) releaseSlot(state, own, 'fenced', effects)
+    // Another server than the one of which it said what it holds: it looks what this one has, and asks for another epoch.
+    const isOther = claim.holdsAfter !== undefined && claim.holdsAfter.run !== reply.run
+    if (own !== undefined && !isOther) releaseSlot(state, own, 'fenced', effects)
     effects.push({ type: 'report' })
     return
   }

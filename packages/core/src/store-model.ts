@@ -117,6 +117,8 @@ export class StoreModel {
     if (stored !== undefined && stored.epoch >= claim.epoch) {
       return repeatedClaim(claim, { stored, text, run: this.run })
     }
+    if (claim.holdsAfter !== undefined && claim.holdsAfter.run !== this.run)
+      return { ok: false, run: this.run, value: text ?? null }
     const before = stored === undefined ? undefined : slotPrefix(stored)
     const holds = claim.holdsAfter?.prefix === before ? claim.holdsAfter : undefined
     const isOld = stored !== undefined && stored.epoch <= replacedAt(claim, this.run)
@@ -148,7 +150,10 @@ export class StoreModel {
     return { run: this.run, values: new Map(slots.map((slot) => [slot, data.slots.get(slot) ?? null])) }
   }
 
-  vouch(lane: number, prefixes: ReadonlyMap<number, string>): CommitReply {
+  /** As for a commit, all has regressed to a caller that expects another run. */
+  vouch(lane: number, prefixes: ReadonlyMap<number, string>, run = ''): CommitReply {
+    if (run !== '' && run !== this.run)
+      return { run: this.run, statuses: Array.from(prefixes, () => 'regressed'), missing: [] }
     const data = this.#lane(lane)
     const statuses = [...prefixes].map(([slot, prefix]): SlotStatus => {
       const text = data.slots.get(slot)

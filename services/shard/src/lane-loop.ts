@@ -92,7 +92,7 @@ export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
         deps.metrics.messages.inc(effect.messages)
         return answer(effect.id, store.slots.commit(lane, effect.commits, effect.run).then(countRefused))
       case 'vouch':
-        return answer(effect.id, store.slots.vouch(lane, effect.prefixes))
+        return answer(effect.id, store.slots.vouch(lane, effect.prefixes, effect.run))
       case 'values':
         return ask(
           'values',

@@ -10,7 +10,8 @@ async function end(each: FleetProcess): Promise<void> {
 export const rolling: readonly Fault[] = [
   {
     name: 'rolling-restart',
-    about: 'Every process of every tier is ended (SIGTERM) and started again, one after the other, under load.',
+    about:
+      'Every process of every tier is ended (SIGTERM) and started again, one after the other, under load; no client of the library sees a disconnect.',
     needs: { controls: 2 },
     async inject({ fleet, count }) {
       for (const each of fleet.all) {
@@ -20,6 +21,11 @@ export const rolling: readonly Fault[] = [
         count('restarted', 1)
       }
     },
+    evidence: async ({ recorder }) => ({
+      disconnectsSeen: recorder.lines.filter((line) => line.type === 'disconnect' && line.client.startsWith('library-'))
+        .length,
+    }),
+    never: ['disconnectsSeen'],
   },
   {
     name: 'hot-room-moves',

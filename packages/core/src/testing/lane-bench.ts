@@ -50,7 +50,7 @@ export function startLane(limits: Partial<LaneLimits> = {}) {
       case 'commit':
         return step({ type: 'committed', id: effect.id, reply: store.commit(0, effect.commits, 1_000, effect.run) })
       case 'vouch':
-        return step({ type: 'committed', id: effect.id, reply: store.vouch(0, effect.prefixes) })
+        return step({ type: 'committed', id: effect.id, reply: store.vouch(0, effect.prefixes, effect.run) })
       case 'values':
         return step({ type: 'values', values: store.values(0, effect.slots) })
       case 'loadRoom': {

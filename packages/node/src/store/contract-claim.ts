@@ -142,7 +142,7 @@ function claimRules(subject: () => ContractSubject): void {
     const { store } = subject()
     const one = following(slotA, await claimed(store, slotA, 3))
     await commitOk(store, lane, one.commit)
-    const holdsAfter = { prefix: slotPrefix(one.value), inc: one.value.inc }
+    const holdsAfter = { prefix: slotPrefix(one.value), inc: one.value.inc, run: one.value.run }
     const reply = await claim(store, slotA, 4, { holdsAfter, replaced: { [one.value.run]: 3 } })
     expect(parseSlotValue(reply.value ?? '')).toMatchObject({ inc: 3, epoch: 4, run: '' })
     expect(await claimed(store, slotA, 5, { owner: 'w2#b' })).toMatchObject({ inc: 5 })
@@ -152,7 +152,7 @@ function claimRules(subject: () => ContractSubject): void {
     const { store } = subject()
     const one = following(slotA, await claimed(store, slotA, 1))
     await commitOk(store, lane, one.commit)
-    const holdsAfter = { prefix: slotPrefix(one.value), inc: 1 }
+    const holdsAfter = { prefix: slotPrefix(one.value), inc: 1, run: one.value.run }
     expect(await claimed(store, slotB, 9, { confirmed: 4 })).toMatchObject({ inc: 9 })
     const reply = await claim(store, slotA, 9, { confirmed: 4, holdsAfter })
     expect(parseSlotValue(reply.value ?? '')).toMatchObject({ inc: 1, epoch: 9, run: one.value.run })
@@ -162,9 +162,23 @@ function claimRules(subject: () => ContractSubject): void {
     const { store } = subject()
     const one = following(slotA, await claimed(store, slotA, 1))
     await commitOk(store, lane, one.commit)
-    const stale = { prefix: slotPrefix({ ...one.value, n: one.value.n - 1, token: 'c1' }), inc: 1 }
+    const stale = { prefix: slotPrefix({ ...one.value, n: one.value.n - 1, token: 'c1' }), inc: 1, run: one.value.run }
     const reply = await claim(store, slotA, 9, { confirmed: 4, holdsAfter: stale })
     expect(parseSlotValue(reply.value ?? '')).toMatchObject({ inc: 9 })
+  })
+
+  it('[CL13] what it holds is said of one server: under another run the claim is refused, and was taken where it was taken before', async () => {
+    const { store } = subject()
+    const one = following(slotA, await claimed(store, slotA, 1))
+    await commitOk(store, lane, one.commit)
+    const holdsAfter = { prefix: slotPrefix(one.value), inc: 1, run: one.value.run }
+    const elsewhere = { ...holdsAfter, run: `${one.value.run}0` }
+    const refused = await claim(store, slotA, 2, { holdsAfter: elsewhere })
+    expect(refused).toMatchObject({ ok: false, run: one.value.run })
+    expect(await storedValue(store, slotA)).toEqual(one.value)
+    expect(await claim(store, slotA, 3, { holdsAfter })).toMatchObject({ ok: true })
+    expect(await claim(store, slotA, 3, { holdsAfter: elsewhere })).toMatchObject({ ok: true })
+    expect(await claim(store, slotB, 1, { holdsAfter: elsewhere })).toMatchObject({ ok: false, value: null })
   })
 
   it('[CL8] a changed inc is told to every live outbox as a reset, an unchanged one to none', async () => {
@@ -213,6 +227,20 @@ function vouchRules(subject: () => ContractSubject): void {
     )
     expect(mixed.statuses).toEqual(['ok', 'fenced', 'unclaimed'])
     expect(await storedValue(store, slotA)).toEqual(a)
+  })
+
+  it('[CL9] a vouch that expects another run is not written', async () => {
+    const { store } = subject()
+    const a = await claimed(store, slotA, 1)
+    const prefixes = new Map([[slotA, slotPrefix(a)]])
+    const held = { holdsAfter: { prefix: slotPrefix(a), inc: 1, run: a.run }, replaced: { [a.run]: 1 } }
+    const { value } = await claim(store, slotA, 2, held)
+    const mine = new Map([[slotA, slotPrefix(parseSlotValue(value ?? ''))]])
+    expect((await store.slots.vouch(lane, prefixes, `${a.run}0`)).statuses).toEqual(['regressed'])
+    expect(await store.slots.vouch(lane, mine, `${a.run}0`)).toMatchObject({ run: a.run, statuses: ['regressed'] })
+    expect(await storedValue(store, slotA)).toMatchObject({ run: '' })
+    expect((await store.slots.vouch(lane, mine, a.run)).statuses).toEqual(['ok'])
+    expect(await storedValue(store, slotA)).toMatchObject({ run: a.run })
   })
 
   it('[CL9] a vouch for an older value than the stored one, or for another, is not ok', async () => {

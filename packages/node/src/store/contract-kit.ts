@@ -1,6 +1,7 @@
 import { expect } from 'vitest'
 import { formatSlotValue, parseSlotValue, slotPrefix } from '@flotilla/core/commit'
 import type {
+  Claim,
   ClaimReply,
   CommitReply,
   InterestChange,
@@ -127,7 +128,7 @@ export interface ClaimOptions {
   readonly owner?: string
   readonly confirmed?: number
   readonly replaced?: Readonly<Record<string, number>>
-  readonly holdsAfter?: { readonly prefix: string; readonly inc: number }
+  readonly holdsAfter?: Claim['holdsAfter']
   readonly boots?: readonly string[]
 }
 

@@ -78,7 +78,10 @@ export function regressContract(subject: () => ContractSubject): void {
     const lost = await claim(past, slotB, 2, { owner: 'w2#b', confirmed: 1 })
     expect(lost.ok).toBe(true)
     expect(await storedValue(past, slotB)).toMatchObject({ inc: 2, n: b.n + 1, run: lost.run })
-    const holding = await claim(past, slotA, 2, { confirmed: 1, holdsAfter: { prefix: slotPrefix(a), inc: a.inc } })
+    const holding = await claim(past, slotA, 2, {
+      confirmed: 1,
+      holdsAfter: { prefix: slotPrefix(a), inc: a.inc, run: lost.run },
+    })
     expect(holding).toMatchObject({ ok: true, before: slotPrefix(a) })
     // It vouches for the new run only when it has applied what it holds.
     expect(await storedValue(past, slotA)).toMatchObject({ epoch: 2, inc: a.inc, run: a.run })

@@ -112,7 +112,7 @@ export function createMemoryStore({
           return reply
         }),
       values: (lane, of) => answer(() => model.values(lane, of)),
-      vouch: (lane, prefixes) => answer(() => model.vouch(lane, prefixes)),
+      vouch: (lane, prefixes, run) => answer(() => model.vouch(lane, prefixes, run)),
       maintain: (lane, work) => answer(() => model.maintain(lane, work, now())),
     },
     outboxes: {

@@ -72,8 +72,11 @@ export interface SlotStore {
   commit(lane: number, commits: readonly SlotCommit[], run?: string): Promise<CommitReply>
   claim(claim: Claim): Promise<ClaimReply>
   values(lane: number, slots: readonly number[]): Promise<SlotValues>
-  /** Writes the current run into each slot whose value still begins with its prefix; nothing unless all do. */
-  vouch(lane: number, prefixes: ReadonlyMap<number, string>): Promise<CommitReply>
+  /**
+   * Writes the current run into each slot whose value still begins with its prefix; nothing unless all do, nor when that run is not
+   * `run`, as for a commit.
+   */
+  vouch(lane: number, prefixes: ReadonlyMap<number, string>, run?: string): Promise<CommitReply>
   /**
    * Fenced like a commit: trims the slot's input below the stored cursor and renews the expiry of the rooms given.
    * A slot whose value does not begin with its prefix is left alone. Returns nothing: it is repeated every second.

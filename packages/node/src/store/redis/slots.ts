@@ -23,8 +23,8 @@ export function redisSlots(topology: Topology, keys: Keys): SlotStore {
       const texts = rest[0] as (string | null)[]
       return { run, values: new Map(slots.map((slot, i) => [slot, texts[i] ?? null])) }
     },
-    vouch: async (lane, prefixes) => {
-      const args = [...prefixes].flatMap(([slot, prefix]) => [slot, prefix])
+    vouch: async (lane, prefixes, expected = '') => {
+      const args = [...[...prefixes].flatMap(([slot, prefix]) => [slot, prefix]), expected]
       const { run, rest } = await topology.lane(lane).script(vouch, [keys.slots(lane)], args)
       return { run, statuses: (rest[0] as number[]).map((code) => statusOf(verdictOf(code))), missing: [] }
     },
@@ -151,7 +151,17 @@ async function writeClaim(topology: Topology, keys: Keys, wanted: Claim): Promis
   const names = [keys.slots(lane), ...boots.map((boot) => keys.outbox(lane, boot))]
   const reset = encodeOut({ type: 'reset', slot, inc: epoch })
   const runs = Object.entries(replaced).map(([run, until]) => `${run}=${until}`)
-  const args = [slot, epoch, owner, confirmed, holdsAfter?.prefix ?? '', reset, holdsAfter?.inc ?? 0, runs.join(',')]
+  const args = [
+    slot,
+    epoch,
+    owner,
+    confirmed,
+    holdsAfter?.prefix ?? '',
+    reset,
+    holdsAfter?.inc ?? 0,
+    runs.join(','),
+    holdsAfter?.run ?? '',
+  ]
   const { run, rest } = await topology.lane(lane).script(claim, names, args)
   const [taken, text, before] = rest
   const value = typeof text === 'string' && text !== '' ? text : null

@@ -5,13 +5,14 @@ import { judgeFunction, runFunction, script } from './script.ts'
  *
  * KEYS: the slots hash; then the outboxes of live boots.
  * ARGV: slot, epoch, owner, confirmed, holdsAfter (`''` for none), reset record, inc of holdsAfter, replaced runs
- * (`run=epoch,…`).
+ * (`run=epoch,…`), run of holdsAfter.
  * Returns: run; 1 taken or 0 refused; the value now stored (`''` for none); the prefix before (`''` when there was none,
  * or when this claim was taken before).
  *
  * Taken only with a higher epoch than the stored one. When the claimer holds every commit after the stored one `inc` is
  * that of its commits, and the run stays as it is until the claimer vouches (empty, where
- * the stored claim is from before the server's own run was replaced). Else `inc` is kept when the stored run is
+ * the stored claim is from before the server's own run was replaced); what it holds is said of the server of one run, and
+ * any other refuses. Else `inc` is kept when the stored run is
  * the server's and the stored epoch not below the confirmed one, and above that of the run if it was replaced; else it is the new epoch, and the reset record goes to
  * every outbox that exists.
  */
@@ -30,6 +31,10 @@ if stored then
     if se == epoch and so == owner and st == token then return { now, 1, stored, '' } end
     return { now, 0, stored, '' }
   end
+end
+if holds ~= '' and now ~= ARGV[9] then return { now, 0, stored or '', '' } end
+if stored then
+  local se, _, sn = head(stored)
   local sinc, srun
   sinc, srun, cursor, marks = string.match(stored, '^%d+|[^|]*|%d+|[^|]*|(%d+)|([^|]*)|([^|]*)|(.*)$')
   before = string.match(stored, '^%d+|[^|]*|%d+|[^|]*|')
