@@ -10,6 +10,8 @@ export const isThere = (command) => spawnSync(command, ['--help'], { stdio: 'ign
 /** Where to get each, for who has no toolkit. */
 const sources = {
   helm: 'Helm 4 (https://helm.sh/docs/intro/install/, or: go install helm.sh/helm/v4/cmd/helm@latest)',
+  kubeconform:
+    'kubeconform (https://github.com/yannh/kubeconform, or: go install github.com/yannh/kubeconform/cmd/kubeconform@latest)',
   k6: 'k6 1.6 or newer (https://grafana.com/docs/k6/latest/set-up/install-k6/, or: go install go.k6.io/k6@latest)',
 }
 
