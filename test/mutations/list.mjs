@@ -97,8 +97,8 @@ export const mutations = [
   {
     rule: 'vouching, in the model of the store',
     file: 'packages/core/src/store-model.ts',
-    find: 'stored !== undefined && stored.run === this.run && ',
-    replace: 'stored !== undefined && ',
+    find: "const proven = this.run !== '' && stored?.run === this.run && stored.epoch",
+    replace: 'const proven = stored !== undefined && stored.epoch',
     tests: { project: 'unit', file: 'packages/node/src/store/memory.test.ts', name: '[CL5]' },
   },
   {
