@@ -40,9 +40,12 @@ export class SmallControl {
   readonly #looks = new Map<string, Memo<Looked | 'nothing'>>()
 
   readonly #bug: SmallBug | undefined
+  readonly #undemoted: boolean
 
-  constructor(bug: SmallBug | undefined) {
+  /** It names replaced runs where one of them can come back; elsewhere the list judges no claim. */
+  constructor(bug: SmallBug | undefined, undemoted: boolean) {
     this.#bug = bug
+    this.#undemoted = undemoted
   }
 
   create(run: string): number {
@@ -90,7 +93,9 @@ export class SmallControl {
       }
       const renews = epoch !== assigned.epoch
       if (!renews && confirmed === assigned.confirmed && run === runs[0]) return 'nothing'
-      const replaced = addReplaced(known, { before: runs, now: [run], highest: Math.max(highest, epoch) })
+      const replaced = !this.#undemoted
+        ? undefined
+        : addReplaced(known, { before: runs, now: [run], highest: Math.max(highest, epoch) })
       const next = { slots: [{ ...assigned, epoch, confirmed }], runs: [run], ...(replaced && { replaced }) }
       return { control: this.#number(next, Math.max(highest, epoch)), renews }
     })

@@ -15,7 +15,7 @@ describe.skipIf(chosenSeed !== undefined)('one slot, two workers, all orders of 
     [
       'a publish, a move, a fail-over, a crash',
       { publishes: 1, moves: 1, renewals: 1, failOvers: 1, crashes: 1 },
-      3_700_000,
+      4_000_000,
     ],
     ['a move and back, a fail-over, a crash', { moves: 2, renewals: 1, failOvers: 1, crashes: 1 }, 150_000],
     ['a move, two fail-overs', { moves: 1, renewals: 1, failOvers: 2 }, 200_000],
@@ -87,7 +87,7 @@ describe.skipIf(chosenSeed !== undefined)('one slot, two workers, all orders of 
     const { found, ...rest } = explore({ budget, maxStates, hasty: true })
     console.log(rest)
     expect([found, rest.whole]).toEqual([undefined, true])
-    expect(rest.states).toBeGreaterThan(1_700_000)
+    expect(rest.states).toBeGreaterThan(1_800_000)
   })
 
   // Of more than 14 million states, those that the fewest actions lead to.

@@ -80,7 +80,7 @@ export class SmallModel {
     this.#hasty = hasty
     this.#undemoted = undemoted
     this.#budget = budget
-    this.#control = new SmallControl(bug)
+    this.#control = new SmallControl(bug, undemoted)
     this.#store = new SmallStore(edgeBoot, bug)
     this.#edge = new SmallEdge(this.#store, { boot: edgeBoot, room })
     const keys = Array.from({ length: budget.publishes + 1 }, (_, i) => SmallEdge.keyOf(i + 1))
