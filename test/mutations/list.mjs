@@ -39,10 +39,38 @@ export const mutations = [
     tests: { project: 'unit', file: 'packages/core/src/lane-claims.test.ts', name: '[LN36]' },
   },
   {
+    rule: 'a vouch is for one server, in the model of the store',
+    file: 'packages/core/src/store-model.ts',
+    find: "return run !== '' && this.run !== '' && run !== this.run",
+    replace: "return run === 'never' && this.run !== '' && run !== this.run",
+    tests: { project: 'unit', file: 'packages/core/src/lane-claims.test.ts', name: '[LN36]' },
+  },
+  {
+    rule: 'an owner that another server refused keeps what it has',
+    file: 'packages/core/src/lane.ts',
+    find: 'if (own !== undefined && !isOther)',
+    replace: 'if (own !== undefined)',
+    tests: { project: 'unit', file: 'packages/core/src/lane-claims.test.ts', name: '[LN35]' },
+  },
+  {
+    rule: 'a repeated claim counts for who still has what it was to be followed by',
+    file: 'packages/core/src/lane.ts',
+    find: 'own?.holdsAfter === claim.holdsAfter.prefix',
+    replace: "claim.holdsAfter.prefix !== ''",
+    tests: { project: 'unit', file: 'packages/core/src/lane-claims.test.ts', name: '[LN37]' },
+  },
+  {
+    rule: 'an owner whose server came back looks for rivals',
+    file: 'packages/core/src/lane-recovery.ts',
+    find: '(found.changed || isOld) && newest',
+    replace: 'found.changed && newest',
+    tests: { project: 'unit', file: 'packages/core/src/lane-claims.test.ts', name: '[LN38]' },
+  },
+  {
     rule: 'a vouch is for one server, in Redis',
     file: 'packages/node/src/store/redis/lua/vouch.ts',
     find: "if expected ~= '' and now ~= ''",
-    replace: "if expected == '' and now ~= ''",
+    replace: "if expected == 'never' and now ~= ''",
     tests: { project: 'redis', file: 'packages/node/src/store/redis/redis.redis.test.ts', name: '[CL9]' },
   },
   {
@@ -69,8 +97,8 @@ export const mutations = [
   {
     rule: 'vouching, in the model of the store',
     file: 'packages/core/src/store-model.ts',
-    find: 'stored !== undefined && stored.run === this.run && ',
-    replace: 'stored !== undefined && ',
+    find: "const proven = this.run !== '' && stored?.run === this.run && stored.epoch",
+    replace: 'const proven = stored !== undefined && stored.epoch',
     tests: { project: 'unit', file: 'packages/node/src/store/memory.test.ts', name: '[CL5]' },
   },
   {

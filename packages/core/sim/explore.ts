@@ -1,5 +1,5 @@
 import { actions, SmallModel } from './small.ts'
-import type { SmallBug } from './small-calls.ts'
+import type { SmallOptions } from './small.ts'
 import type { Budget } from './small-rest.ts'
 import { Rows } from './small-rows.ts'
 
@@ -19,9 +19,9 @@ export interface Exploration {
  * is not gone on from. Every state is let come to rest once, so that liveness and losses are judged in each. `maxStates` keeps a
  * budget that is too large from running for hours: what is cut short is not whole.
  */
-export function explore(options: { budget: Budget; maxStates: number; bug?: SmallBug; hasty?: boolean }): Exploration {
-  const { budget, maxStates, bug, hasty } = options
-  const model = new SmallModel(budget, { bug, hasty })
+export function explore(options: { budget: Budget; maxStates: number } & SmallOptions): Exploration {
+  const { budget, maxStates } = options
+  const model = new SmallModel(budget, options)
   const rows = new Rows()
   rows.add(model.root, { row: 0, action: 0 })
   let [transitions, depth, levelEnd] = [0, 0, 1]

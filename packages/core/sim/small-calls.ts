@@ -29,11 +29,7 @@ export function callStore(store: StoreModel, effect: CallEffect, bug: SmallBug |
       return { type: 'committed', id: effect.id, reply: store.commit(0, commits, 1_000, effect.run) }
     }
     case 'vouch':
-      return {
-        type: 'committed',
-        id: effect.id,
-        reply: store.vouch(0, effect.prefixes, effect.run),
-      }
+      return { type: 'committed', id: effect.id, reply: store.vouch(0, effect.prefixes, effect.run) }
     case 'values':
       return { type: 'values', values: store.values(0, effect.slots) }
     case 'loadRoom': {

@@ -1,4 +1,4 @@
-import { assign } from '../src/control-plan.ts'
+import { addReplaced, assign } from '../src/control-plan.ts'
 import type { Plan } from '../src/plan.ts'
 import type { SmallBug } from './small-calls.ts'
 import { memoOf, Parts, textOf } from './small-parts.ts'
@@ -40,9 +40,12 @@ export class SmallControl {
   readonly #looks = new Map<string, Memo<Looked | 'nothing'>>()
 
   readonly #bug: SmallBug | undefined
+  readonly #undemoted: boolean
 
-  constructor(bug: SmallBug | undefined) {
+  /** It names replaced runs where one of them can come back; elsewhere the list judges no claim. */
+  constructor(bug: SmallBug | undefined, undemoted: boolean) {
     this.#bug = bug
+    this.#undemoted = undemoted
   }
 
   create(run: string): number {
@@ -67,11 +70,11 @@ export class SmallControl {
 
   /** Gives the slot to the worker. */
   move(control: number, worker: string): number {
-    const { slots, runs } = this.plan(control).plan
+    const { slots, ...rest } = this.plan(control).plan
     const epoch = this.#controls.at(control).epoch + 1
     const assigned = assign(slots[0] ?? null, worker, epoch)
     const told = this.#bug === 'no rivals' ? { worker, epoch, confirmed: assigned.confirmed } : assigned
-    return this.#number({ slots: [told], runs }, epoch)
+    return this.#number({ ...rest, slots: [told] }, epoch)
   }
 
   /** The run, what workers own, and a new epoch for the one that needs it; undefined when there is nothing new. */
@@ -79,7 +82,7 @@ export class SmallControl {
     const memo = memoOf(this.#looks, run)
     const looked = memo.get(control, one.report * maxReports + other.report, () => {
       const { epoch: highest } = this.#controls.at(control)
-      const { slots, runs } = this.plan(control).plan
+      const { slots, runs, replaced: known } = this.plan(control).plan
       const [assigned] = slots
       if (assigned === null || assigned === undefined) return 'nothing'
       let { epoch, confirmed } = assigned
@@ -90,7 +93,10 @@ export class SmallControl {
       }
       const renews = epoch !== assigned.epoch
       if (!renews && confirmed === assigned.confirmed && run === runs[0]) return 'nothing'
-      const next = { slots: [{ ...assigned, epoch, confirmed }], runs: [run] }
+      const replaced = !this.#undemoted
+        ? undefined
+        : addReplaced(known, { before: runs, now: [run], highest: Math.max(highest, epoch) })
+      const next = { slots: [{ ...assigned, epoch, confirmed }], runs: [run], ...(replaced && { replaced }) }
       return { control: this.#number(next, Math.max(highest, epoch)), renews }
     })
     return looked === 'nothing' ? undefined : looked

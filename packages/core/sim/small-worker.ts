@@ -46,6 +46,8 @@ interface SmallWorkersOptions {
   readonly keys: readonly string[]
   /** Control does not wait until all have heard of the last plan. */
   readonly hasty: boolean
+  /** Servers come back undemoted: then one claim may have been taken by two of them, and is dropped. */
+  readonly undemoted: boolean
 }
 /** What a step of a worker leads to. */
 export interface Turn {
@@ -79,6 +81,7 @@ const createMemos = () => ({
 export class SmallWorkers {
   readonly #store: SmallStore
   readonly #hasty: boolean
+  readonly #undemoted: boolean
   readonly #lanes: Machine<LaneState, LaneEffect>
   readonly #workers = new Parts<Worker>()
   readonly #calls = new Parts<CallEffect>()
@@ -91,9 +94,10 @@ export class SmallWorkers {
   readonly #crashed = new Memo<number>()
   readonly #memos = new Map<number, ReturnType<typeof createMemos>>()
 
-  constructor(store: SmallStore, { room, keys, hasty }: SmallWorkersOptions) {
+  constructor(store: SmallStore, { room, keys, hasty, undemoted }: SmallWorkersOptions) {
     this.#store = store
     this.#hasty = hasty
+    this.#undemoted = undemoted
     this.#lanes = new Machine<LaneState, LaneEffect>({
       copy: (lane) => copyLane(lane, room, keys),
       text: (lane) => textOf([lane, Array.from(lane.slots.values(), (own) => seqsOf(own.keys, room, keys))]),
@@ -260,7 +264,7 @@ export class SmallWorkers {
           break
         case 'release':
           reading = undefined
-          if (effect.reason === 'conflict') faults.push('conflict: a commit met another one')
+          if (effect.reason === 'conflict' && !this.#undemoted) faults.push('conflict: a commit met another one')
           break
         case 'maintain':
           work.push(...effect.work)

@@ -40,6 +40,17 @@ describe.skipIf(chosenSeed !== undefined)('one slot, two workers, all orders of 
     expect(rest.states).toBeGreaterThan(atLeast)
   })
 
+  it.each<[string, Partial<Budget>, number]>([
+    ['a move', { moves: 1 }, 200_000],
+    ['a publish', { publishes: 1 }, 250_000],
+  ])('[SM6] nor where a server comes back that nobody demoted: %s', (_, more, atLeast) => {
+    const budget = { ...nothing, renewals: 1, failOvers: 1, backs: 1, ...more }
+    const { found, ...rest } = explore({ budget, maxStates, undemoted: true })
+    console.log(rest)
+    expect([found, rest.whole]).toEqual([undefined, true])
+    expect(rest.states).toBeGreaterThan(atLeast)
+  })
+
   it('[SM6] an exploration that is cut short is not whole', () => {
     const budget = { ...nothing, publishes: 1, moves: 1 }
     const { states } = explore({ budget, maxStates })

@@ -50,10 +50,19 @@ const none: readonly string[] = []
 const noServers = { replica: undefined, leftBehind: undefined }
 const nothingLeft: Budget = { publishes: 0, moves: 0, renewals: 0, lostReplies: 0, failOvers: 0, backs: 0, crashes: 0 }
 
+export interface SmallOptions {
+  readonly bug?: SmallBug | undefined
+  /** Control moves a slot on before the others have heard of the last plan, as from an owner that counts as dead and lives. */
+  readonly hasty?: boolean | undefined
+  /** A server that comes back tells the run that it had: nothing told it that another took its place (ADR 10). */
+  readonly undemoted?: boolean | undefined
+}
+
 export class SmallModel {
   /** The first worker serves the slot, one message is acknowledged, and the replica has all of that. */
   readonly root: Row
   readonly #hasty: boolean
+  readonly #undemoted: boolean
   readonly #store: SmallStore
   readonly #workers: SmallWorkers
   readonly #edge: SmallEdge
@@ -67,18 +76,15 @@ export class SmallModel {
   /** Of the slot at the root. */
   readonly #inc: number
 
-  /** `hasty`: control moves a slot on before the others have heard of the last plan, as from an owner that counts as dead and lives. */
-  constructor(
-    budget: Budget,
-    { bug, hasty = false }: { readonly bug?: SmallBug | undefined; readonly hasty?: boolean | undefined } = {},
-  ) {
+  constructor(budget: Budget, { bug, hasty = false, undemoted = false }: SmallOptions = {}) {
     this.#hasty = hasty
+    this.#undemoted = undemoted
     this.#budget = budget
-    this.#control = new SmallControl(bug)
+    this.#control = new SmallControl(bug, undemoted)
     this.#store = new SmallStore(edgeBoot, bug)
     this.#edge = new SmallEdge(this.#store, { boot: edgeBoot, room })
     const keys = Array.from({ length: budget.publishes + 1 }, (_, i) => SmallEdge.keyOf(i + 1))
-    this.#workers = new SmallWorkers(this.#store, { room, keys, hasty })
+    this.#workers = new SmallWorkers(this.#store, { room, keys, hasty, undemoted })
     const alive = new Set([edgeBoot])
     const [one = 0, other = 0] = ['w1#a', 'w2#b'].map((boot) => this.#workers.create(boot, alive, startMs))
     const store = this.#store.empty()
@@ -267,7 +273,8 @@ export class SmallModel {
 
   /** Another server takes the place of the one that was there, with what it has, and has a replica of its own. */
   #failOver([store, edge, one, other, rest]: Row, next: number, how: 'failOvers' | 'backs'): Row {
-    const promoted = this.#store.failOver(next, this.#store.at(store).run)
+    const keepsRun = how === 'backs' && this.#undemoted
+    const promoted = keepsRun ? next : this.#store.failOver(next, this.#store.at(store).run)
     const used = this.#rest.use(rest, how)
     const { left } = this.#rest.at(used)
     const replicated = this.#rest.withReplica(used, left.failOvers > 0 ? promoted : undefined)

@@ -79,6 +79,13 @@ class Bench {
     this.step({ type: 'entries', reads: [{ slot: 0, read: this.#read, entries }] })
   }
 
+  /** The one effect that is held, which is of this type. */
+  waits<Type extends LaneEffect['type']>(type: Type): Extract<LaneEffect, { type: Type }> {
+    const [effect] = this.waiting.splice(0)
+    if (effect?.type !== type) throw new Error(`no ${type}`)
+    return effect as Extract<LaneEffect, { type: Type }>
+  }
+
   /** The server is another, with what `snapshot` has. */
   failOver(snapshot: ReturnType<StoreModel['snapshot']>, run: string): void {
     this.store.restore(snapshot)
@@ -138,8 +145,7 @@ describe('claims of a lane', () => {
     bench.assign({ epoch: 5, confirmed: 5 })
     bench.held.add('claim')
     bench.assign({ epoch: 9, confirmed: 5 })
-    const [claim] = bench.waiting
-    if (claim?.type !== 'claim') throw new Error('no claim')
+    const claim = bench.waits('claim')
     const first = bench.store.claim(claim.claim)
     expect(first.ok).toBe(true)
     // Something else makes the lane read what is stored before the answer is there.
@@ -163,8 +169,7 @@ describe('claims of a lane', () => {
     const bench = new Bench()
     bench.held.add('claim')
     bench.assign({ epoch: 5, confirmed: 0 })
-    const [claim] = bench.waiting
-    if (claim?.type !== 'claim') throw new Error('no claim')
+    const claim = bench.waits('claim')
     expect(bench.store.claim(claim.claim).ok).toBe(true)
     // Its answer was lost, the server fell back, and the claim is asked for again.
     bench.store.run = 'run-2'
@@ -206,8 +211,7 @@ describe('claims of a lane', () => {
       const named = rival === undefined ? {} : { rival }
       bench.held.add('claim')
       bench.assign({ epoch: 9, confirmed: 5, ...named })
-      const [claim] = bench.waiting.splice(0)
-      if (claim?.type !== 'claim') throw new Error('no claim')
+      const claim = bench.waits('claim')
       expect(claim.claim.holdsAfter).toMatchObject({ inc: 5, run: 'run-2' })
       bench.failOver(bench.store.snapshot(), 'run-3')
       bench.execute(claim)
@@ -226,9 +230,7 @@ describe('claims of a lane', () => {
     bench.held.add('vouch')
     bench.failOver(bench.store.snapshot(), 'run-3')
     bench.assign({ epoch: 5, confirmed: 5 })
-    const [vouch] = bench.waiting.splice(0)
-    if (vouch?.type !== 'vouch') throw new Error('no vouch')
-    expect(vouch.run).toBe('run-3')
+    const vouch = bench.waits('vouch')
     bench.failOver(bench.store.snapshot(), 'run-4')
     bench.execute(vouch)
     expect(bench.stored()).toMatchObject({ epoch: 5, inc: 5, run: 'run-2' })
@@ -236,6 +238,41 @@ describe('claims of a lane', () => {
     bench.assign({ epoch: 9, confirmed: 5, rival: 7 })
     expect(bench.stored()).toMatchObject({ epoch: 9, owner: me, inc: 9, run: 'run-4' })
   })
+
+  it('[LN37] a claim taken before a fail-over, answered after it: what its owner gave up meanwhile is told as lost', () => {
+    const { bench, before } = takenOver()
+    bench.failOver(before, 'run-3')
+    bench.assign({ epoch: 5, confirmed: 5 })
+    bench.held.add('claim')
+    bench.assign({ epoch: 9, confirmed: 5 })
+    const claim = bench.waits('claim')
+    // Its answer is lost.
+    expect(bench.store.claim(claim.claim)).toMatchObject({ ok: true })
+    bench.failOver(bench.store.snapshot(), 'run-4')
+    bench.assign({ epoch: 9, confirmed: 5, rival: 7 })
+    expect([...bench.lane.slots.keys()]).toEqual([])
+    bench.held.clear()
+    bench.execute(claim)
+    expect([...ownedEpochs(bench.lane)]).toEqual([[0, 0]])
+    bench.assign({ epoch: 11, confirmed: 5, rival: 7 })
+    expect(bench.stored()).toMatchObject({ epoch: 11, inc: 11, run: 'run-4' })
+    expect(bench.log()).toEqual([])
+  })
+
+  it.each([
+    [7, 8],
+    [undefined, 5],
+  ])(
+    '[LN38] a server that comes back to an owner that never left it: with a rival of epoch %s it goes on under inc %i',
+    (rival, inc) => {
+      const { bench } = takenOver()
+      const served = { worker: me, epoch: 8, confirmed: rival ?? 5, ...(rival === undefined ? {} : { rival }) }
+      const replaced = { 'run-2': 7, 'run-3': 7 }
+      bench.step({ type: 'plan', plan: { version: 9, runs: ['run-2'], replaced, slots: [served] } })
+      expect(bench.stored()).toMatchObject({ epoch: 8, owner: me, inc, run: 'run-2' })
+      expect(bench.log()).toEqual(['a', 'b'])
+    },
+  )
 
   it('[LN28] a first claim under a run that no plan names: nothing is committed before one does', () => {
     const bench = new Bench()

@@ -93,7 +93,10 @@ function examine(state: LaneState, own: SlotState, found: Found, effects: LaneEf
     assigned === undefined || assigned === null
       ? 0
       : Math.max(assigned.confirmed, assigned.worker === own.owner ? (assigned.rival ?? 0) : assigned.epoch)
-  if (found.changed && newest > own.epoch) return release(state, own, effects)
+  // Under a run that was replaced, a claim of that time proves nothing to the next owner: this one needs a newer one.
+  const isOld = isReplaced(state, own)
+  // Who was here all the time has nothing of what others wrote on another server in between.
+  if ((found.changed || isOld) && newest > own.epoch) return release(state, own, effects)
   // My own claim whose answer is still under way is no stranger's: that answer decides what becomes of the chain.
   if (stored?.owner === own.owner && stored.epoch > own.epoch && state.claiming.get(own.slot)?.epoch === stored.epoch)
     return undefined
@@ -113,8 +116,6 @@ function examine(state: LaneState, own: SlotState, found: Found, effects: LaneEf
     if (stored.n >= own.base.n) return drop(state, own, effects)
     return waitForClaim(own, undefined, effects)
   }
-  // Under a run that was replaced, a claim of that time proves nothing to the next owner: this one needs a newer one.
-  const isOld = isReplaced(state, own)
   if (isOld) own.needsClaim = true
   if (found.changed) {
     for (const commit of own.chain.slice(missing)) commit.cursor = stored.cursor
@@ -122,8 +123,7 @@ function examine(state: LaneState, own: SlotState, found: Found, effects: LaneEf
     if (!own.needsClaim) effects.push({ type: 'read', slot: own.slot, cursor: own.cursor, read: own.reads })
   }
   if (!own.needsClaim) return missing
-  // Who was here all the time has nothing of what was written in between.
-  return waitForClaim(own, isOld && own.returnedTo !== state.run ? undefined : slotPrefix(stored), effects)
+  return waitForClaim(own, slotPrefix(stored), effects)
 }
 
 /** What the claim replaced, when every commit since that claim is there to be written again. */

@@ -163,7 +163,7 @@ function takeClaim(state: LaneState, input: Extract<LaneInput, { type: 'claimed'
   if (state.run === undefined && isNamed(state, reply.run)) state.run = reply.run
   else if (reply.run !== state.run) state.mode = { type: 'settling' }
   const own = state.slots.get(claim.slot)
-  if (!reply.ok || tookElsewhere(claim, reply)) {
+  if (!reply.ok || tookElsewhere(claim, reply, own)) {
     state.refused.set(claim.slot, claim.epoch)
     // Another server than the one of which it said what it holds: it looks what this one has, and asks for another epoch.
     const isOther = claim.holdsAfter !== undefined && claim.holdsAfter.run !== reply.run
@@ -200,10 +200,12 @@ function takeClaim(state: LaneState, input: Extract<LaneInput, { type: 'claimed'
 
 /**
  * A repeated claim that was taken under another run proves nothing about this one: what others did in between may be
- * lost. Only a claim that is to be followed by the commits it holds leaves an older run in the slot.
+ * lost. Only a claim that is to be followed by the commits it holds leaves an older run in the slot, and it is when its owner
+ * still has them.
  */
-function tookElsewhere(claim: Claim, reply: Extract<ClaimReply, { ok: true }>): boolean {
-  return claim.holdsAfter === undefined && parseSlotValue(reply.value).run !== reply.run
+function tookElsewhere(claim: Claim, reply: Extract<ClaimReply, { ok: true }>, own: SlotState | undefined): boolean {
+  const follows = claim.holdsAfter !== undefined && own?.holdsAfter === claim.holdsAfter.prefix
+  return !follows && parseSlotValue(reply.value).run !== reply.run
 }
 
 function takeEntries(state: LaneState, input: SlotRead, effects: LaneEffect[]): void {

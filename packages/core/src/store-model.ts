@@ -92,7 +92,7 @@ export class StoreModel {
    * that expects another run everything has regressed.
    */
   commit(lane: number, commits: readonly SlotCommit[], nowMs: number, run = ''): CommitReply {
-    if (run !== '' && run !== this.run) return { run: this.run, statuses: commits.map(() => 'regressed'), missing: [] }
+    if (this.#isElsewhere(run)) return { run: this.run, statuses: commits.map(() => 'regressed'), missing: [] }
     const data = this.#lane(lane)
     const verdicts = commits.map((commit) => judge(data.slots.get(commit.slot), commit))
     verdicts.forEach((verdict, i) => {
@@ -122,7 +122,7 @@ export class StoreModel {
     const before = stored === undefined ? undefined : slotPrefix(stored)
     const holds = claim.holdsAfter?.prefix === before ? claim.holdsAfter : undefined
     const isOld = stored !== undefined && stored.epoch <= replacedAt(claim, this.run)
-    const proven = stored !== undefined && stored.run === this.run && stored.epoch >= claim.confirmed && !isOld
+    const proven = this.run !== '' && stored?.run === this.run && stored.epoch >= claim.confirmed && !isOld
     const keeps = stored !== undefined && (proven || holds !== undefined)
     const value = formatSlotValue({
       epoch: claim.epoch,
@@ -152,8 +152,7 @@ export class StoreModel {
 
   /** As for a commit, all has regressed to a caller that expects another run. */
   vouch(lane: number, prefixes: ReadonlyMap<number, string>, run = ''): CommitReply {
-    if (run !== '' && run !== this.run)
-      return { run: this.run, statuses: Array.from(prefixes, () => 'regressed'), missing: [] }
+    if (this.#isElsewhere(run)) return { run: this.run, statuses: Array.from(prefixes, () => 'regressed'), missing: [] }
     const data = this.#lane(lane)
     const statuses = [...prefixes].map(([slot, prefix]): SlotStatus => {
       const text = data.slots.get(slot)
@@ -314,6 +313,11 @@ export class StoreModel {
       logs: sum((lane) => [...lane.logs.values()].reduce((n, log) => n + log.lines.length, 0)),
       interest: sum((lane) => [...lane.interest.values()].reduce((n, fields) => n + fields.size, 0)),
     }
+  }
+
+  /** The caller expects another run than this server tells. */
+  #isElsewhere(run: string): boolean {
+    return run !== '' && this.run !== '' && run !== this.run
   }
 
   #lane(lane: number): LaneData {

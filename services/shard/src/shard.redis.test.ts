@@ -160,9 +160,10 @@ it('[WK1] a worker that dies in mid-flow: every publish is committed once, in or
   const before = await incs()
   const flow = publish('a', total)
   await eventually('the flow is under way', 10_000, () => flow.outcomes.length > 500)
+  const died = performance.now()
   const closed = shards[0]?.scope.close()
-  // How soon is measured by `make recovery`.
-  await eventually('the other worker owns every slot', 30_000, () => owned(1) === shape.slots)
+  await eventually('the other worker owns every slot', 8_000, () => owned(1) === shape.slots)
+  expect(performance.now() - died).toBeLessThan(6_000)
   await closed
   expect(flow.outcomes.length).toBeLessThan(total)
   await flow.done

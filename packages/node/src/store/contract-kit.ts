@@ -41,7 +41,7 @@ export interface ContractSubject {
 export type MakeSubject = () => Promise<ContractSubject>
 
 /** Time in which what is awaited must come true, ms. */
-const awaitMs = 20_000
+const awaitMs = 10_000
 
 export async function eventually(what: string, condition: () => Promise<boolean> | boolean): Promise<void> {
   const until = performance.now() + awaitMs

@@ -29,7 +29,7 @@ const log = createLog({ service: 'faults', level: 'silent' })
 const lane = 0
 const slot = 0
 const room = roomIn(slot)
-const commandTimeoutMs = 1_000
+const commandTimeoutMs = 400
 const open: { close(): unknown }[] = []
 
 afterEach(async () => {
