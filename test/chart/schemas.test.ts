@@ -5,7 +5,7 @@ import { tool } from '../../scripts/toolkit.mjs'
 import { render, scenarios } from './render.ts'
 
 /** Kinds that operators bring: their schemas are not the API server's. */
-const brought = ['PodMonitor', 'PrometheusRule', 'ScaledObject', 'ServiceMonitor']
+const brought = ['HTTPRoute', 'PodMonitor', 'PrometheusRule', 'ScaledObject', 'ServiceMonitor']
 
 interface Judged {
   readonly resources: readonly { readonly kind: string; readonly status: string; readonly msg: string }[]
