@@ -2,7 +2,8 @@
 #
 #   docker build -t flotilla:0.1.0 .        or: buildah bud -t flotilla:0.1.0 .
 #
-# BUILD needs node and npm; RUNTIME needs only `node` on its PATH: no shell, no npm. Nothing but packages is fetched.
+# BUILD needs node and npm; RUNTIME needs only `node` on its PATH: no shell, no npm. Nothing but packages is fetched. Where the package
+# registry has a certificate of an authority of your own, give that: --secret id=ca,src=ca.crt
 ARG BUILD=docker.io/library/node:26-bookworm-slim
 ARG RUNTIME=docker.io/library/node:26-bookworm-slim
 
@@ -18,14 +19,17 @@ COPY services/control/package.json services/control/
 COPY services/ingest/package.json services/ingest/
 
 FROM manifests AS compiled
-RUN npm ci --ignore-scripts
+RUN --mount=type=secret,id=ca \
+    if [ -f /run/secrets/ca ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/ca; fi && npm ci --ignore-scripts
 COPY tsconfig.base.json ./
 COPY packages packages
 COPY services services
 RUN npm run --silent build
 
 FROM manifests AS production
-RUN npm ci --omit=dev --ignore-scripts && npm sbom --omit=dev --sbom-format=cyclonedx >sbom.cdx.json
+RUN --mount=type=secret,id=ca \
+    if [ -f /run/secrets/ca ]; then export NODE_EXTRA_CA_CERTS=/run/secrets/ca; fi && npm ci --omit=dev --ignore-scripts && \
+    npm sbom --package-lock-only --omit=dev --sbom-format=cyclonedx >sbom.cdx.json
 COPY --from=compiled /app/packages/core/dist packages/core/dist
 COPY --from=compiled /app/packages/node/dist packages/node/dist
 COPY --from=compiled /app/packages/client/dist packages/client/dist

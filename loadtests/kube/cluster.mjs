@@ -82,7 +82,10 @@ function ownPowers(folder, say) {
       say(`image ${name}`)
       await run(join(folder, 'node-base-image'))
       const env = { ...process.env, BUILDAH_ISOLATION: 'chroot' }
-      const args = ['bud', '--quiet', '--pull=never', '--tag', name, '--file', dockerfile, context]
+      // What npm trusts here it has to trust there.
+      const authority = (await run('npm', ['config', 'get', 'cafile'])).stdout.trim()
+      const secrets = existsSync(authority) ? ['--secret', `id=ca,src=${authority}`] : []
+      const args = ['bud', '--quiet', '--pull=never', ...secrets, '--tag', name, '--file', dockerfile, context]
       await run('buildah', args, { env, maxBuffer: 64 * 1_048_576 })
       await run(join(folder, 'load-image'), [name])
     },
