@@ -220,4 +220,18 @@ export const mutations = [
     replace: 'if (entry.inc <= place.epoch.inc && entry.tag === place.epoch.tag) continue',
     tests: { project: 'unit', file: 'packages/core/src/feed.test.ts', name: '[FE12]' },
   },
+  {
+    rule: 'after a server was replaced every worker is heard before anything is decided',
+    file: 'packages/core/src/control.ts',
+    find: 'isLeading(next, nowMs) && next.unheard.size === 0',
+    replace: 'isLeading(next, nowMs)',
+    tests: { project: 'unit', file: 'packages/core/src/control-knowledge.test.ts', name: '[CT23]' },
+  },
+  {
+    rule: 'slots that their owner has yet to vouch for stay with it',
+    file: 'packages/core/src/control-moves.ts',
+    find: 'held: slotsHeld(state, living),',
+    replace: '',
+    tests: { project: 'unit', file: 'packages/core/src/control-unvouched.test.ts', name: '[CT22]' },
+  },
 ]

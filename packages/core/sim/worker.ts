@@ -1,5 +1,5 @@
 import type { Claim } from '../src/commit.ts'
-import { ownedEpochs, stepLane } from '../src/lane.ts'
+import { ownedEpochs, unvouchedSlots, stepLane } from '../src/lane.ts'
 import { createLane } from '../src/lane-state.ts'
 import type { LaneEffect, LaneInput, LaneState } from '../src/lane-state.ts'
 import { workerDeadMs, workerHeartbeatMs } from '../src/limits.ts'
@@ -206,12 +206,15 @@ export function startWorker(world: World, boot: string): Worker {
   function member(): Member {
     const owned: Record<string, number> = {}
     for (const lane of lanes) for (const [slot, epoch] of ownedEpochs(lane)) owned[slot] = epoch
+    const unvouched = lanes.flatMap(unvouchedSlots)
     return {
       boot,
       role: 'shard',
       state: draining ? 'draining' : 'live',
       beat,
       owned,
+      runs,
+      ...(unvouched.length > 0 && { unvouched }),
       knows,
       startedAtMs: 0,
       version: 'sim',

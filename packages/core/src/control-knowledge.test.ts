@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { newestPlan } from './control-plan.ts'
 import { controlPollMs, startControl, stepControl } from './control.ts'
 import type { ControlEffect, ControlInput } from './control.ts'
+import { workerDeadMs } from './limits.ts'
 import { learn, mergeReplaced, versionHeld } from './plan.ts'
 import type { Knowledge, Member, Plan } from './plan.ts'
 
@@ -20,14 +21,14 @@ function newLeader() {
     feed,
     observe: (members: readonly Member[], plan: Plan | null, run = 'r2'): readonly ControlEffect[] => {
       nowMs += controlPollMs
-      feed({ type: 'tick' })
+      if (feed({ type: 'tick' }).some(({ type }) => type === 'lead')) feed({ type: 'led', leading: true })
       return feed({ type: 'observed', members, plan, runs: [run] })
     },
   }
 }
 
-const worker = (owned: Record<number, number>, knows: Knowledge): Member => {
-  return { boot: 'w#1', role: 'shard', state: 'live', beat: 1, owned, knows, startedAtMs: 0, version: '1' }
+const worker = (owned: Record<number, number>, knows: Knowledge, beat = 1): Member => {
+  return { boot: 'w#1', role: 'shard', state: 'live', beat, owned, knows, startedAtMs: 0, version: '1' }
 }
 const assigned = (epoch: number) => ({ worker: 'w#1', epoch, confirmed: epoch })
 
@@ -71,14 +72,50 @@ const both = [assigned(1), assigned(2)]
 test('[CT20] a run in whose place another is seen is replaced, with the highest epoch issued until then', () => {
   const control = newLeader()
   const before: Plan = { version: 6, slots: both, runs: ['r1'] }
-  const [publish] = control.observe([worker({ 0: 1, 1: 2 }, { plan: 6, epoch: 9 })], before)
+  const beats = (beat: number, plan = 6) => [worker({ 0: 1, 1: 2 }, { plan, epoch: 9 }, beat)]
+  expect(control.observe(beats(1), before)).toEqual([])
+  const [publish] = control.observe(beats(2), before)
   if (publish?.type !== 'publish') throw new Error('nothing published')
   expect(publish.plan).toEqual({ version: 7, slots: both, runs: ['r2'], replaced: { r1: 9 } })
   control.feed({ type: 'published', ok: true })
   // It comes back, with the plan of that time.
-  const [again] = control.observe([worker({ 0: 1, 1: 2 }, { plan: 7, epoch: 9 })], before, 'r1')
+  expect(control.observe(beats(3, 7), before, 'r1')).toEqual([])
+  const [again] = control.observe(beats(4, 7), before, 'r1')
   if (again?.type !== 'publish') throw new Error('nothing published')
   expect(again.plan).toEqual({ version: 8, slots: both, runs: ['r1'], replaced: { r1: 9, r2: 9 } })
+})
+
+test('[CT23] a leader that missed plans which a fail-over lost names the new server only when it has heard of them', () => {
+  const control = newLeader()
+  const stored: Plan = { version: 6, slots: both, runs: ['r1'] }
+  const other = (beat: number, more: Partial<Member>): Member => ({
+    ...worker({}, { plan: 6, epoch: 2 }, beat),
+    ...{ boot: 'w#2', ...more },
+  })
+  const old = (beat: number) => worker({ 0: 1, 1: 2 }, { plan: 6, epoch: 2 }, beat)
+  expect(control.observe([old(1), other(1, {})], stored, 'r2')).toEqual([])
+  // The old owner is heard first; who has been given its slot meanwhile, and has used it, not yet.
+  expect(control.observe([old(2), other(1, {})], stored, 'r2')).toEqual([])
+  const knowing = other(2, { owned: { 0: 3 }, knows: { plan: 8, epoch: 3 } })
+  const [publish] = control.observe([old(2), knowing], stored, 'r2')
+  if (publish?.type !== 'publish') throw new Error('nothing published')
+  expect(publish.plan).toMatchObject({ version: 9, runs: ['r2'], slots: [{ worker: 'w#2', epoch: 3 }, assigned(2)] })
+})
+
+test('[CT23] who is not heard holds that up until it is dead', () => {
+  const control = newLeader()
+  const stored: Plan = { version: 6, slots: both, runs: ['r1'] }
+  const silent: Member = { ...worker({}, { plan: 6, epoch: 2 }), boot: 'w#2' }
+  let look = 0
+  const published = (): boolean => {
+    look += 1
+    const heard = worker({ 0: 1, 1: 2 }, { plan: 6, epoch: 2 }, look)
+    const effects = control.observe([heard, silent], stored)
+    return effects.some(({ type }) => type === 'publish')
+  }
+  while (!published()) expect(look).toBeLessThan(100)
+  expect((look - 1) * controlPollMs).toBeGreaterThanOrEqual(workerDeadMs)
+  expect((look - 2) * controlPollMs).toBeLessThanOrEqual(workerDeadMs)
 })
 
 test('[CT20] a control process without memory learns of it from members; they never forget it', () => {

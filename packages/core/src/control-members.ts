@@ -91,3 +91,25 @@ export function livingWorkers(sightings: Sightings): ReadonlyMap<string, Sightin
 export function canTake(seen: Sighting): boolean {
   return seen.present && !seen.dead && seen.silentMs < workerSuspectMs && seen.member?.state === 'live'
 }
+
+/** Whether a server is another than before, as far as both are known. */
+export function isChanged(before: readonly string[], now: readonly string[]): boolean {
+  return now.some((run, primary) => run !== '' && (before[primary] ?? '') !== '' && run !== before[primary])
+}
+
+/**
+ * The living workers whose heartbeat has not advanced since a server was another than before. That server may have lost plans, and a leader that was
+ * not there when they were written, or has no memory, would let older owners go on beside those who have acted on them. Who lives says what it has
+ * heard of with its next heartbeat, and who does not is dead in its time.
+ */
+export function awaitBeats(
+  { sightings: before, unheard }: { readonly sightings: Sightings; readonly unheard: ReadonlySet<string> },
+  now: { readonly sightings: Sightings; readonly living: ReadonlyMap<string, Sighting>; readonly changed: boolean },
+): ReadonlySet<string> {
+  if (now.changed) return new Set(now.living.keys())
+  const hasBeaten = (boot: string): boolean => {
+    const [was, is] = [before.get(boot), now.sightings.get(boot)]
+    return is?.present === true && (was?.present !== true || (is.member?.beat ?? 0) > (was.member?.beat ?? 0))
+  }
+  return new Set([...unheard].filter((boot) => now.living.has(boot) && !hasBeaten(boot)))
+}

@@ -14,6 +14,8 @@ export interface MoveContext {
   readonly plan: Plan
   readonly sightings: Sightings
   readonly waits: Waits
+  /** What control knows of the servers, per primary. */
+  readonly runs: readonly string[]
   /** Workers that are to be emptied although they do not say so themselves. */
   readonly drains: ReadonlySet<string>
   /** Draining worker → the worker that takes its place. */
@@ -39,6 +41,7 @@ export function decideMoves(state: MoveContext, nowMs: number): Decision {
     assignments: plan.slots,
     workers: planWorkers(living, state, successors),
     inFlight: state.waits.size,
+    held: slotsHeld(state, living),
     nowMs,
     lastMovedAtMs: state.movedAtMs ?? undefined,
   })
@@ -54,6 +57,25 @@ export function decideMoves(state: MoveContext, nowMs: number): Decision {
 /** A slot planned for a suspect worker waits: soon the worker is back, or dead, and the slot goes to another. */
 function isTaker(seen: Sighting | undefined): boolean {
   return seen !== undefined && canTake(seen)
+}
+
+/**
+ * Where a server was replaced only the owner of a slot knows what was committed, until it has vouched for that there. Who claimed before then
+ * would have to tell of a loss, also where nothing is lost.
+ */
+function slotsHeld({ plan, runs }: MoveContext, living: ReadonlyMap<string, Sighting>): Set<number> {
+  const held = new Set<number>()
+  const hasHeard = new Map(Array.from(living, ([boot, { member }]) => [boot, hasHeardOf(member?.runs, runs)]))
+  plan.slots.forEach((assignment, slot) => {
+    if (hasHeard.get(assignment?.worker ?? '') === false) held.add(slot)
+  })
+  for (const { member } of living.values()) for (const slot of member?.unvouched ?? []) held.add(slot)
+  return held
+}
+
+/** Of a worker that does not say it (an older one), and of a server that does not, nothing is known: they hold nothing up. */
+function hasHeardOf(said: readonly string[] | undefined, runs: readonly string[]): boolean {
+  return said === undefined || runs.every((run, i) => run === '' || (said[i] ?? '') === '' || said[i] === run)
 }
 
 function planWorkers(

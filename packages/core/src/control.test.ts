@@ -257,7 +257,8 @@ test('[CT7] a changed run alone is published under a higher version', () => {
   const worker = member('shard-1#a', 1, { owned: ownedOf(plan, 'shard-1#a') })
   const desk = new Desk().lead()
   expect(desk.observe([worker], plan)).toEqual([])
-  const effects = desk.observe([worker], plan, ['r2'])
+  desk.observe([worker], plan, ['r2'])
+  const effects = desk.observe([{ ...worker, beat: 2 }], plan, ['r2'])
   expect(effects).toEqual([
     { type: 'publish', plan: { ...plan, version: 8, runs: ['r2'], replaced: { r: slotCount } }, moves: [] },
   ])
@@ -300,6 +301,7 @@ test('[CT8] a plan that the store refused is forgotten', () => {
   const desk = new Desk().lead()
   desk.observe([worker], plan)
   desk.observe([worker], plan, ['r2'])
+  expect(typesOf(desk.observe([{ ...worker, beat: 2 }], plan, ['r2']))).toEqual(['publish'])
   desk.feed({ type: 'published', ok: false })
   expect(desk.state.plan.version).toBe(7)
   // Another may have the lease: nothing is decided until the store says who has it, which is asked now.

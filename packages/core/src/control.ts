@@ -8,7 +8,7 @@ import {
   requestDrain,
 } from './control-drains.ts'
 import type { DrainPace, DrainRequests } from './control-drains.ts'
-import { livingWorkers, sight } from './control-members.ts'
+import { awaitBeats, isChanged, livingWorkers, sight } from './control-members.ts'
 import { decideMoves } from './control-moves.ts'
 import type { MoveContext } from './control-moves.ts'
 import {
@@ -71,6 +71,8 @@ export interface ControlState extends MoveContext {
   /** A call to the store failed since then: the next read begins everybody's silence anew. */
   readonly outage: boolean
   readonly runs: readonly string[]
+  /** Workers that have not been heard since a server was another than before: until then nothing is decided. */
+  readonly unheard: ReadonlySet<string>
   /** The stored plan has another number of slots: nothing is decided. */
   readonly mismatch: boolean
   readonly removals: ReadonlyMap<string, number>
@@ -133,6 +135,7 @@ export function startControl(
     observedAtMs: null,
     outage: false,
     runs: [],
+    unheard: new Set(),
     mismatch: false,
     drains: new Set(),
     successors: new Map(),
@@ -243,13 +246,15 @@ function observe(state: ControlState, read: Extract<ControlInput, { type: 'obser
     plan: { ...adopted, slots, ...(replaced === undefined ? {} : { replaced }) },
     sightings,
     waits: awaitReports(state.waits, slots, workers, elapsedMs),
+    unheard: awaitBeats(state, { sightings, living: workers, changed: isChanged(before, runs) }),
     highest,
     newest: Math.max(state.newest, newestPlan(sightings)),
     platform,
     drainRequests,
     drains: bootsToDrain(drainRequests, platform.leaving, sightings),
   }
-  return isLeading(next, nowMs) ? decide(next, read.plan, nowMs) : { state: next, effects: [] }
+  const decides = isLeading(next, nowMs) && next.unheard.size === 0
+  return decides ? decide(next, read.plan, nowMs) : { state: next, effects: [] }
 }
 
 /** Time that counts as silence since the last read; null when the store was away in between. */

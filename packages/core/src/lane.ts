@@ -25,6 +25,14 @@ export function ownedEpochs(state: LaneState): Map<number, number> {
   return owned
 }
 
+/** Slots that nobody else could go on from: this worker has yet to write what is missing, and to vouch for it under the server's run. */
+export function unvouchedSlots(state: LaneState): number[] {
+  const isServing = state.mode.type === 'serving'
+  const unvouched: number[] = []
+  for (const [slot, own] of state.slots) if (!isServing || own.needsClaim || own.run !== state.run) unvouched.push(slot)
+  return unvouched
+}
+
 /** Bytes read and not yet consumed: the shell stops reading above its limit. */
 export function pendingBytes(state: LaneState): number {
   let bytes = 0

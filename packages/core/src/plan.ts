@@ -93,6 +93,10 @@ export interface Member {
   readonly beat: number
   /** Workers: slot → epoch of the slots owned and serving; 0 or the negative epoch for one that needs a new epoch. */
   readonly owned?: Readonly<Record<string, number>>
+  /** Workers: the runs (per primary) that it had heard of when it said the rest. */
+  readonly runs?: readonly string[]
+  /** Workers: slots owned for which the server's run has yet to be written: nobody else could tell what was committed in them. */
+  readonly unvouched?: readonly number[]
   /** What it has heard of. Control goes on above it, whatever the store and control itself have forgotten. */
   readonly knows?: Knowledge
   /** What `GET /v1/fleet` shows: connections, rooms, events per second. */

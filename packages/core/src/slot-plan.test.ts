@@ -382,3 +382,14 @@ describe('balance', () => {
     expect(moves.map((move) => move.from)).toEqual(new Array(4).fill('w0'))
   })
 })
+
+test('[SP13] held slots are neither drained nor moved for balance while their owner lives, and go with the others when it is dead', () => {
+  const held = new Set([0, 1])
+  const owners = ['a', 'a', 'a', 'b']
+  const drained = planSlots(inputOf(owners, [{ ...old('a'), state: 'draining' }, old('b')], { held, slots: 4 }))
+  expect(drained.map(({ slot }) => slot)).toEqual([2])
+  const crowded: Owners = ['a', 'a', 'a', 'a', 'b']
+  expect(settle(crowded, [old('a'), old('b')], { held: new Set([0, 1, 2, 3]) })).toEqual([])
+  expect(settle(crowded, [old('a'), old('b')], { held }).every(({ slot }) => slot > 1)).toBe(true)
+  expect(planSlots(inputOf(['a', 'a'], [old('b')], { held })).map(({ reason }) => reason)).toEqual(['orphan', 'orphan'])
+})

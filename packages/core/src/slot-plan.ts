@@ -45,6 +45,8 @@ export interface SlotPlanInput {
   readonly assignments: readonly ({ readonly worker: string; readonly epoch: number } | null)[]
   /** Workers that are not dead. */
   readonly workers: readonly PlanWorker[]
+  /** Slots that only their owner can go on with: they do not move while it lives. */
+  readonly held?: ReadonlySet<number> | undefined
   /** Load per slot, in any unit; without it all slots weigh the same. */
   readonly loads?: readonly number[] | undefined
   /** Slots assigned earlier that their new owners do not serve yet. */
@@ -70,6 +72,7 @@ interface Seat {
 }
 interface Board {
   readonly weights: readonly number[]
+  readonly held: ReadonlySet<number>
   /** By id, so that the order in which members were read changes nothing. */
   readonly seats: ReadonlyMap<string, Seat>
   readonly live: readonly Seat[]
@@ -128,7 +131,8 @@ function seatSlots(input: SlotPlanInput): Board {
     const seat = seats.get(input.assignments[slot]?.worker ?? '')
     if (seat !== undefined) put(seat, slot, weight)
   }
-  return { weights, seats, live: [...seats.values()].filter((seat) => seat.worker.state === 'live') }
+  const { held = new Set() } = input
+  return { weights, held, seats, live: [...seats.values()].filter((seat) => seat.worker.state === 'live') }
 }
 
 function slotWeights(input: SlotPlanInput): readonly number[] {
@@ -164,6 +168,7 @@ function drain(board: Board, budget: number): SlotMove[] {
     if (seat.worker.state === 'live') continue
     const successor = lastSuccessor(board, seat)
     for (const slot of seat.slots) {
+      if (board.held.has(slot)) continue
       const to = successor ?? leastLoaded(board.live, slot)
       if (to === undefined || moves.length >= budget) return moves
       moves.push(shift(board, { slot, from: seat, to, reason: 'drain' }))
@@ -235,7 +240,7 @@ function bestSlot(
   let best: { readonly slot: number; readonly miss: number; readonly score: number } | undefined
   for (const slot of from.slots) {
     const weight = board.weights[slot] ?? 0
-    if (weight > room || weight >= gap * (1 - leastGain) || moved.has(slot)) continue
+    if (weight > room || weight >= gap * (1 - leastGain) || moved.has(slot) || board.held.has(slot)) continue
     const miss = Math.abs(gap / 2 - weight)
     if (best !== undefined && miss > best.miss) continue
     const score = rendezvous(slot, to)

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { CommitReply } from '@flotilla/core/commit'
 import { UnreadableLogError } from '@flotilla/core/entry'
 import type { LogEntry } from '@flotilla/core/entry'
-import { ownedEpochs, pendingBytes, stepLane } from '@flotilla/core/lane'
+import { ownedEpochs, pendingBytes, stepLane, unvouchedSlots } from '@flotilla/core/lane'
 import { createLane } from '@flotilla/core/lane-state'
 import type { LaneEffect, LaneInput, LaneState, RoomRead } from '@flotilla/core/lane-state'
 import { createBackoff, wait } from '@flotilla/node/backoff'
@@ -50,6 +50,7 @@ export interface LaneDeps {
 export interface LaneLoop {
   input(input: LaneInput): void
   owned(): Map<number, number>
+  unvouched(): number[]
   /** While true nothing new is read; state and commits under way are kept. */
   pause(paused: boolean): void
 }
@@ -209,7 +210,12 @@ export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
   }
 
   scope.every(100, () => step({ type: 'tick' }))
-  return { input: step, owned: () => ownedEpochs(state), pause: reader.pause }
+  return {
+    input: step,
+    owned: () => ownedEpochs(state),
+    unvouched: () => unvouchedSlots(state),
+    pause: reader.pause,
+  }
 }
 
 async function askUntilAnswered<T>(what: string, call: () => Promise<T>, deps: LaneDeps): Promise<T | undefined> {

@@ -49,6 +49,7 @@ export async function startShard(options: ShardOptions, deps: ShardDeps): Promis
   let lastBeatOk = performance.now()
   let members: readonly Member[] = []
   let draining = false
+  const failing = new Set<string>()
   const soon = { beat: once(heartbeat), members: once(readMembers) }
   const lanes = Array.from({ length: store.shape.lanes }, (_, lane) =>
     runLane(lane, boot, {
@@ -69,6 +70,7 @@ export async function startShard(options: ShardOptions, deps: ShardDeps): Promis
 
   function member(): Member {
     const serving = owned()
+    const unvouched = lanes.flatMap((lane) => lane.unvouched())
     metrics.owned.set(Object.values(serving).filter((epoch) => epoch > 0).length)
     return {
       boot,
@@ -76,6 +78,8 @@ export async function startShard(options: ShardOptions, deps: ShardDeps): Promis
       state: draining ? 'draining' : 'live',
       beat,
       owned: serving,
+      runs,
+      ...(unvouched.length > 0 && { unvouched }),
       knows,
       startedAtMs,
       version: options.version,
@@ -83,11 +87,18 @@ export async function startShard(options: ShardOptions, deps: ShardDeps): Promis
     }
   }
 
+  /** A warning when it begins: while the store is away the same is asked many times a second. */
+  function tellOnce(what: string, error: unknown): void {
+    log[failing.has(what) ? 'debug' : 'warn'](what, { error: error instanceof Error ? error.message : String(error) })
+    failing.add(what)
+  }
+
   async function heartbeat(): Promise<void> {
     beat += 1
     try {
       const answer = await store.fleet.heartbeat(member(), versionHeld(plan, runs))
       lastBeatOk = performance.now()
+      failing.delete('heartbeat failed')
       if (!answer.known && !scope.signal.aborted) {
         for (const lane of lanes) lane.input({ type: 'forgotten' })
         await store.fleet.register(member())
@@ -100,7 +111,7 @@ export async function startShard(options: ShardOptions, deps: ShardDeps): Promis
         for (const lane of lanes) lane.input({ type: 'plan', plan: answer.plan })
       }
     } catch (error) {
-      log.warn('heartbeat failed', { error: error instanceof Error ? error.message : String(error) })
+      tellOnce('heartbeat failed', error)
     }
     pauseIfSilent()
   }
@@ -122,12 +133,13 @@ export async function startShard(options: ShardOptions, deps: ShardDeps): Promis
     try {
       const fleet = await store.fleet.read()
       members = fleet.members
+      failing.delete('members could not be read')
       const alive = new Set(
         members.filter((each) => each.role === 'edge' || each.role === 'ingest').map((each) => each.boot),
       )
       for (const lane of lanes) lane.input({ type: 'members', alive })
     } catch (error) {
-      log.warn('members could not be read', { error: error instanceof Error ? error.message : String(error) })
+      tellOnce('members could not be read', error)
       // Somebody may wait for this list: it is read again, at the pace of the heartbeat.
       scope.after(workerHeartbeatMs, soon.members)
     }

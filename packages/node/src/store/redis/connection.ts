@@ -36,9 +36,9 @@ export interface Connection {
   close(): void
 }
 
-/** First, and longest, delay before connecting again, ms. A little is always waited: a server may take and drop. */
+/** First, and longest, delay before connecting again, ms: as long may pass on top after a server is back. A little is always waited: it may take and drop. */
 const reconnectBaseMs = 50
-const reconnectMaxMs = 2_000
+const reconnectMaxMs = 500
 const reconnectLeastMs = 20
 /** A server that is away for longer is an error, and said again as often, ms. */
 const awayErrorMs = 10_000

@@ -58,8 +58,9 @@ interface Reading {
 const wakeAgainMs = 5
 
 export function createReaders(options: ReadersOptions): Readers {
-  const idle: Reader[] = []
   const all = new Set<Reader>()
+  // Not with the first read: a worker that is given its first slots has no time for a name server that does not answer.
+  const idle = [create()]
   const under = new Set<Reading>()
   let closed = false
 

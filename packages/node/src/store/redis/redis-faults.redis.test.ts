@@ -131,12 +131,9 @@ it('[ST41] a server that stalls: every call is unknown within its deadline, and 
     ].map(outcomeOf),
   )
   expect(outcomes).toEqual(outcomes.map(() => 'unknown'))
-  for (const call of [
-    store.inputs.read(lane, new Map([[slot, '0-0']]), now),
-    store.outboxes.read(lane, 'e1#a', '1-0', now),
-  ]) {
-    expect(['refused', 'unknown']).toContain(await outcomeOf(call))
-  }
+  // All at once: what is awaited after another one may have failed long before.
+  const reads = [store.inputs.read(lane, new Map([[slot, '0-0']]), now), store.outboxes.read(lane, 'e1#a', '1-0', now)]
+  for (const outcome of await Promise.all(reads.map(outcomeOf))) expect(['refused', 'unknown']).toContain(outcome)
   expect(['refused', 'unknown']).toContain(await outcomeOf(store.slots.values(lane, [slot])))
   redis.resume()
   await eventually('it answers again', async () => (await outcomeOf(store.slots.values(lane, [slot]))) === 'ok')

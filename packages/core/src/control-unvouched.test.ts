@@ -1,0 +1,70 @@
+import { expect, test } from 'vitest'
+import { controlPollMs, startControl, stepControl } from './control.ts'
+import type { ControlEffect, ControlState } from './control.ts'
+import { workerDeadMs } from './limits.ts'
+import type { Member, Plan } from './plan.ts'
+
+const [count, old, young] = [8, 'shard-1#a', 'shard-2#b']
+const slots = Array.from({ length: count }, (_, slot) => ({ worker: old, epoch: slot + 1, confirmed: slot + 1 }))
+const plan: Plan = { version: 5, slots, runs: ['r2'] }
+const owned = Object.fromEntries(slots.map(({ epoch }, slot) => [slot, epoch]))
+
+function member(boot: string, beat: number, more: Partial<Member> = {}): Member {
+  return {
+    boot,
+    role: 'shard',
+    state: 'live',
+    beat,
+    startedAtMs: 0,
+    version: '0.1.0',
+    owned: {},
+    runs: ['r2'],
+    ...more,
+  }
+}
+
+/** The epochs that control asks for when the leaving worker says this of itself, after a few looks at it. */
+function movesWhen(leaving: (beat: number) => Member | undefined, looks = 4): number {
+  let state: ControlState = startControl(count)
+  let asked: readonly ControlEffect[] = []
+  const feed = (input: Parameters<typeof stepControl>[1], nowMs: number): readonly ControlEffect[] => {
+    const step = stepControl(state, input, nowMs)
+    state = step.state
+    return step.effects
+  }
+  for (let look = 1; look <= looks && !asked.some(({ type }) => type === 'issueEpochs'); look += 1) {
+    const nowMs = 1_000 + look * controlPollMs
+    feed({ type: 'tick' }, nowMs)
+    feed({ type: 'led', leading: true }, nowMs)
+    const seen = leaving(look)
+    const members = [member(young, look), ...(seen === undefined ? [] : [seen])]
+    asked = feed({ type: 'observed', members, plan, runs: ['r2'] }, nowMs)
+    feed({ type: 'published', ok: true }, nowMs)
+  }
+  return asked.reduce((sum, effect) => sum + (effect.type === 'issueEpochs' ? effect.count : 0), 0)
+}
+
+const draining = (beat: number, more: Partial<Member>): Member =>
+  member(old, beat, { state: 'draining', owned, ...more })
+/** Of eight slots two may be in flight. */
+const atOnce = 2
+
+test('[CT22] slots of a worker that drains move when it has vouched for all of them under the run of the server', () => {
+  expect(movesWhen((beat) => draining(beat, {}))).toBe(atOnce)
+})
+
+test('[CT22] they stay while it says that it has not, and while it has not heard of that run', () => {
+  expect(movesWhen((beat) => draining(beat, { unvouched: slots.map((_, slot) => slot) }))).toBe(0)
+  expect(movesWhen((beat) => draining(beat, { runs: ['r1'] }))).toBe(0)
+  expect(movesWhen((beat) => draining(beat, { unvouched: [0, 1, 2, 3, 4, 5, 6] }))).toBe(1)
+})
+
+test('[CT22] a worker that does not say it is an older one, and holds nothing up', () => {
+  const { runs: _, ...older } = draining(1, {})
+  expect(movesWhen((beat) => ({ ...older, beat }))).toBe(atOnce)
+})
+
+test('[CT22] when it is dead its slots go to others all the same', () => {
+  const looks = Math.ceil(workerDeadMs / controlPollMs) + 2
+  expect(movesWhen(() => draining(1, { runs: ['r1'] }), looks)).toBe(count)
+})
