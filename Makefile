@@ -46,8 +46,8 @@ recovery: build ## how long the fleet needs to recover from workers that leave o
 	@sh scripts/ensure.sh redis >/dev/null
 	npx --yes $(IMAGE_NODE) loadtests/recovery.mjs
 
-e2e-kube: build ## installs the chart into a cluster (the toolkit's, or FLOTILLA_E2E_CONTEXT with FLOTILLA_IMAGE) and does to it what happens to fleets, under load, into out/kube.json
-	node loadtests/kube.mjs
+e2e-kube: build ## installs the chart into a cluster (the toolkit's, or FLOTILLA_E2E_CONTEXT with FLOTILLA_IMAGE) and does to it what happens to fleets, under load, into out/kube.json and docs/kube.md: 15 minutes; SHORT=1 for a part
+	node loadtests/kube.mjs $(if $(SHORT),--short)
 
 rollout-demo: build ## replaces every process of a fleet under load, and says what its clients saw; into out/rollout.json: 3 minutes
 	@sh scripts/ensure.sh redis >/dev/null

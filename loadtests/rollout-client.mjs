@@ -4,6 +4,7 @@ import { signToken } from '@flotilla/node/jwt'
 import WebSocket from 'ws'
 import { answerCalls } from './harness/processes.mjs'
 import { clock, latencies } from './harness/samples.mjs'
+import { folded, nothingSeen } from './rollout/report.mjs'
 
 /** Connections made at a time. */
 const atOnce = 50
@@ -21,7 +22,8 @@ async function join({ url, secret, room, name }) {
   client.onState((state) => {
     if (state === 'reconnecting' || state === 'closed') seen.disconnected += 1
   })
-  const view = { room, from: 0, last: 0, delivered: 0, duplicated: 0, disordered: 0, worstMs: 0, p99Ms: 0 }
+  const counts = { delivered: 0, duplicated: 0, disordered: 0, hash: nothingSeen }
+  const view = { room, from: 0, last: 0, ...counts, worstMs: 0, p99Ms: 0 }
   const own = []
   ownDelays.set(view, own)
   const subscription = await client.subscribe(room, {
@@ -31,6 +33,7 @@ async function join({ url, secret, room, name }) {
       else if (position.seq !== view.last + 1) view.disordered += 1
       view.last = Math.max(view.last, position.seq)
       view.delivered += 1
+      view.hash = folded(view.hash, position.seq, data.t)
       const ms = Math.max(0, clock() - data.t)
       view.worstMs = Math.max(view.worstMs, ms)
       own.push(ms)
@@ -58,7 +61,10 @@ answerCalls({
     return { views, seen, delivered: views.reduce((sum, { delivered }) => sum + delivered, 0) }
   },
   delays: async () => ({ delays: Array.from(delays) }),
-  close: async () => {
+  /** All go away: what they saw until then. */
+  leave: async () => {
+    const report = { views: views.map((view) => ({ ...view, left: true })), seen: { ...seen } }
     for (const client of clients) client.close()
+    return report
   },
 })

@@ -149,6 +149,7 @@ const lines = [
   ['lost', report.lost, 0],
   ['duplicated', report.duplicated, 0],
   ['disordered', report.disordered, 0],
+  ['clients that heard other events than were acknowledged', report.mismatched, 0],
   ['clients that saw a disconnect', report.sawDisconnected, 0],
   ['refused at the limit of a user', report.refusedAtLimit, 0],
   ['told of a loss', report.toldOfLoss, 0],

@@ -12,6 +12,7 @@ const noName =
   'say which context that is for with FLOTILLA_E2E_CONTEXT, or unset KUBECONFIG for a cluster of the toolkit'
 const noImage =
   'FLOTILLA_IMAGE has to name the image, as images.example.com/flotilla:1.2.3: the cluster pulls it from there'
+const stateFolder = () => process.env.CLUSTER_STATE ?? '/var/lib/fleet-cluster'
 const ownFolder = () => join(toolkit, 'cluster')
 
 /** Whose cluster is meant. One of somebody else is touched only when its context is named, and needs an image that it can pull. */
@@ -43,6 +44,7 @@ export async function openCluster({ nodes, say }) {
     throw new Error(
       'there is no cluster: name one with FLOTILLA_E2E_CONTEXT, or set FLOTILLA_TOOLKIT for one of its own',
     )
+  const wasUp = own && existsSync(join(stateFolder(), 'run/kube-apiserver'))
   if (own) {
     say(`a cluster of ${nodes} nodes`)
     await run(join(folder, 'up'), ['--nodes', String(nodes)])
@@ -60,8 +62,14 @@ export async function openCluster({ nodes, say }) {
   const kubectl = async (...args) => (await run(kubectlPath, [...ofKubectl, ...args], options)).stdout
   const cluster = {
     own,
+    /** Down again, where it was not up before. */
+    close: async () => {
+      if (own && !wasUp) await run(join(folder, 'down'))
+    },
     values: own ? [] : imageValues(image),
     kubectl,
+    /** The same as a command line, to be started by others. */
+    kubectlCommand: (...args) => [kubectlPath, ...ofKubectl, ...args],
     json: async (...args) => JSON.parse(await kubectl(...args, '--output', 'json')),
     apply: (manifest) =>
       execFileSync(kubectlPath, [...ofKubectl, 'apply', '--filename', '-'], {
@@ -70,12 +78,11 @@ export async function openCluster({ nodes, say }) {
       }),
     helm: async (...args) => (await run(helmPath, [...args, ...ofHelm], options)).stdout,
   }
-  return own ? { ...cluster, ...ownPowers(folder, say) } : cluster
+  return own ? { ...cluster, ...ownPowers({ folder, nodes, say }) } : cluster
 }
 
-function ownPowers(folder, say) {
-  const state = process.env.CLUSTER_STATE ?? '/var/lib/fleet-cluster'
-  const apiServer = () => Number(readFileSync(join(state, 'run/kube-apiserver'), 'utf8').split(' ', 1)[0])
+function ownPowers({ folder, nodes, say }) {
+  const apiServer = () => Number(readFileSync(join(stateFolder(), 'run/kube-apiserver'), 'utf8').split(' ', 1)[0])
   return {
     /** Builds an image where no registry is, and puts it into every node. */
     image: async (name, dockerfile, context) => {
@@ -85,12 +92,23 @@ function ownPowers(folder, say) {
       // What npm trusts here it has to trust there.
       const authority = (await run('npm', ['config', 'get', 'cafile'])).stdout.trim()
       const secrets = existsSync(authority) ? ['--secret', `id=ca,src=${authority}`] : []
-      const args = ['bud', '--quiet', '--pull=never', ...secrets, '--tag', name, '--file', dockerfile, context]
+      const args = [
+        'bud',
+        '--quiet',
+        '--pull=never',
+        '--layers',
+        ...secrets,
+        '--tag',
+        name,
+        '--file',
+        dockerfile,
+        context,
+      ]
       await run('buildah', args, { env, maxBuffer: 64 * 1_048_576 })
       await run(join(folder, 'load-image'), [name])
     },
     powerCut: (node) => run(join(folder, 'node-stop'), [String(node)]),
-    powerOn: () => run(join(folder, 'up')),
+    powerOn: () => run(join(folder, 'up'), ['--nodes', String(nodes)]),
     /** The API server answers nobody, and accepts connections, as one that hangs. */
     hang: () => process.kill(apiServer(), 'SIGSTOP'),
     answer: () => process.kill(apiServer(), 'SIGCONT'),

@@ -32,6 +32,6 @@ test('a node that could not be drained takes pods again', async () => {
     if (verb === 'drain') throw new Error('timed out')
   }
   const step = stepsFor({ nodes: ['node-1'], own: false }).find(({ name }) => name.startsWith('kubectl drain'))
-  await expect(step.run({ kubectl, settled: async () => {} })).rejects.toThrow('timed out')
+  await expect(step.run({ kubectl, pods: async () => [], settled: async () => {} })).rejects.toThrow('timed out')
   expect(asked).toEqual(['drain node-1', 'uncordon node-1'])
 })

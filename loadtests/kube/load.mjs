@@ -11,6 +11,8 @@ const crowdsCount = 2
 export async function startTraffic({ edge, ingest, secret, key, clients, rate }) {
   const rooms = Math.max(1, Math.round(clients / roomSize))
   const crowds = Array.from({ length: crowdsCount }, () => startLoad('rollout-client.mjs', { place: 'free' }))
+  /** What clients saw who are not there any more. */
+  const gone = { views: [], disconnected: 0, told: 0 }
   const share = Math.ceil(clients / crowdsCount)
   await Promise.all(
     crowds.map((crowd, i) => crowd.ask('open', { ...edge, secret, count: share, first: i * share, rooms })),
@@ -29,15 +31,27 @@ export async function startTraffic({ edge, ingest, secret, key, clients, rate })
   const report = async () => {
     const reports = await Promise.all(crowds.map((crowd) => crowd.ask('report')))
     return {
-      views: reports.flatMap((each) => each.views),
+      views: [...reports.flatMap((each) => each.views), ...gone.views],
       delivered: reports.reduce((sum, { delivered }) => sum + delivered, 0),
-      disconnected: reports.reduce((sum, { seen }) => sum + seen.disconnected, 0),
-      told: reports.reduce((sum, { seen }) => sum + seen.told, 0),
+      disconnected: reports.reduce((sum, { seen }) => sum + seen.disconnected, gone.disconnected),
+      told: reports.reduce((sum, { seen }) => sum + seen.told, gone.told),
     }
   }
   return {
     rooms,
     report,
+    /** So many more clients in the same rooms. Resolves with what makes them go away again. */
+    more: async (count) => {
+      const crowd = startLoad('rollout-client.mjs', { place: 'free' })
+      await crowd.ask('open', { ...edge, secret, count, first: clients, rooms })
+      return async () => {
+        const { views, seen } = await crowd.ask('leave')
+        gone.views.push(...views)
+        gone.disconnected += seen.disconnected
+        gone.told += seen.told
+        await crowd.stop()
+      }
+    },
     /** The longest time from when an event was due to its acknowledgement since this was asked last, ms: as long was some slot not served. */
     longestWaitMs: () => {
       const longest = Math.round(longestMs)

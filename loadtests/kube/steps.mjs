@@ -1,7 +1,9 @@
 // What is done to the fleet while its clients look. `planned`: nobody may see a disconnect; `forced`: slots serve within 5 s again.
-import { sleep } from '../harness/processes.mjs'
+import { sleep, until } from '../harness/processes.mjs'
 
 const standStillMs = 60_000
+/** The metrics are of the last quarter of a minute, the autoscaler looks every quarter of a minute, and takes one edge away per minute. */
+const scaledWithinMs = 300_000
 
 /** The first pod of a component for which `wanted` holds. */
 async function podOf({ pods }, component, wanted = () => true) {
@@ -10,16 +12,25 @@ async function podOf({ pods }, component, wanted = () => true) {
   return found
 }
 
+/** How many slots the worker in this pod owns. */
+async function slotsOf({ view }, pod) {
+  const { plan } = await view()
+  return Object.entries(plan.slots).reduce((sum, [boot, own]) => sum + (boot.split('#')[0] === pod ? own.length : 0), 0)
+}
+
 const drains = (node) => ({
   name: `kubectl drain ${node}, and back`,
   kind: 'planned',
-  run: async ({ kubectl, settled }) => {
+  run: async ({ kubectl, pods, settled }) => {
+    // Which is not there while it moves to another node, and slots with it.
+    const withRedis = (await pods('redis')).some((each) => each.node === node)
     try {
       await kubectl('drain', node, '--ignore-daemonsets', '--delete-emptydir-data', '--timeout', '300s')
       await settled()
     } finally {
       await kubectl('uncordon', node)
     }
+    return { withRedis }
   },
 })
 
@@ -35,21 +46,29 @@ const scales = (component, counts) => ({
 })
 
 const kills = (component) => ({
+  isShort: component === 'shard',
+  needsBalance: component === 'shard',
   name: `kubectl delete --force of ${component === 'shard' ? 'a worker' : 'an edge'}`,
   kind: 'forced',
   run: async (fleet) => {
     const boots = await fleet.boots(component)
     const { name } = await podOf(fleet, component)
+    const slots = component === 'shard' ? await slotsOf(fleet, name) : undefined
     await fleet.kubectl('delete', 'pod', name, '--namespace', fleet.namespace, '--grace-period', '0', '--force')
     await fleet.oneIsGone(boots)
+    return { slots }
   },
 })
 
-export function stepsFor({ nodes, own }) {
+/** `isShort`: done in a short run too; `needsBalance`: only once every worker has slots to lose. `before`: the release is still one of the chart as it was before its last change. */
+export function stepsFor({ nodes, own, before }) {
   return [
+    // First, while each worker has its share of the slots: afterwards that takes a minute or two.
+    kills('shard'),
     {
-      name: 'helm upgrade that replaces every pod',
+      name: `helm upgrade ${before === undefined ? '' : 'from the chart before its last change '}that replaces every pod`,
       kind: 'planned',
+      isShort: true,
       run: async ({ upgrade, settled }) => {
         await upgrade(`podAnnotations.rolled="${Date.now()}"`)
         await settled()
@@ -65,29 +84,59 @@ export function stepsFor({ nodes, own }) {
         await fleet.settled()
       },
     },
-    kills('shard'),
     kills('edge'),
     scales('edge', [2, 4, 2]),
     scales('shard', [2, 3, 2]),
+    scalesByLoad,
     ...(own ? [powerCut, apiAway] : []),
   ]
+}
+
+/** For a trial of minutes; 200 % of the requested CPU is 200m for each edge. */
+const autoscaling = { enabled: true, minReplicas: 2, maxReplicas: 4, cpu: 200, scaleDownAfterSeconds: 45 }
+const moreClients = 1_500
+
+const scalesByLoad = {
+  name: `edges scaled by load, with ${moreClients} clients more and without`,
+  kind: 'planned',
+  run: async ({ json, namespace, traffic, upgrade, settled }) => {
+    const wanted = async () => {
+      const { items } = await json('get', 'deployments', '--namespace', namespace)
+      return items.find(({ metadata }) => metadata.name.endsWith('-edge')).spec.replicas
+    }
+    const reaches = (what, isSo) => until(what, async () => isSo(await wanted()) && wanted(), scaledWithinMs)
+    await upgrade(`edge.autoscaling=${JSON.stringify({ ...autoscaling, scaleDownPeriodSeconds: 60 })}`)
+    await settled()
+    const leave = await traffic.more(moreClients)
+    const edges = await reaches('more than two edges', (count) => count > 2)
+    await settled({ edge: edges })
+    await leave()
+    await reaches('two edges again', (count) => count === 2)
+    await settled({ edge: 2 })
+    await upgrade('edge.autoscaling={"enabled":false}')
+    await settled()
+    return { edges }
+  },
 }
 
 const powerCut = {
   name: 'a power cut of a node with an edge and a worker',
   kind: 'forced',
+  needsBalance: true,
   run: async (fleet) => {
     const all = await Promise.all(['edge', 'shard', 'redis'].map((component) => fleet.pods(component)))
     const [edges, shards, redis] = all.map((pods) => new Set(pods.map(({ node }) => node)))
     // Services are reached through the first node.
     const node = [...edges].find((each) => shards.has(each) && !redis.has(each) && !each.endsWith('-1'))
     if (node === undefined) throw new Error('no node has what it takes')
+    const worker = await podOf(fleet, 'shard', (pod) => pod.node === node)
+    const slots = await slotsOf(fleet, worker.name)
     const boots = await fleet.boots('shard')
     await fleet.powerCut(node.split('-').at(-1))
     await fleet.oneIsGone(boots)
     await fleet.powerOn()
     await fleet.settled()
-    return { node }
+    return { node, slots }
   },
 }
 

@@ -40,16 +40,32 @@ function post({ host, port, key, agent }, body) {
   })
 }
 
+/** What was acknowledged so far. */
+function createAccount() {
+  /** Room → the last position acknowledged. */
+  const heads = new Map()
+  /** Room → how many events were acknowledged, each counted once. */
+  const acknowledged = new Map()
+  /** Room → by position, when the event that was acknowledged there was due: no two were at once. */
+  const history = new Map()
+  return {
+    ...{ heads, acknowledged, history },
+    note: ({ room, data }, { seq }) => {
+      acknowledged.set(room, (acknowledged.get(room) ?? 0) + 1)
+      heads.set(room, Math.max(heads.get(room) ?? 0, seq))
+      if (!history.has(room)) history.set(room, [])
+      history.get(room)[seq] = data.t
+    },
+  }
+}
+
 /**
  * `rate` events per second over `rooms` rooms until stopped. Every room's events go through one lane, one batch at a time. `onAck` is told the
  * room and when the event was due.
  */
 export function startPublisher({ host = '127.0.0.1', port, key, rate, rooms, lanes = 4, onAck = () => {} }) {
   const agent = new Agent({ keepAlive: true })
-  /** Room → the last position acknowledged. */
-  const heads = new Map()
-  /** Room → how many events were acknowledged, each counted once. */
-  const acknowledged = new Map()
+  const { note, ...account } = createAccount()
   const sum = { events: 0, retries: 0 }
   const queues = Array.from({ length: lanes }, () => [])
   const startedAt = clock()
@@ -98,16 +114,14 @@ export function startPublisher({ host = '127.0.0.1', port, key, rate, rooms, lan
       }
       sum.events += 1
       onAck(event.room, event.data.t)
-      acknowledged.set(event.room, (acknowledged.get(event.room) ?? 0) + 1)
-      heads.set(event.room, Math.max(heads.get(event.room) ?? 0, rooms[0].position.seq))
+      note(event, rooms[0].position)
       return false
     })
   }
 
   const done = Promise.all([produce(), ...queues.map(send)])
   return {
-    heads,
-    acknowledged,
+    ...account,
     sum,
     stop: async () => {
       stopped = true

@@ -12,19 +12,29 @@ export function mostPerSecond(atMs, fromMs = -Infinity) {
   return most
 }
 
+/** A number for what was seen in order: `hash` of what came before, then event `t` (when it was due, which no other one was) at `seq`. */
+export const folded = (hash, seq, t) => Math.imul(Math.imul(hash ^ seq, 0x01000193) ^ Math.round(t * 16), 0x01000193)
+export const nothingSeen = 0x11c9dc5
+
 /**
- * Of every client and room `{ room, from, last, delivered, duplicated, disordered }`: positions after which it began and that it
- * reached, and how many events it was given. `heads`: room → the last position that was acknowledged, `acknowledged`: how many events of
- * other ids were, from the room's first on. A room with more positions than that has an event at two of them.
+ * Of every client and room `{ room, from, last, delivered, duplicated, disordered, hash }`: positions after which it began and that it
+ * reached, how many events it was given, and which ones, in order (`folded`); `left`: it went away before the end. Of what was published: `heads`, room → the last position that was
+ * acknowledged; `acknowledged`, how many events of other ids were, from the room's first on; `history`, room → by position, the event that was
+ * acknowledged there. A room with more positions than that has an event at two of them. `mismatched`: clients that heard something else, or
+ * elsewhere, than what was acknowledged.
  */
-export function judge(views, { heads, acknowledged }) {
-  const sum = { lost: 0, duplicated: 0, disordered: 0, deliveries: 0 }
+export function judge(views, { heads, acknowledged, history }) {
+  const sum = { lost: 0, duplicated: 0, disordered: 0, mismatched: 0, deliveries: 0 }
   for (const [room, head] of heads) sum.duplicated += Math.max(0, head - (acknowledged.get(room) ?? 0))
-  for (const { room, from, delivered, duplicated, disordered } of views) {
-    sum.lost += Math.max(0, (heads.get(room) ?? from) - from - (delivered - duplicated))
+  for (const { room, from, last, left, delivered, duplicated, disordered, hash } of views) {
+    const head = left ? last : (heads.get(room) ?? from)
+    sum.lost += Math.max(0, head - from - (delivered - duplicated))
     sum.duplicated += duplicated
     sum.disordered += disordered
     sum.deliveries += delivered
+    let expected = nothingSeen
+    for (let seq = from + 1; seq <= last; seq += 1) expected = folded(expected, seq, history.get(room)?.[seq] ?? -1)
+    if (hash !== expected) sum.mismatched += 1
   }
   return sum
 }

@@ -84,6 +84,8 @@ describe('rules and dashboards', () => {
       Array.from(runbook(file).matchAll(/\]\(([^)]+)\)/g), ([, to = '']) => to.split('#', 2)),
     )
     expect(linked.filter(([path = '']) => !existsSync(join(root, 'docs/runbooks', path)))).toEqual([])
+    const listed = readFileSync(join(root, 'docs/operations.md'), 'utf8')
+    for (const file of names) expect(listed).toContain(`](runbooks/${file})`)
     // Of a long page the section is named, and is there.
     const lost = linked.filter(([path = '', section]) => {
       if (section === undefined) return path.endsWith('operations.md')

@@ -5,12 +5,15 @@ import { Counter, Rate, Trend } from 'k6/metrics'
 import { setTimeout } from 'k6/timers'
 import { WebSocket } from 'k6/websockets'
 
-/** Where the fleet is and who may use it: FLOTILLA_WS, FLOTILLA_INGEST, FLOTILLA_JWT_SECRET, FLOTILLA_INGEST_KEY. */
+/**
+ * Where the fleet is and who may use it: FLOTILLA_WS, FLOTILLA_INGEST, FLOTILLA_JWT_SECRET, and FLOTILLA_INGEST_KEY or the first of FLOTILLA_INGEST_KEYS
+ * (`name:key,…`, as ingest takes them).
+ */
 const env = (name: string, usual: string): string => __ENV[name] ?? usual
 const wsUrl = env('FLOTILLA_WS', 'ws://127.0.0.1:8080/ws')
 const ingestUrl = env('FLOTILLA_INGEST', 'http://127.0.0.1:8081')
 const secret = env('FLOTILLA_JWT_SECRET', 'flotilla-development-secret-change-me')
-const key = env('FLOTILLA_INGEST_KEY', '')
+const key = env('FLOTILLA_INGEST_KEY', env('FLOTILLA_INGEST_KEYS', '').split(',')[0]?.split(':').at(-1) ?? '')
 
 /** Of what was delivered: events that never came, came twice, or came before an earlier one. Each must stay 0. */
 const lost = new Counter('flotilla_lost')
