@@ -88,7 +88,7 @@ export function stepsFor({ nodes, own, before }) {
     scales('edge', [2, 4, 2]),
     scales('shard', [2, 3, 2]),
     scalesByLoad,
-    ...(own ? [powerCut, apiAway] : []),
+    ...(own ? [powerCut(nodes), apiAway] : []),
   ]
 }
 
@@ -119,26 +119,70 @@ const scalesByLoad = {
   },
 }
 
-const powerCut = {
+/** While `act` runs pods come up on `allowed` only. */
+async function onlyOn(allowed, { kubectl, nodes }, act) {
+  const others = nodes.filter((node) => !allowed.includes(node))
+  try {
+    for (const node of others) await kubectl('cordon', node)
+    await act()
+  } finally {
+    for (const node of others) await kubectl('uncordon', node)
+  }
+}
+
+/** A node that has an edge and a worker with its share of the slots, and neither Redis nor the only name server. Services are reached through the first one. */
+async function prepareVictim(fleet, nodes) {
+  const withRedis = (await fleet.pods('redis')).map(({ node }) => node)
+  const node = nodes.findLast((each) => !withRedis.includes(each) && each !== nodes[0])
+  const place = { ...fleet, nodes }
+  for (const component of ['edge', 'shard']) {
+    const pods = await fleet.pods(component)
+    if (pods.some((pod) => pod.node === node)) continue
+    await onlyOn([node], place, async () => {
+      await fleet.kubectl('delete', 'pod', pods[0].name, '--namespace', fleet.namespace)
+      await fleet.settled()
+    })
+  }
+  const [space, label] = ['kube-system', 'k8s-app=kube-dns']
+  const servers = (await fleet.json('get', 'pods', '--namespace', space, '--selector', label)).items
+  if (servers.length > 0 && servers.every(({ spec }) => spec.nodeName === node))
+    await onlyOn(
+      nodes.filter((each) => each !== node),
+      place,
+      async () => {
+        await fleet.kubectl('delete', 'pod', servers[0].metadata.name, '--namespace', space)
+        await fleet.kubectl(
+          'wait',
+          'pods',
+          '--for=condition=Ready',
+          '--selector',
+          label,
+          '--namespace',
+          space,
+          '--timeout=120s',
+        )
+      },
+    )
+  await fleet.balanced()
+  return node
+}
+
+const powerCut = (nodes) => ({
   name: 'a power cut of a node with an edge and a worker',
   kind: 'forced',
-  needsBalance: true,
   run: async (fleet) => {
-    const all = await Promise.all(['edge', 'shard', 'redis'].map((component) => fleet.pods(component)))
-    const [edges, shards, redis] = all.map((pods) => new Set(pods.map(({ node }) => node)))
-    // Services are reached through the first node.
-    const node = [...edges].find((each) => shards.has(each) && !redis.has(each) && !each.endsWith('-1'))
-    if (node === undefined) throw new Error('no node has what it takes')
+    const node = await prepareVictim(fleet, nodes)
     const worker = await podOf(fleet, 'shard', (pod) => pod.node === node)
     const slots = await slotsOf(fleet, worker.name)
     const boots = await fleet.boots('shard')
+    fleet.traffic.longestWaitMs()
     await fleet.powerCut(node.split('-').at(-1))
     await fleet.oneIsGone(boots)
     await fleet.powerOn()
     await fleet.settled()
     return { node, slots }
   },
-}
+})
 
 const apiAway = {
   name: 'the API server hangs for a minute',
