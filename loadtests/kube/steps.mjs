@@ -163,8 +163,19 @@ async function prepareVictim(fleet, nodes) {
         )
       },
     )
+  await giveClients(fleet, node)
   await fleet.balanced()
   return node
+}
+
+/** Connections stay where they are: the edge on this node may be one that came last. Then the fullest other one is replaced, and its clients move. */
+async function giveClients(fleet, node) {
+  const { members } = await fleet.view()
+  const connections = new Map(members.map(({ id, figures }) => [id, figures.connections ?? 0]))
+  const edges = (await fleet.pods('edge')).toSorted((a, b) => connections.get(b.name) - connections.get(a.name))
+  if (edges[0].node === node) return
+  await fleet.kubectl('delete', 'pod', edges[0].name, '--namespace', fleet.namespace)
+  await fleet.settled()
 }
 
 const powerCut = (nodes) => ({

@@ -14,6 +14,7 @@ interface SentSpan {
   readonly traceId: string
   readonly spanId: string
   readonly parentSpanId?: string
+  readonly links?: readonly { readonly traceId: string; readonly spanId: string }[]
 }
 interface Sent {
   readonly resourceSpans: readonly {
@@ -93,8 +94,12 @@ test('[OT4] one trace goes from who posted an event through ingest and worker to
     'flotilla-edge publish',
     'flotilla-shard commit',
   ])
-  await until('control tells of its plans', async () =>
-    collector.spans.some(({ service }) => service === 'flotilla-control'),
-  )
+  const plans = () => collector.spans.filter(({ service, name }) => `${service} ${name}` === 'flotilla-control plan')
+  await until('control tells of its plans', async () => plans().length > 0)
+  // Control is on no event's way: what a worker commits names the plan by which it does.
+  const nameOf = ({ traceId, spanId }: Pick<SentSpan, 'traceId' | 'spanId'>) => `${traceId} ${spanId}`
+  for (const { links = [] } of collector.spans.filter(({ name }) => name === 'commit'))
+    expect(plans().map(nameOf)).toEqual(expect.arrayContaining(links.map(nameOf).slice(-1)))
+  expect(collector.spans.some(({ name, links = [] }) => name === 'commit' && links.length > 0)).toBe(true)
   expect(fleet.complaints()).toEqual([])
 })

@@ -23,6 +23,8 @@ export interface Plan {
   readonly replaced?: Replaced
   /** Absent while no edge drains. */
   readonly drains?: Drains
+  /** W3C trace context of the span of control for the moves in it, where that is sampled. */
+  readonly trace?: string
 }
 
 /** Boot of an edge that drains → clients that it may tell to move per second. */

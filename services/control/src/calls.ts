@@ -54,7 +54,8 @@ export function createCalls(boot: string, { store, log, metrics, leadership, tra
   async function publish({ plan, moves }: Effect<'publish'>): Promise<ControlInput> {
     const attributes = { 'flotilla.plan.version': plan.version, 'flotilla.plan.moves': moves.length }
     const span = moves.length === 0 ? undefined : tracing.begin('plan', { kind: 'internal', attributes })
-    const ok = await store.fleet.publishPlan(boot, plan)
+    const trace = span === undefined ? {} : { trace: span.traceparent }
+    const ok = await store.fleet.publishPlan(boot, { ...plan, ...trace })
     span?.end({ 'flotilla.plan.taken': ok })
     if (ok && moves.length > 0) {
       for (const { reason } of moves) metrics.moves.inc({ reason })

@@ -8,11 +8,23 @@ interface Carried {
   readonly traceparent: string
 }
 
-/** A store whose commits are parts of the traces of the events that they hold: one span for each, with links to the others of its batch. */
+/**
+ * A store whose commits are parts of the traces of the events that they hold: one span for each, with links to the others of its batch, and to
+ * control's span for the plan by which this worker commits.
+ */
 export function tracedStore(store: Store, tracing: Tracing): Store {
   if (!tracing.on) return store
+  let plan: readonly string[] = []
   return {
     ...store,
+    fleet: {
+      ...store.fleet,
+      heartbeat: async (member, planVersion) => {
+        const answer = await store.fleet.heartbeat(member, planVersion)
+        if (answer.plan?.trace !== undefined) plan = [answer.plan.trace]
+        return answer
+      },
+    },
     slots: {
       ...store.slots,
       commit: async (lane, commits, run) => {
@@ -22,7 +34,10 @@ export function tracedStore(store: Store, tracing: Tracing): Store {
           tracing.begin('commit', {
             kind: 'client',
             parent: traceparent,
-            links: carried.flatMap((each) => (each.traceparent === traceparent ? [] : [each.traceparent])),
+            links: [
+              ...carried.flatMap((each) => (each.traceparent === traceparent ? [] : [each.traceparent])),
+              ...plan,
+            ],
             attributes: { 'flotilla.lane': lane, 'flotilla.slot': slot, 'flotilla.batch.slots': commits.length },
           }),
         )
