@@ -106,8 +106,10 @@ describe('connecting', () => {
     expect((await ask('leaving', { origin: 'http://127.0.0.1' })).status).toBe(403)
     expect(leaving.ready).toBe(true)
     let answer = await ask('leaving')
-    // Control reads of it in a moment.
-    for (let i = 0; answer.status === 404 && i < 100; i += 1) answer = await ask('leaving')
+    await until('control has read of it', async () => {
+      if (answer.status === 404) answer = await ask('leaving')
+      return answer.status !== 404
+    })
     expect([answer.status, await answer.json()]).toEqual([202, { draining: [leaving.boot] }])
     await until('it drains', () => !leaving.ready)
     await until('its client was told', () => client.of('drain').length === 1)

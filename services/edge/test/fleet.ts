@@ -122,9 +122,9 @@ export const token = (sub: string, ttlSeconds = 3_600, tenant = 'acme'): string 
   signToken({ secret: DEVELOPMENT_SECRET, sub, tenant, ttlSeconds })
 
 /** Resolves when the condition holds; looks again whenever the event loop has turned. */
-export async function until(what: string, holds: () => boolean): Promise<void> {
+export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {
   const end = performance.now() + deadlineMs
-  while (!holds()) {
+  while (!(await holds())) {
     if (performance.now() > end) throw new Error(`not in time: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 2))
   }
