@@ -144,7 +144,7 @@ export function openFleet(cluster) {
     ...createWaits(cluster, objects),
     removeAll: async () => {
       await cluster.helm('uninstall', release, ...inSpace, '--ignore-not-found', '--wait').catch(() => {})
-      await cluster.kubectl('delete', 'namespace', namespace, '--ignore-not-found', '--wait=true')
+      await cluster.kubectl('delete', 'namespace', namespace, '--ignore-not-found', '--timeout=180s')
       if (cluster.own) await cluster.kubectl('delete', 'persistentvolume', 'flotilla-e2e', '--ignore-not-found')
     },
   }

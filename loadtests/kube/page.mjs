@@ -36,8 +36,9 @@ ${grid(columns, report.steps)}
 
 - Every event has a number of its own, and is posted again until it is acknowledged, under one id. Of every client the events that it was given, in their order, are
   those that were acknowledged at these positions, without a hole.
-- *Longest wait*: from when an event was to be posted to its acknowledgement; so long were the slots of some room not served. After what is not planned that may be 5,000 ms. It
-  is longer where Redis itself moves to another node: there is one, without a replica, on a volume, which is not what one runs in production.
+- *Longest wait*: from when an event was to be posted to its acknowledgement; so long were the slots of some room not served. It may be 5,000 ms. It
+  is longer where Redis itself moves to another node: there is one, without a replica, on a volume, which is not what one runs in production. All nodes share two cores with
+  the clients, and whatever starts takes its second of one of them.
 - Nobody may be disconnected by what is planned. A power cut and \`delete --force\` of an edge end its connections; their clients are back with what they missed.
 `
 }

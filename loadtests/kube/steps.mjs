@@ -188,8 +188,11 @@ const powerCut = (nodes) => ({
     const boots = await fleet.boots('shard')
     fleet.traffic.longestWaitMs()
     await fleet.powerCut(node.split('-').at(-1))
-    await fleet.oneIsGone(boots)
-    await fleet.powerOn()
+    try {
+      await fleet.oneIsGone(boots)
+    } finally {
+      await fleet.powerOn()
+    }
     await fleet.settled()
     return { node, slots }
   },

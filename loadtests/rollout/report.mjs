@@ -20,12 +20,16 @@ export const nothingSeen = 0x11c9dc5
  * Of every client and room `{ room, from, last, delivered, duplicated, disordered, hash }`: positions after which it began and that it
  * reached, how many events it was given, and which ones, in order (`folded`); `left`: it went away before the end. Of what was published: `heads`, room → the last position that was
  * acknowledged; `acknowledged`, how many events of other ids were, from the room's first on; `history`, room → by position, the event that was
- * acknowledged there. A room with more positions than that has an event at two of them. `mismatched`: clients that heard something else, or
+ * acknowledged there. A room with more positions than events has one at two of them, one with fewer had two at one place, of which one is lost. `mismatched`: clients that heard something else, or
  * elsewhere, than what was acknowledged.
  */
 export function judge(views, { heads, acknowledged, history }) {
   const sum = { lost: 0, duplicated: 0, disordered: 0, mismatched: 0, deliveries: 0 }
-  for (const [room, head] of heads) sum.duplicated += Math.max(0, head - (acknowledged.get(room) ?? 0))
+  for (const [room, head] of heads) {
+    const beyond = head - (acknowledged.get(room) ?? 0)
+    sum.duplicated += Math.max(0, beyond)
+    sum.lost += Math.max(0, -beyond)
+  }
   for (const { room, from, last, left, delivered, duplicated, disordered, hash } of views) {
     const head = left ? last : (heads.get(room) ?? from)
     sum.lost += Math.max(0, head - from - (delivered - duplicated))

@@ -59,3 +59,7 @@ test('an event that was posted again and has two positions is there twice', () =
     duplicated: 1,
   })
 })
+
+test('of two events that were acknowledged at one position one is lost', () => {
+  expect(judge([], published(10, 11))).toMatchObject({ lost: 1, duplicated: 0 })
+})

@@ -1,9 +1,9 @@
 import type { Claim } from '../src/commit.ts'
-import { ownedEpochs, unvouchedSlots, stepLane } from '../src/lane.ts'
+import { ownedEpochs, stepLane, vouchedRuns } from '../src/lane.ts'
 import { createLane } from '../src/lane-state.ts'
 import type { LaneEffect, LaneInput, LaneState } from '../src/lane-state.ts'
 import { workerDeadMs, workerHeartbeatMs } from '../src/limits.ts'
-import { learn, versionHeld } from '../src/plan.ts'
+import { learn, slotsByRun, versionHeld } from '../src/plan.ts'
 import type { Knowledge, Member, Plan } from '../src/plan.ts'
 import type { Bug } from './bugs.ts'
 import { withoutMarks } from './bugs.ts'
@@ -206,15 +206,14 @@ export function startWorker(world: World, boot: string): Worker {
   function member(): Member {
     const owned: Record<string, number> = {}
     for (const lane of lanes) for (const [slot, epoch] of ownedEpochs(lane)) owned[slot] = epoch
-    const unvouched = lanes.flatMap(unvouchedSlots)
+    const vouched = slotsByRun(lanes.map(vouchedRuns))
     return {
       boot,
       role: 'shard',
       state: draining ? 'draining' : 'live',
       beat,
       owned,
-      runs,
-      ...(unvouched.length > 0 && { unvouched }),
+      vouched,
       knows,
       startedAtMs: 0,
       version: 'sim',

@@ -61,21 +61,19 @@ function isTaker(seen: Sighting | undefined): boolean {
 
 /**
  * Where a server was replaced only the owner of a slot knows what was committed, until it has vouched for that there. Who claimed before then
- * would have to tell of a loss, also where nothing is lost.
+ * would have to tell of a loss, also where nothing is lost. A worker that does not say what it has vouched for is an older one, and holds nothing up.
  */
 function slotsHeld({ plan, runs }: MoveContext, living: ReadonlyMap<string, Sighting>): Set<number> {
   const held = new Set<number>()
-  const hasHeard = new Map(Array.from(living, ([boot, { member }]) => [boot, hasHeardOf(member?.runs, runs)]))
-  plan.slots.forEach((assignment, slot) => {
-    if (hasHeard.get(assignment?.worker ?? '') === false) held.add(slot)
-  })
-  for (const { member } of living.values()) for (const slot of member?.unvouched ?? []) held.add(slot)
+  for (const { member } of living.values()) {
+    if (member?.vouched === undefined) continue
+    for (const slot of Object.keys(member.owned ?? {})) held.add(Number(slot))
+    for (const [run, slots] of Object.entries(member.vouched)) {
+      const isGone = plan.replaced?.[run] !== undefined && !runs.includes(run)
+      if (!isGone) for (const slot of slots) held.delete(slot)
+    }
+  }
   return held
-}
-
-/** Of a worker that does not say it (an older one), and of a server that does not, nothing is known: they hold nothing up. */
-function hasHeardOf(said: readonly string[] | undefined, runs: readonly string[]): boolean {
-  return said === undefined || runs.every((run, i) => run === '' || (said[i] ?? '') === '' || said[i] === run)
 }
 
 function planWorkers(

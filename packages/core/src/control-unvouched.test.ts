@@ -6,7 +6,8 @@ import type { Member, Plan } from './plan.ts'
 
 const [count, old, young] = [8, 'shard-1#a', 'shard-2#b']
 const slots = Array.from({ length: count }, (_, slot) => ({ worker: old, epoch: slot + 1, confirmed: slot + 1 }))
-const plan: Plan = { version: 5, slots, runs: ['r2'] }
+const plan: Plan = { version: 5, slots, runs: ['r2'], replaced: { r1: 8 } }
+const all = slots.map((_, slot) => slot)
 const owned = Object.fromEntries(slots.map(({ epoch }, slot) => [slot, epoch]))
 
 function member(boot: string, beat: number, more: Partial<Member> = {}): Member {
@@ -18,7 +19,7 @@ function member(boot: string, beat: number, more: Partial<Member> = {}): Member 
     startedAtMs: 0,
     version: '0.1.0',
     owned: {},
-    runs: ['r2'],
+    vouched: {},
     ...more,
   }
 }
@@ -49,22 +50,27 @@ const draining = (beat: number, more: Partial<Member>): Member =>
 /** Of eight slots two may be in flight. */
 const atOnce = 2
 
-test('[CT22] slots of a worker that drains move when it has vouched for all of them under the run of the server', () => {
-  expect(movesWhen((beat) => draining(beat, {}))).toBe(atOnce)
+test('[CT22] slots of a worker that drains move when it has vouched for them under the run of the server', () => {
+  expect(movesWhen((beat) => draining(beat, { vouched: { r2: all } }))).toBe(atOnce)
 })
 
-test('[CT22] they stay while it says that it has not, and while it has not heard of that run', () => {
-  expect(movesWhen((beat) => draining(beat, { unvouched: slots.map((_, slot) => slot) }))).toBe(0)
-  expect(movesWhen((beat) => draining(beat, { runs: ['r1'] }))).toBe(0)
-  expect(movesWhen((beat) => draining(beat, { unvouched: [0, 1, 2, 3, 4, 5, 6] }))).toBe(1)
+test('[CT22] they stay while it has not, and while what it says is of the server before', () => {
+  expect(movesWhen((beat) => draining(beat, { vouched: {} }))).toBe(0)
+  expect(movesWhen((beat) => draining(beat, { vouched: { r1: all } }))).toBe(0)
+  expect(movesWhen((beat) => draining(beat, { vouched: { r1: [0, 1, 2], r2: [7] } }))).toBe(1)
+})
+
+test('[CT22] a server that control has not seen there, as after a Cluster moved a lane, holds nothing up; nor does one that says no run', () => {
+  expect(movesWhen((beat) => draining(beat, { vouched: { other: all } }))).toBe(atOnce)
+  expect(movesWhen((beat) => draining(beat, { vouched: { '': all } }))).toBe(atOnce)
 })
 
 test('[CT22] a worker that does not say it is an older one, and holds nothing up', () => {
-  const { runs: _, ...older } = draining(1, {})
+  const { vouched: _, ...older } = draining(1, {})
   expect(movesWhen((beat) => ({ ...older, beat }))).toBe(atOnce)
 })
 
 test('[CT22] when it is dead its slots go to others all the same', () => {
   const looks = Math.ceil(workerDeadMs / controlPollMs) + 2
-  expect(movesWhen(() => draining(1, { runs: ['r1'] }), looks)).toBe(count)
+  expect(movesWhen(() => draining(1, { vouched: { r1: all } }), looks)).toBe(count)
 })

@@ -25,12 +25,13 @@ export function ownedEpochs(state: LaneState): Map<number, number> {
   return owned
 }
 
-/** Slots that nobody else could go on from: this worker has yet to write what is missing, and to vouch for it under the server's run. */
-export function unvouchedSlots(state: LaneState): number[] {
-  const isServing = state.mode.type === 'serving'
-  const unvouched: number[] = []
-  for (const [slot, own] of state.slots) if (!isServing || own.needsClaim || own.run !== state.run) unvouched.push(slot)
-  return unvouched
+/** Slot → the server's run under which all that was committed in it is there and vouched for: others can go on from these, and from no other. */
+export function vouchedRuns(state: LaneState): Map<number, string> {
+  const vouched = new Map<number, string>()
+  const { mode, run } = state
+  if (mode.type !== 'serving' || run === undefined) return vouched
+  for (const [slot, own] of state.slots) if (!own.needsClaim && own.run === run) vouched.set(slot, run)
+  return vouched
 }
 
 /** Bytes read and not yet consumed: the shell stops reading above its limit. */

@@ -83,6 +83,16 @@ export function versionHeld(plan: Plan | null, runs: readonly string[]): number 
   return plan !== null && runs.every((run, primary) => run === plan.runs[primary]) ? plan.version : 0
 }
 
+/** Run of a server → slots. */
+export type Vouched = Readonly<Record<string, readonly number[]>>
+
+/** Of slot → run of every lane. */
+export function slotsByRun(lanes: Iterable<ReadonlyMap<number, string>>): Vouched {
+  const slots: Record<string, number[]> = {}
+  for (const lane of lanes) for (const [slot, run] of lane) (slots[run] ??= []).push(slot)
+  return slots
+}
+
 export type Role = 'edge' | 'ingest' | 'shard' | 'control'
 
 /** A process of the fleet as its heartbeat describes it. */
@@ -95,10 +105,8 @@ export interface Member {
   readonly beat: number
   /** Workers: slot → epoch of the slots owned and serving; 0 or the negative epoch for one that needs a new epoch. */
   readonly owned?: Readonly<Record<string, number>>
-  /** Workers: the runs (per primary) that it had heard of when it said the rest. */
-  readonly runs?: readonly string[]
-  /** Workers: slots owned for which the server's run has yet to be written: nobody else could tell what was committed in them. */
-  readonly unvouched?: readonly number[]
+  /** Workers: server's run → slots owned that are whole and vouched for under it. Of the others nobody else could tell what was committed. */
+  readonly vouched?: Vouched
   /** What it has heard of. Control goes on above it, whatever the store and control itself have forgotten. */
   readonly knows?: Knowledge
   /** What `GET /v1/fleet` shows: connections, rooms, events per second. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import type { CommitReply } from '@flotilla/core/commit'
 import { UnreadableLogError } from '@flotilla/core/entry'
 import type { LogEntry } from '@flotilla/core/entry'
-import { ownedEpochs, pendingBytes, stepLane, unvouchedSlots } from '@flotilla/core/lane'
+import { ownedEpochs, pendingBytes, stepLane, vouchedRuns } from '@flotilla/core/lane'
 import { createLane } from '@flotilla/core/lane-state'
 import type { LaneEffect, LaneInput, LaneState, RoomRead } from '@flotilla/core/lane-state'
 import { createBackoff, wait } from '@flotilla/node/backoff'
@@ -50,7 +50,7 @@ export interface LaneDeps {
 export interface LaneLoop {
   input(input: LaneInput): void
   owned(): Map<number, number>
-  unvouched(): number[]
+  vouched(): Map<number, string>
   /** While true nothing new is read; state and commits under way are kept. */
   pause(paused: boolean): void
 }
@@ -213,7 +213,7 @@ export function runLane(lane: number, owner: string, deps: LaneDeps): LaneLoop {
   return {
     input: step,
     owned: () => ownedEpochs(state),
-    unvouched: () => unvouchedSlots(state),
+    vouched: () => vouchedRuns(state),
     pause: reader.pause,
   }
 }

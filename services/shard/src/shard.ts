@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { workerDeadMs, workerHeartbeatMs } from '@flotilla/core/limits'
-import { learn, versionHeld } from '@flotilla/core/plan'
+import { learn, slotsByRun, versionHeld } from '@flotilla/core/plan'
 import type { Knowledge, Member, Plan } from '@flotilla/core/plan'
 import { wait } from '@flotilla/node/backoff'
 import type { Log } from '@flotilla/node/log'
@@ -70,7 +70,6 @@ export async function startShard(options: ShardOptions, deps: ShardDeps): Promis
 
   function member(): Member {
     const serving = owned()
-    const unvouched = lanes.flatMap((lane) => lane.unvouched())
     metrics.owned.set(Object.values(serving).filter((epoch) => epoch > 0).length)
     return {
       boot,
@@ -78,8 +77,7 @@ export async function startShard(options: ShardOptions, deps: ShardDeps): Promis
       state: draining ? 'draining' : 'live',
       beat,
       owned: serving,
-      runs,
-      ...(unvouched.length > 0 && { unvouched }),
+      vouched: slotsByRun(lanes.map((lane) => lane.vouched())),
       knows,
       startedAtMs,
       version: options.version,

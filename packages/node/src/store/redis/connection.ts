@@ -42,7 +42,8 @@ const reconnectMaxMs = 500
 const reconnectLeastMs = 20
 /** A server that is away for longer is an error, and said again as often, ms. */
 const awayErrorMs = 10_000
-const connectTimeoutMs = 5_000
+/** Less than the time after which a worker that is not heard counts as dead: an attempt may hit a node that is gone. */
+const connectTimeoutMs = 2_000
 const keepAliveMs = 10_000
 
 export function connect(options: ConnectionOptions): Connection {
