@@ -230,7 +230,7 @@ export const mutations = [
   {
     rule: 'slots that their owner has yet to vouch for stay with it',
     file: 'packages/core/src/control-moves.ts',
-    find: 'held: slotsHeld(state, living),',
+    find: 'held: slotsHeld(state, living, nowMs),',
     replace: '',
     tests: { project: 'unit', file: 'packages/core/src/control-unvouched.test.ts', name: '[CT22]' },
   },

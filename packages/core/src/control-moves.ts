@@ -9,11 +9,32 @@ import type { PlanWorker } from './slot-plan.ts'
 /** Before the first plan control waits this long for more workers to join, ms. */
 const firstPlanAfterMs = 500
 
+/**
+ * The first slot of a worker that drains moves so much later, ms: where a node is emptied, Redis may leave with the worker, and whoever claims while it is
+ * replaced tells of a loss (docs/adr/0016-hear-before-deciding.md).
+ */
+export const drainSettleMs = 1_500
+
+/** Since when each living worker has been draining, or is to, as far as control has seen. */
+export function noteDrains(
+  before: ReadonlyMap<string, number>,
+  {
+    living,
+    drains,
+    nowMs,
+  }: { readonly living: ReadonlyMap<string, Sighting>; readonly drains: ReadonlySet<string>; readonly nowMs: number },
+): ReadonlyMap<string, number> {
+  const leaving = [...living.values()].filter(({ boot, member }) => member?.state === 'draining' || drains.has(boot))
+  return new Map(leaving.map(({ boot }) => [boot, before.get(boot) ?? nowMs]))
+}
+
 /** What the decision is made from: a part of control's state. */
 export interface MoveContext {
   readonly plan: Plan
   readonly sightings: Sightings
   readonly waits: Waits
+  /** Draining worker → when control saw that it drains. */
+  readonly drainingSince: ReadonlyMap<string, number>
   /** What control knows of the servers, per primary. */
   readonly runs: readonly string[]
   /** Workers that are to be emptied although they do not say so themselves. */
@@ -41,7 +62,7 @@ export function decideMoves(state: MoveContext, nowMs: number): Decision {
     assignments: plan.slots,
     workers: planWorkers(living, state, successors),
     inFlight: state.waits.size,
-    held: slotsHeld(state, living),
+    held: slotsHeld(state, living, nowMs),
     nowMs,
     lastMovedAtMs: state.movedAtMs ?? undefined,
   })
@@ -63,7 +84,8 @@ function isTaker(seen: Sighting | undefined): boolean {
  * Where a server was replaced only the owner of a slot knows what was committed, until it has vouched for that there. Who claimed before then
  * would have to tell of a loss, also where nothing is lost. A worker that does not say what it has vouched for is an older one, and holds nothing up.
  */
-function slotsHeld({ plan, runs }: MoveContext, living: ReadonlyMap<string, Sighting>): Set<number> {
+function slotsHeld(state: MoveContext, living: ReadonlyMap<string, Sighting>, nowMs: number): Set<number> {
+  const { plan, runs, drainingSince } = state
   const held = new Set<number>()
   for (const { member } of living.values()) {
     if (member?.vouched === undefined) continue
@@ -73,6 +95,9 @@ function slotsHeld({ plan, runs }: MoveContext, living: ReadonlyMap<string, Sigh
       if (!isGone) for (const slot of slots) held.delete(slot)
     }
   }
+  plan.slots.forEach((assignment, slot) => {
+    if (nowMs - (drainingSince.get(assignment?.worker ?? '') ?? -Infinity) < drainSettleMs) held.add(slot)
+  })
   return held
 }
 

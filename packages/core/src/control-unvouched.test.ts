@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { controlPollMs, startControl, stepControl } from './control.ts'
 import type { ControlEffect, ControlState } from './control.ts'
+import { drainSettleMs } from './control-moves.ts'
 import { workerDeadMs } from './limits.ts'
 import type { Member, Plan } from './plan.ts'
 
@@ -24,8 +25,11 @@ function member(boot: string, beat: number, more: Partial<Member> = {}): Member 
   }
 }
 
+/** So many looks after it began to drain its slots may move. */
+const settled = Math.ceil(drainSettleMs / controlPollMs) + 1
+
 /** The epochs that control asks for when the leaving worker says this of itself, after a few looks at it. */
-function movesWhen(leaving: (beat: number) => Member | undefined, looks = 4): number {
+function movesWhen(leaving: (beat: number) => Member | undefined, looks = settled): number {
   let state: ControlState = startControl(count)
   let asked: readonly ControlEffect[] = []
   const feed = (input: Parameters<typeof stepControl>[1], nowMs: number): readonly ControlEffect[] => {
@@ -73,4 +77,10 @@ test('[CT22] a worker that does not say it is an older one, and holds nothing up
 test('[CT22] when it is dead its slots go to others all the same', () => {
   const looks = Math.ceil(workerDeadMs / controlPollMs) + 2
   expect(movesWhen(() => draining(1, { vouched: { r1: all } }), looks)).toBe(count)
+})
+
+test('[CT24] the first slot of a worker that drains moves 1.5 s after it said so', () => {
+  const leaving = (beat: number): Member => draining(beat, { vouched: { r2: all } })
+  expect(movesWhen(leaving, settled - 1)).toBe(0)
+  expect(movesWhen(leaving, settled)).toBe(atOnce)
 })

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { controlGapMs, controlPollMs, isLeading, leaseTtlMs, startControl, stepControl } from './control.ts'
 import type { ControlEffect, ControlInput, ControlState } from './control.ts'
+import { drainSettleMs } from './control-moves.ts'
 import { endpointDeadMs, workerDeadMs } from './limits.ts'
 import type { Assignment, Member, Plan, Role } from './plan.ts'
 
@@ -364,6 +365,7 @@ test('[CT10] a worker that is to be drained gives its slots away, and is forgott
   desk.feed({ type: 'drainRequested', boot: 'shard-1#a' })
   desk.observe([first], planOf(2, allOf('shard-1#a')))
   expect(desk.state.drains).toEqual(new Set(['shard-1#a']))
+  desk.nowMs += drainSettleMs
   expect(desk.observe([first, second], plan)).toMatchObject([{ type: 'issueEpochs', count: 2 }])
   const [publish] = desk.feed({ type: 'epochs', first: 20, count: 2 })
   expect(publish).toMatchObject({

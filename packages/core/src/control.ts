@@ -9,7 +9,7 @@ import {
 } from './control-drains.ts'
 import type { DrainPace, DrainRequests } from './control-drains.ts'
 import { awaitBeats, isChanged, livingWorkers, sight } from './control-members.ts'
-import { decideMoves } from './control-moves.ts'
+import { decideMoves, noteDrains } from './control-moves.ts'
 import type { MoveContext } from './control-moves.ts'
 import {
   acceptReports,
@@ -138,6 +138,7 @@ export function startControl(
     unheard: new Set(),
     mismatch: false,
     drains: new Set(),
+    drainingSince: new Map(),
     successors: new Map(),
     movedAtMs: null,
     removals: new Map(),
@@ -240,6 +241,7 @@ function observe(state: ControlState, read: Extract<ControlInput, { type: 'obser
   const highest = Math.max(state.highest, highestEpoch(slots, sightings), ...Object.values(known ?? {}))
   const before = runs.map((_, primary) => state.runs[primary] || (adopted.runs[primary] ?? ''))
   const replaced = addReplaced(known, { before, now: runs, highest })
+  const drains = bootsToDrain(drainRequests, platform.leaving, sightings)
   const next: ControlState = {
     ...seen,
     mismatch: false,
@@ -251,7 +253,8 @@ function observe(state: ControlState, read: Extract<ControlInput, { type: 'obser
     newest: Math.max(state.newest, newestPlan(sightings)),
     platform,
     drainRequests,
-    drains: bootsToDrain(drainRequests, platform.leaving, sightings),
+    drains,
+    drainingSince: noteDrains(state.drainingSince, { living: workers, drains, nowMs }),
   }
   const decides = isLeading(next, nowMs) && next.unheard.size === 0
   return decides ? decide(next, read.plan, nowMs) : { state: next, effects: [] }
