@@ -13,6 +13,7 @@ export async function startTraffic({ edge, ingest, secret, key, clients, rate })
   const crowds = Array.from({ length: crowdsCount }, () => startLoad('rollout-client.mjs', { place: 'free' }))
   /** What clients saw who are not there any more. */
   const gone = { views: [], disconnected: 0, told: 0 }
+  let further = 0
   const share = Math.ceil(clients / crowdsCount)
   await Promise.all(
     crowds.map((crowd, i) => crowd.ask('open', { ...edge, secret, count: share, first: i * share, rooms })),
@@ -43,7 +44,7 @@ export async function startTraffic({ edge, ingest, secret, key, clients, rate })
     /** So many more clients in the same rooms. Resolves with what makes them go away again. */
     more: async (count) => {
       const crowd = startLoad('rollout-client.mjs', { place: 'free' })
-      await crowd.ask('open', { ...edge, secret, count, first: clients, rooms })
+      await crowd.ask('open', { ...edge, secret, count, first: (further += count) + clients, rooms })
       return async () => {
         const { views, seen } = await crowd.ask('leave')
         gone.views.push(...views)

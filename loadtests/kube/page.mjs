@@ -8,10 +8,10 @@ const columns = {
   s: ({ seconds }) => String(seconds),
   'clients disconnected': ({ disconnects }) => String(disconnects),
   'longest wait, ms': ({ longestWaitMs }) => longestWaitMs.toLocaleString('en-US'),
-  also: ({ withRedis, edges, slots, node }) =>
+  also: ({ withRedis, edges, moreClients, slots, node }) =>
     [
       ...(withRedis ? ['Redis was on it'] : []),
-      ...(edges === undefined ? [] : [`${edges} edges`]),
+      ...(edges === undefined ? [] : [`${edges} edges with ${moreClients} clients more`]),
       ...(slots === undefined ? [] : [`${slots} slots were the worker’s`]),
       ...(node === undefined ? [] : [node]),
     ].join(', '),
