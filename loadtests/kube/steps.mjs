@@ -101,10 +101,11 @@ const scalesByLoad = {
   name: 'edges scaled by load, with more clients and without',
   kind: 'planned',
   run: async ({ json, namespace, traffic, upgrade, settled }) => {
-    const wanted = async () => {
+    const deployment = async () => {
       const { items } = await json('get', 'deployments', '--namespace', namespace)
-      return items.find(({ metadata }) => metadata.name.endsWith('-edge')).spec.replicas
+      return items.find(({ metadata }) => metadata.name.endsWith('-edge'))
     }
+    const serve = async () => (await deployment()).status.readyReplicas ?? 0
     await upgrade(`edge.autoscaling=${JSON.stringify({ ...autoscaling, scaleDownPeriodSeconds: 60 })}`)
     await settled()
     const leaves = []
@@ -113,12 +114,11 @@ const scalesByLoad = {
       if (leaves.length === mostTimes)
         throw new Error(`${leaves.length * moreClients} more clients, and still two edges`)
       leaves.push(await traffic.more(moreClients))
-      edges = await until('more edges', async () => (await wanted()) > 2 && wanted(), eachWithinMs).catch(() => 2)
+      edges = await until('more edges', async () => (await serve()) > 2 && serve(), eachWithinMs).catch(() => 2)
     }
-    await settled({ edge: edges })
     for (const leave of leaves) await leave()
-    await until('two edges again', async () => (await wanted()) === 2, scaledWithinMs)
-    await settled({ edge: 2 })
+    await until('two edges again', async () => (await deployment()).spec.replicas === 2, scaledWithinMs)
+    await settled()
     await upgrade('edge.autoscaling={"enabled":false}')
     await settled()
     return { edges, moreClients: leaves.length * moreClients }
