@@ -13,6 +13,8 @@ COPY package.json package-lock.json ./
 COPY packages/core/package.json packages/core/
 COPY packages/node/package.json packages/node/
 COPY packages/client/package.json packages/client/
+COPY packages/cli/package.json packages/cli/
+COPY packages/cli/bin packages/cli/bin
 COPY services/edge/package.json services/edge/
 COPY services/shard/package.json services/shard/
 COPY services/control/package.json services/control/
@@ -33,6 +35,7 @@ RUN --mount=type=secret,id=ca \
 COPY --from=compiled /app/packages/core/dist packages/core/dist
 COPY --from=compiled /app/packages/node/dist packages/node/dist
 COPY --from=compiled /app/packages/client/dist packages/client/dist
+COPY --from=compiled /app/packages/cli/dist packages/cli/dist
 COPY --from=compiled /app/services/edge/dist services/edge/dist
 COPY --from=compiled /app/services/shard/dist services/shard/dist
 COPY --from=compiled /app/services/control/dist services/control/dist

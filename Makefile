@@ -2,7 +2,7 @@
 .DEFAULT_GOAL := help
 # What Dockerfile has: some figures are of what is shipped, whatever is installed here.
 IMAGE_NODE := node@26
-.PHONY: help install build check format test run bench bench-quick growth soak profile faults faults-quick mutations mutants recovery rollout-demo e2e-kube docs clean
+.PHONY: help install build check format test run bench bench-quick growth soak profile sources fuzz faults faults-quick mutations mutants recovery rollout-demo limits people e2e-kube docs clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -27,8 +27,8 @@ check: install ## format, lint, types, unused code, tidy: under a minute
 format: install ## formats every file
 	npx oxfmt
 
-test: build ## every test; gets itself Redis, promtool, openssl and nginx
-	@sh scripts/ensure.sh redis promtool openssl nginx >/dev/null
+test: build ## every test; gets itself Redis, promtool, openssl, nginx and NATS
+	@sh scripts/ensure.sh redis promtool openssl nginx nats >/dev/null
 	node scripts/test.mjs
 
 faults: build ## the fault campaign, every fault with three seeds, into docs/faults.md: 1 hour; FAULTS=… SEEDS=… for a part
@@ -46,7 +46,15 @@ recovery: build ## how long the fleet needs to recover from workers that leave o
 	@sh scripts/ensure.sh redis >/dev/null
 	npx --yes $(IMAGE_NODE) loadtests/recovery.mjs
 
-e2e-kube: build ## installs the chart into a cluster (the toolkit's, or FLOTILLA_E2E_CONTEXT with FLOTILLA_IMAGE) and does to it what happens to fleets, under load, into out/kube.json and docs/kube.md: 15 minutes; SHORT=1 for a part
+people: build ## locks and members of a room while its worker and an edge are killed, over three edges, into out/people.json: 2 minutes
+	@sh scripts/ensure.sh redis >/dev/null
+	node loadtests/people.mjs
+
+limits: build ## users with more devices than they may have, in a thousand races over three edges, and kicks; into out/limits.json: 2 minutes
+	@sh scripts/ensure.sh redis >/dev/null
+	node loadtests/limits.mjs
+
+e2e-kube: build ## installs the chart into a cluster (the toolkit's, or FLOTILLA_E2E_CONTEXT with FLOTILLA_IMAGE) and does to it what happens to fleets, under load, into out/kube.json and docs/kube.md: 12 minutes; SHORT=1 for a part
 	node loadtests/kube.mjs $(if $(SHORT),--short)
 
 rollout-demo: build ## replaces every process of a fleet under load, and says what its clients saw; into out/rollout.json: 3 minutes
@@ -76,12 +84,20 @@ soak: build ## 30 minutes at half load: what grows, what is lost; into out/soak.
 	@sh scripts/ensure.sh redis >/dev/null
 	node loadtests/soak.mjs
 
+fuzz: build ## 1,400,000 hostile frames, handshakes and requests to a whole fleet, and as many texts to decoders, into out/fuzz.json: 8 minutes; COUNT=… SEED=… for others
+	node loadtests/fuzz.mjs $(if $(COUNT),--count $(COUNT)) $(if $(SEED),--seed $(SEED))
+
+sources: build ## 100,000 events through JetStream while ingest and NATS are killed: each once in its room, into out/sources.json: 2 minutes
+	@sh scripts/ensure.sh redis nats >/dev/null
+	node loadtests/sources.mjs
+
 profile: build ## where the time goes: CPU profile and heap of every process under every load, into out/profiles/
 	@sh scripts/ensure.sh redis >/dev/null
 	node loadtests/profile.mjs
 
-docs: build ## the tables of docs/config.md, and the schema and README of the chart, rules, dashboards and manifests, from what they are made of
+docs: build ## the tables of docs/config.md, the tests in docs/requirements.md, and the schema and README of the chart, rules, dashboards and manifests, from what they are made of
 	node scripts/docs.mjs
+	node scripts/requirements.mjs
 	node scripts/chart.mjs
 	node scripts/monitoring.mjs
 	node scripts/manifests.mjs

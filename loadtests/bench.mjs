@@ -1,6 +1,7 @@
 /**
  * make bench: what the fleet costs on this machine, beside what others cost. docs/performance.md says how it is measured.
- * --quick: shorter runs. --only path,hot,small,edges,idle,resume,ways,http,commit: some of the loads.
+ * --quick: shorter runs. --only path,hot,small,edges,filters,idle,resume,ways,http,commit: some of the loads;
+ * cursors only when it is named.
  */
 import { execFileSync } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
@@ -14,6 +15,8 @@ import { compare, comparisonTable } from './report/comparison.mjs'
 import { tables } from './report/rows.mjs'
 import { figure } from './report/table.mjs'
 import { fanout, loads, quietly } from './rows/fanout.mjs'
+import { cursors } from './rows/cursors.mjs'
+import { filtered } from './rows/filters.mjs'
 import { httpFloor } from './rows/http.mjs'
 import { idle } from './rows/idle.mjs'
 import { path } from './rows/path.mjs'
@@ -64,14 +67,17 @@ const rows = {
   }),
   small: (context) => fanout(loads.small, context),
   edges: (context) => fanout(loads.twoEdges, context),
+  filters: filtered,
   idle,
   resume,
   ways: publishWays,
   http: httpFloor,
   commit,
+  cursors,
 }
 const chosen =
-  args.only?.split(',') ?? Object.keys(rows).filter((name) => !args.quick || (name !== 'commit' && name !== 'http'))
+  args.only?.split(',') ??
+  Object.keys(rows).filter((name) => name !== 'cursors' && (!args.quick || (name !== 'commit' && name !== 'http')))
 for (const name of chosen)
   if (!(name in rows)) throw new Error(`no load is called ${name}: ${Object.keys(rows).join(', ')}`)
 

@@ -1,7 +1,7 @@
 /**
  * make e2e-kube: builds the image, installs the chart into a cluster of the toolkit, runs `helm test`, and then does to the fleet what
- * happens to fleets, under load from outside, with an account of every event. Prints what clients saw and writes out/kube.json. --short:
- * the first step of each kind only. For a cluster of yours name its context and an image: loadtests/README.md.
+ * happens to fleets, under load from outside, with an account of every event. Prints what clients saw and writes out/kube.json, and docs/kube.md
+ * of a whole run in which all of it held. --short: the end of a worker and an upgrade only. For a cluster of yours name its context and an image: loadtests/README.md.
  */
 import { execFileSync } from 'node:child_process'
 import { chownSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'

@@ -15,6 +15,8 @@ const answerMs = 60_000
 /** Before a client that was turned away comes again: the client library's back-off, ms, doubled with each time. */
 const firstBackoffMs = 500
 const maxBackoffMs = 30_000
+/** So often cursors are moved that are due, ms. */
+const handTickMs = 2
 /** A token outlives every run. */
 const tokenSeconds = 86_400
 
@@ -22,6 +24,7 @@ let events = 0
 let answered = 0
 let closed = 0
 let lives = 0
+let hands
 let samples = []
 const faults = []
 const peers = []
@@ -58,8 +61,8 @@ class Peer {
   epoch = ''
   leaving = false
 
-  constructor({ room, token, localAddress, attentive }) {
-    Object.assign(this, { room, token, localAddress, attentive })
+  constructor({ room, token, localAddress, attentive, filter }) {
+    Object.assign(this, { room, token, localAddress, attentive, filter })
   }
 
   async connect(port, first, returns = false) {
@@ -113,6 +116,8 @@ class Peer {
   }
 
   #event({ room, seq, data }) {
+    // A cursor.
+    if (seq === undefined) return void samples.push(clock() - data.t)
     if (seq !== this.seq + 1) fault(`${room}: ${seq} came after ${this.seq}`)
     if (data.n <= this.count) fault(`${room}: the publisher's ${data.n} came after its ${this.count}`)
     this.seq = seq
@@ -135,6 +140,24 @@ class Peer {
   }
 }
 
+/** All move their cursors in turn, evenly over time. */
+function moveCursors({ perSecond, conflate }) {
+  const startedAt = clock()
+  const rest = { ephemeral: true, echo: false, ...(conflate === '' ? {} : { conflate }) }
+  let sent = 0
+  const timer = setInterval(() => {
+    for (const due = ((clock() - startedAt) / 1_000) * perSecond * peers.length; sent < due; sent += 1) {
+      const peer = peers[sent % peers.length]
+      const data = { t: clock(), x: sent % 1_920, y: sent % 1_080 }
+      peer.send({ type: 'publish', id: 9, room: peer.room, event: 'cursor.move', data, ...rest })
+    }
+  }, handTickMs)
+  return () => {
+    clearInterval(timer)
+    return { sent }
+  }
+}
+
 /** So many at a time, each as soon as one before is done. */
 async function inParallel(list, width, run) {
   let next = 0
@@ -150,14 +173,20 @@ const calls = {
     tokens = Array.from({ length: count }, (_, i) => signToken(secret, users === 'one' ? 'u' : `u${first + i}`))
   },
   /** Connects one peer per token to rooms in turn; resolves when all are subscribed. */
-  open: async ({ port, prefix = 'public:bench', rooms, first, localAddress, sampleEvery, atOnce }) => {
+  open: async ({ port, prefix = 'public:bench', rooms, first, localAddress, sampleEvery, atOnce, filters = 0 }) => {
     answered = 0
     const fresh = tokens.map((token, i) => {
       const room = `${prefix}-${(first + i) % rooms}`
-      return new Peer({ room, token, localAddress: addressOf(localAddress, i), attentive: i % sampleEvery === 0 })
+      const attentive = i % sampleEvery === 0
+      // The padding of the publisher's events, or what none of them has.
+      const filter = filters === 0 ? undefined : { p: ['x'.repeat(64), `other ${i % filters}`] }
+      return new Peer({ room, token, localAddress: addressOf(localAddress, i), attentive, filter })
     })
     peers.push(...fresh)
-    await inParallel(fresh, atOnce, (peer) => peer.connect(port, { type: 'subscribe', id: 1, room: peer.room }))
+    await inParallel(fresh, atOnce, (peer) => {
+      const { room, filter } = peer
+      return peer.connect(port, { type: 'subscribe', id: 1, room, filter })
+    })
     await until('every subscription is answered', () => answered + faults.length >= fresh.length, answerMs)
   },
   /** Everybody leaves the room and subscribes to the one of the same number under another prefix. */
@@ -168,7 +197,7 @@ const calls = {
       peer.room = `${prefix}-${(first + i) % rooms}`
       peer.seq = null
       peer.send({ type: 'unsubscribe', id: 3, room: from })
-      peer.send({ type: 'subscribe', id: 4, room: peer.room })
+      peer.send({ type: 'subscribe', id: 4, room: peer.room, filter: peer.filter })
     })
     await until('every subscription is answered', () => answered + faults.length >= 2 * peers.length, answerMs)
   },
@@ -194,6 +223,14 @@ const calls = {
     })
     await until('every client is answered', () => faults.length > 0 || answered >= peers.length, answerMs)
     return { again }
+  },
+  moveCursors: (message) => {
+    hands = moveCursors(message)
+  },
+  restCursors: () => {
+    const rested = hands?.() ?? { sent: 0 }
+    hands = undefined
+    return rested
   },
   /** Every second client of a room takes a position of so many events ago. */
   forget: ({ back, rooms }) => {

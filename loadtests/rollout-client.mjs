@@ -8,6 +8,8 @@ import { folded, nothingSeen } from './rollout/report.mjs'
 
 /** Connections made at a time. */
 const atOnce = 50
+/** Shorter than a rollout: every client renews its token several times meanwhile. */
+const tokenSeconds = 30
 const clients = []
 const views = []
 /** Delays from when an event was due to its delivery: how many of each whole ms, the last for all beyond. */
@@ -17,7 +19,7 @@ const ownDelays = new Map()
 const seen = { disconnected: 0, told: 0 }
 
 async function join({ url, secret, room, name }) {
-  const token = signToken({ secret, sub: name, tenant: 'demo', ttlSeconds: 3_600 })
+  const token = () => signToken({ secret, sub: name, tenant: 'demo', ttlSeconds: tokenSeconds })
   const client = await connect({ url, token, WebSocket, timeoutMs: 60_000, log: () => {} })
   client.onState((state) => {
     if (state === 'reconnecting' || state === 'closed') seen.disconnected += 1

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Makes sure that each of the programs named is on the PATH, and prints its path: redis (a redis-server of version 7.0 or newer),
-# promtool, openssl, nginx, chromium. Debian's package is installed when this runs as root; services of it are not started.
+# promtool, openssl, nginx, nats (a nats-server), chromium. Debian's package is installed when this runs as root; services of it are not started.
 set -u
 
 give_up() {
@@ -45,8 +45,9 @@ for program in "$@"; do
     promtool) what=Prometheus package=prometheus names=promtool ;;
     openssl) what=OpenSSL package=openssl names=openssl ;;
     nginx) what=nginx package=nginx names=nginx ;;
+    nats) what='the NATS server' program=nats-server package=nats-server names=nats-server ;;
     chromium) what=Chromium package=chromium names='chromium chromium-browser google-chrome google-chrome-stable' ;;
-    *) echo "ensure: $program is none of redis, promtool, openssl, nginx, chromium" >&2 && exit 2 ;;
+    *) echo "ensure: $program is none of redis, promtool, openssl, nginx, nats, chromium" >&2 && exit 2 ;;
   esac
   find_one || { install_one && find_one; } || give_up "the package $package brought no $program that fits"
 done

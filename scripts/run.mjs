@@ -3,6 +3,7 @@ import { parseConfig } from '@flotilla/node/config'
 import { createVerifier, DEVELOPMENT_SECRET, signToken } from '@flotilla/node/jwt'
 import { createLog } from '@flotilla/node/log'
 import { createMetrics } from '@flotilla/node/metrics'
+import { openPolicy } from '@flotilla/node/policy'
 import { createScope, onShutdown } from '@flotilla/node/scope'
 import { openStore } from '@flotilla/node/store/open'
 import { controlConfig } from '@flotilla/control/config'
@@ -12,7 +13,10 @@ import { startEdge } from '@flotilla/edge/edge'
 import { verifierOptions } from '@flotilla/edge/keys'
 import { ingestConfig } from '@flotilla/ingest/config'
 import { startIngest } from '@flotilla/ingest/ingest'
-import { developmentKey, parseKeys } from '@flotilla/ingest/keys'
+import { openKeys } from '@flotilla/ingest/keyring-file'
+import { developmentKey } from '@flotilla/ingest/keys'
+import { readWebhooks } from '@flotilla/ingest/outgoing/webhook-file'
+import { readSources } from '@flotilla/ingest/sources/file'
 import { startShard } from '@flotilla/shard/shard'
 
 const version = '0.1.0'
@@ -43,7 +47,12 @@ async function main() {
   )
 
   const store = await openStore(edgeSettings, { log, scope })
-  const deps = (service) => ({ store, log: log.child({ part: service }), scope, metrics: createMetrics({ service }) })
+  const metrics = createMetrics({ service: 'flotilla' })
+  const policy = await openPolicy(edgeSettings.policyFile, { log, scope, metrics })
+  const deps = (service) => ({
+    ...{ store, log: log.child({ part: service }), scope, policy },
+    metrics: createMetrics({ service }),
+  })
   const control = await startControl(
     { memberId: 'control-1', version, host, port: controlSettings.port },
     deps('control'),
@@ -52,26 +61,30 @@ async function main() {
   const shard = await startShard({ memberId: 'shard-1', version, drainTimeoutMs: 1_000 }, deps('shard'))
   parts.push(() => shard.drain())
   const keyText = ingestSettings.keys ?? developmentKey()
+  const keys = openKeys({ keys: keyText, keyring: ingestSettings.keyring })
+  const ingestDeps = deps('ingest')
+  keys.watch(ingestDeps)
   const ingest = await startIngest(
     {
       host,
       port: ingestSettings.port,
-      keys: parseKeys(keyText),
+      keys,
       memberId: 'ingest-1',
       version,
       maxInFlight: ingestSettings.maxInFlight,
+      sources: readSources(ingestSettings.sourcesFile),
+      webhooks: readWebhooks(ingestSettings.webhooksFile),
     },
-    deps('ingest'),
+    ingestDeps,
   )
   parts.push(() => ingest.close())
-  const { maxSubscriptions, maxPublishesInFlight, framesPerSecond, connectionsPerUser } = edgeSettings
   const verifier = createVerifier({ ...verifierOptions(edgeSettings), log })
   const edge = await startEdge(
     {
       ...edgeSettings,
       memberId: 'edge-1',
       version,
-      limits: { maxSubscriptions, maxPublishesInFlight, framesPerSecond, connectionsPerUser },
+      limits: sessionLimits(edgeSettings),
       drain: { timeoutMs: 1_000, settleMs: 0, graceMs: 1_000, perSecond: 1_000 },
     },
     { ...deps('edge'), verifier },
@@ -85,6 +98,12 @@ async function main() {
     secret: env.FLOTILLA_JWT_SECRET,
     redis: edgeSettings.redisUrl !== null,
   })
+}
+
+const sessionLimits = (settings) => {
+  const { maxSubscriptions, maxPublishesInFlight, framesPerSecond, idleMs } = settings
+  const { connectionsPerUser, connectionsPerTenant } = settings
+  return { maxSubscriptions, maxPublishesInFlight, framesPerSecond, idleMs, connectionsPerUser, connectionsPerTenant }
 }
 
 function print({ edge, ingest, control, key, secret, redis }) {

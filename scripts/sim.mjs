@@ -1,6 +1,8 @@
 // npm run sim -- --seed 7          one seed, with a log
 // npm run sim -- --from 1 --to 500 those seeds, on all cores
 // npm run sim -- --forever         from a new seed on, until it is interrupted
+// --members: clients are members of their rooms, and are told of the others
+// --told: workers tell who is in which rooms
 // --counted: users have limited connections, and phones that contend for them
 import { spawn } from 'node:child_process'
 import { mkdirSync } from 'node:fs'
@@ -15,6 +17,8 @@ const { values } = parseArgs({
     to: { type: 'string', default: '5000' },
     forever: { type: 'boolean', default: false },
     counted: { type: 'boolean', default: false },
+    told: { type: 'boolean', default: false },
+    members: { type: 'boolean', default: false },
   },
 })
 const bundle = 'out/sim.mjs'
@@ -32,7 +36,12 @@ await build({
 
 const run = (...args) =>
   new Promise((resolve) => {
-    const all = [...args.map(String), ...(values.counted ? ['counted'] : [])]
+    const all = [
+      ...args.map(String),
+      ...(values.counted ? ['counted'] : []),
+      ...(values.told ? ['told'] : []),
+      ...(values.members ? ['members'] : []),
+    ]
     const child = spawn(process.execPath, ['--enable-source-maps', bundle, ...all], { stdio: 'inherit' })
     child.once('exit', (code) => resolve(code ?? 1))
   })

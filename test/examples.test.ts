@@ -6,14 +6,19 @@ const root = new URL('..', import.meta.url)
 const folder = new URL('out/examples/', root)
 /** What an application brings along. */
 const application = `
-import type { Position } from '@flotilla/client'
+import type { Client, Position } from '@flotilla/client'
 declare global {
   const token: string
+  const client: Client
+  const input: HTMLInputElement
+  const form: HTMLFormElement
   function fetchToken(): Promise<string>
   function loadPosition(): Position | undefined
   function reloadConversation(): Promise<void>
   function show(event: string, data: unknown): void
   function banner(text: string): void
+  function showTyping(users: readonly string[]): void
+  function drawCursor(id: string, x: number, y: number, extra: unknown): void
 }
 `
 const settings = {

@@ -18,9 +18,11 @@ const long: Readonly<Record<string, string>> = {
   LICENSE: 'a text of others',
   'docs/spec.md': 'one line per rule; all rules of the fleet in one place',
   'package-lock.json': 'made by npm',
+  'docs/policy.schema.json': 'generated from the code, for machines',
   'deploy/manifests/flotilla.yaml': 'made from the chart, for machines',
   'helm/flotilla/values.schema.json': 'generated from values.yaml, for machines',
   'services/ingest/openapi.json': 'generated from the code, for machines',
+  'services/ingest/sources.schema.json': 'generated from the code, for machines',
 }
 
 function listFiles(folder = ''): string[] {
@@ -159,6 +161,36 @@ describe('the documents', () => {
       Array.from(read(path).matchAll(pattern), ([, at = '']) => at)
     expect(majorIn('Makefile', /^IMAGE_NODE := node@(\d+)$/gm)).toEqual(['26'])
     expect(majorIn('Dockerfile', /^ARG \w+=\S*node:(\d+)-/gm)).toEqual(['26', '26'])
+  })
+
+  test('[TD15] docs/requirements.md names the tests of each requirement by the ids at the end of their titles', () => {
+    const page = read('docs/requirements.md')
+    const row = /^\| ([A-Z]{2}\d+) \| (there|partly|not there) \| [^|]+ \| ([^|]*) ?\| ([^|]*)\|$/gm
+    const rows = Array.from(page.matchAll(row), ([, id = '', state = '', see = '', tests = '']) => {
+      return { id, state, see, tests: (tests.match(/[^`, ]+/g) ?? []).toSorted() }
+    })
+    expect(rows.map(({ id }) => id)).toEqual(page.match(/(?<=^\| )[A-Z]{2}\d+(?= )/gm))
+    const named = new Map<string, string[]>()
+    for (const path of files.filter((each) => /\.test\.(ts|mjs)$/.test(each)))
+      for (const [ids] of read(path).matchAll(/(?<= \()[A-Z]{2}\d+(?:, [A-Z]{2}\d+)*(?=\)['"`])/g))
+        for (const id of ids.split(', ')) named.set(id, [...new Set([...(named.get(id) ?? []), path])].toSorted())
+    const listed = rows.flatMap(({ id, tests }) => (tests.length === 0 ? [] : [[id, tests] as const]))
+    expect(Object.fromEntries(listed), 'run: make docs').toEqual(Object.fromEntries(named))
+    expect(rows.filter(({ state, tests }) => (state === 'not there') !== (tests.length === 0))).toEqual([])
+    const slug = (title: string): string =>
+      title
+        .toLowerCase()
+        .replaceAll(/[^\w -]/g, '')
+        .replaceAll(' ', '-')
+    for (const { id, state, see } of rows) {
+      if (state !== 'not there') expect(see, id).toMatch(/\]\(/)
+      for (const [, path = '', anchor] of see.matchAll(/\]\(([^)#]+)(?:#([^)]+))?\)/g)) {
+        const target = join('docs', path)
+        expect(files, id).toContain(target)
+        const titles = Array.from(read(target).matchAll(/^#+ (.+)$/gm), ([, title = '']) => slug(title))
+        if (anchor !== undefined) expect(titles, `${id}: ${target}`).toContain(anchor.replace(/-\d$/, ''))
+      }
+    }
   })
 
   test('[TD10] every command of README.md and CONTRIBUTING.md exists', () => {

@@ -32,8 +32,11 @@ export class Crowd {
     return new Crowd(clients, { share, first }, size)
   }
 
-  /** Connects and subscribes all; each process from an address of its own. `everyone`: all of them read their frames. */
-  async open({ port, rooms, prefix, everyone = false }) {
+  /**
+   * Connects and subscribes all; each process from an address of its own. `everyone`: all of them read their frames. `filters`: each subscribes
+   * with one of so many, which let everything through.
+   */
+  async open({ port, rooms, prefix, everyone = false, filters = 0 }) {
     const { share, first } = this.#first
     const crowd = (crowds += 1) % 250
     await this.#all('open', (i) => ({
@@ -43,6 +46,7 @@ export class Crowd {
       first: first + i * share,
       localAddress: `127.0.${crowd}.${10 + i}`,
       sampleEvery: everyone ? 1 : sampleEvery,
+      filters,
       atOnce,
     }))
   }
@@ -60,6 +64,14 @@ export class Crowd {
   /** What thousands of clients need to connect at once is not to be taken from the servers: theirs would be other machines. */
   giveWay() {
     for (const { pid } of this.#clients) setPriority(pid, constants.priority.PRIORITY_LOW)
+  }
+
+  /** Each moves its cursor so often in its room, under a conflation key (`''`: without one) until `restCursors` says how many moves that were. */
+  moveCursors = (message) => this.#all('moveCursors', () => message)
+
+  async restCursors() {
+    const parts = await this.#all('restCursors')
+    return { sent: parts.reduce((sum, { sent }) => sum + sent, 0) }
   }
 
   reset = () => this.#all('reset')

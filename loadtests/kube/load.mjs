@@ -13,17 +13,14 @@ export async function startTraffic({ edge, ingest, secret, key, clients, rate })
   const crowds = Array.from({ length: crowdsCount }, () => startLoad('rollout-client.mjs', { place: 'free' }))
   /** What clients saw who are not there any more. */
   const gone = { views: [], disconnected: 0, told: 0 }
-  let further = 0
+  let users = clients
   const share = Math.ceil(clients / crowdsCount)
   await Promise.all(
     crowds.map((crowd, i) => crowd.ask('open', { ...edge, secret, count: share, first: i * share, rooms })),
   )
-  /** Room → when the last event that was acknowledged was due. */
-  const dueOf = new Map()
   let slowest = { sinceMs: Infinity, waits: new Map() }
   let longestMs = 0
   const onAck = (room, dueMs) => {
-    dueOf.set(room, Math.max(dueOf.get(room) ?? 0, dueMs))
     longestMs = Math.max(longestMs, clock() - dueMs)
     if (dueMs >= slowest.sinceMs && !slowest.waits.has(room)) slowest.waits.set(room, clock() - slowest.sinceMs)
   }
@@ -44,7 +41,9 @@ export async function startTraffic({ edge, ingest, secret, key, clients, rate })
     /** So many more clients in the same rooms. Resolves with what makes them go away again. */
     more: async (count) => {
       const crowd = startLoad('rollout-client.mjs', { place: 'free' })
-      await crowd.ask('open', { ...edge, secret, count, first: (further += count) + clients, rooms })
+      const first = users
+      users += count
+      await crowd.ask('open', { ...edge, secret, count, first, rooms })
       return async () => {
         const { views, seen } = await crowd.ask('leave')
         gone.views.push(...views)

@@ -52,6 +52,40 @@ function deliveryTable({ hot, small, edges }) {
   return `Deliveries: published through ingest in batches, one request at a time per connection; µs of CPU per delivery.\n${grid(columns, rows)}`
 }
 
+function filtersTable({ plain, filtered, filters, ratio }) {
+  const columns = {
+    filters: (row) => row.filters,
+    'events/s': (row) => row.rate,
+    'deliveries/s': (row) => row.deliveriesPerSecond,
+    ...latency,
+    ...cost('microsecondsPerDelivery', ['edge', 'servers']),
+    ...cores,
+  }
+  const rows = [
+    { filters: 0, ...plain },
+    { filters, ...filtered },
+  ]
+  return `Filters: a room of 10,000; with ${filters} filters a delivery costs ${ratio.toFixed(2)} times as much; µs of CPU per delivery.\n${grid(columns, rows)}`
+}
+
+function cursorsTable({ without, conflated, plain, ratio, ratioPlain }) {
+  const columns = {
+    cursors: (row) => row.cursors,
+    'others p50 ms': (row) => row.p50Ms,
+    'others p99 ms': (row) => row.p99Ms,
+    'moves sent/s': (row) => row.sentPerSecond,
+    'moves heard/s': (row) => row.heardPerSecond,
+    'moves p99 ms': (row) => row.cursorP99Ms,
+    ...cores,
+  }
+  const rows = [
+    { cursors: 'none', ...without },
+    { cursors: 'conflated', ...conflated },
+    { cursors: 'each move', ...plain },
+  ]
+  return `Cursors: 50 users move them 60 times a second in one room, 20 other rooms have 200 events/s. The others’ p99 is ${ratio.toFixed(2)} times as much, not conflated ${ratioPlain.toFixed(2)} times.\n${grid(columns, rows)}`
+}
+
 function idleTable(rows) {
   const columns = {
     connections: (row) => row.connections,
@@ -116,6 +150,8 @@ export function tables(report) {
   return [
     report.path && pathTable(report.path),
     deliveryTable(report),
+    report.filters && filtersTable(report.filters),
+    report.cursors && cursorsTable(report.cursors),
     report.idle && idleTable(report.idle),
     report.resume && resumeTable(report.resume),
     report.ways && waysTable(report.ways),

@@ -16,13 +16,13 @@ export const loads = {
   twoEdges: { edges: 2, perEdge: 2_000, rooms: 400, connections: 2, warm: 2_500, quiet: 1_000 },
 }
 /** Connects everybody, lets `run` use it. */
-export async function withCrowd({ edges = 1, perEdge, rooms, connections }, options, run) {
+export async function withCrowd({ edges = 1, perEdge, rooms, connections, filters = 0 }, options, run) {
   return withFleet({ edges, ingest: true, ...options }, async (fleet) => {
     const publisher = fleet.load('publisher.mjs')
     const crowds = []
     for (let i = 0; i < edges; i += 1) {
       const crowd = await Crowd.prepare(fleet, { size: perEdge, first: i * perEdge })
-      await crowd.open({ port: fleet.edges[i].port, rooms })
+      await crowd.open({ port: fleet.edges[i].port, rooms, filters })
       crowds.push(crowd)
     }
     await fleet.quiet()

@@ -1,10 +1,11 @@
-// Bundles the entry as a browser would get it, and says how large it is. With --bundle it prints the bundle itself.
+// Bundles an entry as a browser would get it, `client` when none is named, and says how large it is. With --bundle it prints the bundle itself.
 import { build } from 'esbuild'
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 
+const entry = process.argv.slice(2).find((each) => !each.startsWith('--')) ?? 'client'
 const result = await build({
-  entryPoints: [fileURLToPath(new URL('src/client.ts', import.meta.url))],
+  entryPoints: [fileURLToPath(new URL(`src/${entry}.ts`, import.meta.url))],
   bundle: true,
   minify: true,
   write: false,

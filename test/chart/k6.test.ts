@@ -25,7 +25,7 @@ describe.skipIf(!hasK6)('scripts of k6', () => {
     ['fan-out.ts', 300_000, 0],
     ['reconnect-storm.ts', 45_000, 1_000],
     ['soak.ts', 600_000, 3_000],
-  ])('%s fails where nothing is delivered, and where nobody comes back', (script, events, resumes) => {
+  ])('%s fails where nothing is delivered, and where nobody comes back (OP6)', (script, events, resumes) => {
     const { thresholds, scenarios } = optionsOf(script)
     expect(thresholds.flotilla_received).toEqual([`count>=${Math.floor(events * 0.95)}`])
     expect(thresholds.flotilla_resumed).toEqual(resumes === 0 ? undefined : [`count>=${resumes}`])

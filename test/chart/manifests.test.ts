@@ -35,7 +35,7 @@ function environment(container: Manifest): Record<string, string> {
 }
 
 describe.each(all)('the chart with ci/%s-values.yaml', (scenario, chart) => {
-  test('[HC1] it renders, every object with the labels that say what it belongs to', () => {
+  test('[HC1] it renders, every object with the labels that say what it belongs to (OP2)', () => {
     expect(chart.error).toBe('')
     for (const { metadata } of chart.objects.filter(
       ({ kind, metadata: { name } }) => kind !== 'ConfigMap' || name !== 'x-extra',

@@ -25,7 +25,7 @@ const drainSeconds = (chart: Rendered, { reconnects = 1_000, atOnce = 1 } = {}):
 }
 
 describe('a rollout of edges', () => {
-  test('[HC6] takes the next edge after so long as the one before needs to drain', () => {
+  test('[HC6] takes the next edge after so long as the one before needs to drain (OP2)', () => {
     for (const scenario of ['default', 'ha', 'nlb', 'keda'] as const) {
       const { strategy, minReadySeconds, progressDeadlineSeconds } = edgeOf(render(scenario))
       expect(strategy.rollingUpdate).toEqual({ maxSurge: 1, maxUnavailable: 0 })

@@ -5,7 +5,7 @@ import { startNginx } from './nginx.ts'
 import { atEnd, during, expectWhole } from './setting.ts'
 import { startTraffic } from './traffic.ts'
 
-test('[DP5] behind the nginx of deploy/compose all arrives, also while edges and ingest processes are replaced', async () => {
+test('[DP5] behind the nginx of deploy/compose all arrives, also while edges and ingest processes are replaced (OP3)', async () => {
   const redis = await startRedis({ appendonly: true })
   atEnd(() => redis.close())
   const fleet = await startFleet({ redisUrl: redis.url, edges: 2, workers: 2, controls: 1, ingests: 2 })

@@ -1,76 +1,28 @@
 import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
-import { chromium } from 'playwright-core'
 import type { Browser, Page } from 'playwright-core'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { freePort } from '@flotilla/node/testing/free-port'
-import { spawnNode } from '../fleet/process.ts'
+import { freePorts, startAllInOne } from './all-in-one.ts'
+import type { AllInOne } from './all-in-one.ts'
+import { browserSetUpMs, launchBrowser, openPage } from './browser.ts'
 import { atEnd } from './setting.ts'
 import { until } from '../fleet/until.ts'
 
-/** Installing a browser takes a minute where there is none. */
-const setUpMs = 240_000
-const flags = ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update']
 const lobby = 'public:lobby'
-
-interface AllInOne {
-  /** With the printed token after `#`. */
-  readonly address: string
-  readonly curl: string
-  stop(): Promise<void>
-}
 
 let browser: Browser
 let fleet: AllInOne
 
 beforeAll(async () => {
-  const { stdout } = await promisify(execFile)('scripts/ensure.sh', ['chromium'])
-  const options = { executablePath: stdout.trim(), args: [...flags, '--disable-sync', '--no-first-run'] }
-  ;[browser, fleet] = await Promise.all([chromium.launch(options), freePorts().then(startAllInOne)])
-}, setUpMs)
+  ;[browser, fleet] = await Promise.all([launchBrowser(), freePorts().then(startAllInOne)])
+}, browserSetUpMs)
 
 afterAll(async () => {
   await browser?.close()
   await fleet?.stop()
 })
 
-const freePorts = (): Promise<number[]> => Promise.all([freePort(), freePort(), freePort()])
-
-async function startAllInOne(ports: readonly number[]): Promise<AllInOne> {
-  const names = ['FLOTILLA_EDGE_PORT', 'FLOTILLA_INGEST_PORT', 'FLOTILLA_CONTROL_PORT']
-  const env = Object.fromEntries(names.map((name, index) => [name, String(ports[index])]))
-  const child = spawnNode(['scripts/run.mjs'], env)
-  let printed = ''
-  child.stdout?.setEncoding('utf8').on('data', (text: string) => (printed += text))
-  child.stderr?.setEncoding('utf8').on('data', (text: string) => (printed += text))
-  const [, address = '', curl = ''] = await until('the fleet says how to try it', () => {
-    if (child.exitCode !== null) throw new Error(`the fleet ended: ${printed}`)
-    return /(http:\S+#token=\S+)[^]*\n(curl .+)\n/.exec(printed) ?? undefined
-  })
-  const stop = async (): Promise<void> => {
-    child.kill('SIGTERM')
-    await until('the fleet has ended', () => child.exitCode !== null || child.signalCode !== null)
-  }
-  return { address, curl, stop }
-}
-
-/** A page of its own; whatever the browser complains about (an error, a refusal of the policy) fails the test. */
-async function open(address: string): Promise<Page> {
-  const page = await browser.newPage()
-  const complaints: string[] = []
-  page.on('pageerror', (error) => complaints.push(error.message))
-  page.on('console', (message) => {
-    // Of a server that is away the browser says so; the page copes.
-    const away = /ERR_(CONNECTION|EMPTY)_/.test(message.text())
-    if (message.type() === 'error' && !away) complaints.push(message.text())
-  })
-  atEnd(async () => {
-    await page.close()
-    expect(complaints).toEqual([])
-  })
-  await page.goto(address)
-  return page
-}
+const open = (address: string): Promise<Page> => openPage(browser, address)
 
 async function openJoined(): Promise<Page> {
   const page = await open(fleet.address)
@@ -206,7 +158,7 @@ test('[PG6] a token that is refused is said so, and another one can be given', a
   expect(await page.locator('#notice').isVisible()).toBe(false)
 })
 
-test('[PG7] the printed curl makes its event appear, and who is connected is shown', async () => {
+test('[PG7] the printed curl makes its event appear, and who is connected is shown (CL5)', async () => {
   const page = await openJoined()
   const seen = (await rows(page, lobby)).length
   await promisify(execFile)('bash', ['-c', fleet.curl])

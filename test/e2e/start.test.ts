@@ -1,6 +1,9 @@
 import { execFile } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
 import { WebSocket } from 'ws'
@@ -32,7 +35,7 @@ describe('starting', () => {
     }
   })
 
-  test.each(services)('[E2E4] %s refuses wrong settings, all of them at once and precisely', async (service) => {
+  test.each(services)('[E2E4] %s refuses wrong settings, all of them at once and precisely (OP8)', async (service) => {
     const env = {
       FLOTILLA_LANES: 'many',
       FLOTILLA_MEMBER_ID: 'a b',
@@ -50,7 +53,33 @@ describe('starting', () => {
     )
   })
 
-  test('[E2E5] the all-in-one prints a token and a curl, and the curl makes an event arrive at a socket', async () => {
+  test('[E2E4] a policy file that is wrong stops the start, with every mistake; flotilla policy says the same', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'flotilla-e2e-'))
+    const path = join(folder, 'policy.yaml')
+    await writeFile(path, 'version: 1\ntypes: { deal: { join: evryone }, Chat: {} }\n')
+    const mistakes = [
+      `${path}: types.deal.join: Invalid option: expected one of "everyone"|"nobody", or Invalid input: expected array, received string`,
+      `${path}: types.Chat: is not a room type: lower case letters, digits, - and _`,
+    ]
+    const settings = {
+      FLOTILLA_POLICY_FILE: path,
+      FLOTILLA_JWT_SECRET: 'x'.repeat(48),
+      FLOTILLA_INGEST_KEYS: 'x'.repeat(16),
+    }
+    for (const service of ['edge', 'shard', 'ingest'] as const) {
+      const env = { ...settings, [`FLOTILLA_${service.toUpperCase()}_ADMIN_PORT`]: String(await freePort()) }
+      const { code, err } = await outcome(spawnNode([mainOf(service)], env))
+      expect({ code, err }).toEqual({
+        code: 1,
+        err: `the configuration is wrong:\n${mistakes.map((line) => `  ${line}\n`).join('')}`,
+      })
+    }
+    const checked = await outcome(spawnNode(['packages/cli/bin/flotilla.js', 'policy', 'check', path], {}))
+    expect(checked).toEqual({ code: 1, out: '', err: `${mistakes.join('\n')}\n` })
+    await rm(folder, { recursive: true })
+  })
+
+  test('[E2E5] the all-in-one prints a token and a curl, and the curl makes an event arrive at a socket (OP1)', async () => {
     const env = {
       FLOTILLA_EDGE_PORT: String(await freePort()),
       FLOTILLA_INGEST_PORT: String(await freePort()),

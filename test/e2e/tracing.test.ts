@@ -46,7 +46,7 @@ async function startCollector(): Promise<{ url: string; spans: SentSpan[] }> {
   return { url: `http://127.0.0.1:${address.port}/v1/traces`, spans }
 }
 
-test('[OT4] one trace goes from who posted an event through ingest and worker to the edge of who hears it, and from a client through its edge', async () => {
+test('[OT4] one trace goes from who posted an event through ingest and worker to the edge of who hears it, and from a client through its edge (OP5)', async () => {
   const redis = await startRedis({ appendonly: true })
   atEnd(() => redis.close())
   const collector = await startCollector()

@@ -121,9 +121,10 @@ async function drain(world: World): Promise<{ logs: Logged[]; trouble: string[] 
       drainMs,
     )
     await until('the connections that count are those that are open', () => isCounted(world), drainMs)
+    await until('everybody is told who is in its rooms', () => world.traffic.absent().length === 0, drainMs)
     return { logs, trouble: [] }
   } catch (error) {
-    return { logs, trouble: [String(error)] }
+    return { logs, trouble: [String(error), ...world.traffic.absent().slice(0, 3)] }
   }
 }
 

@@ -12,6 +12,7 @@
 {{- $_ := set $env "FLOTILLA_OTLP_URL" . -}}
 {{- $_ := set $env "FLOTILLA_TRACES_PER_MILLION" $root.Values.tracing.perMillion -}}
 {{- end -}}
+{{- if eq (include "flotilla.hasPolicy" .) "yes" -}}{{- $_ := set $env "FLOTILLA_POLICY_FILE" "/etc/flotilla/policy/policy.yaml" -}}{{- end -}}
 {{- $env = mergeOverwrite $env .settings $root.Values.fleet.env $values.env -}}
 - name: FLOTILLA_MEMBER_ID
   valueFrom: { fieldRef: { fieldPath: metadata.name } }
@@ -36,6 +37,11 @@
 {{- with $values.extraEnv }}
 {{ toYaml . }}
 {{- end }}
+{{- end -}}
+
+{{- /* Whether the component judges by a policy, and there is one. */}}
+{{- define "flotilla.hasPolicy" -}}
+{{- if and .root.Values.policy (ne .component "control") -}}yes{{- end -}}
 {{- end -}}
 
 {{- /*
@@ -107,6 +113,15 @@ spec:
         allowPrivilegeEscalation: false
         readOnlyRootFilesystem: true
         capabilities: { drop: [ALL] }
+      {{- if eq (include "flotilla.hasPolicy" .) "yes" }}
+      volumeMounts:
+        # The folder, not the file: a file of its own would not change with the ConfigMap.
+        - { name: policy, mountPath: /etc/flotilla/policy, readOnly: true }
+      {{- end }}
+  {{- if eq (include "flotilla.hasPolicy" .) "yes" }}
+  volumes:
+    - { name: policy, configMap: { name: {{ include "flotilla.fullname" $root }}-policy } }
+  {{- end }}
   topologySpreadConstraints:
     {{- if $values.topologySpreadConstraints }}
     {{- toYaml $values.topologySpreadConstraints | nindent 4 }}

@@ -7,7 +7,7 @@ const ended = { closeCode: 1006, hintMs: undefined, attempt: 0, canRefreshToken:
 const random = fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true })
 
 describe('back-off', () => {
-  test('[CC7] full jitter: between 0 and min(maxMs, minMs × 2^n)', () => {
+  test('[CC7] full jitter: between 0 and min(maxMs, minMs × 2^n) (CL1)', () => {
     fc.assert(
       fc.property(fc.nat(5_000), random, (attempt, r) => {
         const ms = fullJitterMs(attempt, options, r)
@@ -20,7 +20,7 @@ describe('back-off', () => {
     ])
   })
 
-  test('[CC7] never before the hint of the server, and at the most twice as late', () => {
+  test('[CC7] never before the hint of the server, and at the most twice as late (CL1)', () => {
     fc.assert(
       fc.property(fc.integer({ min: 100, max: 60_000 }), random, (hintMs, r) => {
         const ms = hintedMs(hintMs, r)

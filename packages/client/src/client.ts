@@ -10,7 +10,14 @@ import type { FlotillaError } from './errors.ts'
 import { settle } from './options.ts'
 import type { ConnectOptions, Settings } from './options.ts'
 import { encodePublish, PublishQueue } from './queue.ts'
-import type { Published, PublishOptions } from './queue.ts'
+import type { EphemeralOptions, Published, PublishOptions, Recipients } from './queue.ts'
+import { Histories } from './histories.ts'
+import type { HistoryOptions, HistoryPage } from './histories.ts'
+import { Locks } from './locks.ts'
+import type { Lock, LockOptions } from './locks.ts'
+import { Showing } from './presence.ts'
+import type { Member, PresenceListener, RoomPresence, Shown } from './presence.ts'
+import { Renewal } from './renewal.ts'
 import { Rooms } from './rooms.ts'
 import type { ConnectedFrame } from './socket.ts'
 import type { SubscribeOptions, Subscription } from './subscription.ts'
@@ -29,7 +36,26 @@ export type { ReconnectOptions } from './backoff.ts'
 export type { Carriage, ConnectOptions, Log, QueueOptions, TokenSource } from './options.ts'
 export type { Continuity, Filter, SubscribeOptions, Subscription } from './subscription.ts'
 export type { SocketConstructor, SocketLike } from './socket.ts'
-export type { ClientState, ConnectedFrame, EventListener, Off, Position, Published, PublishOptions, RoomEvent }
+export type {
+  ClientState,
+  ConnectedFrame,
+  EphemeralOptions,
+  EventListener,
+  HistoryOptions,
+  HistoryPage,
+  Lock,
+  LockOptions,
+  Member,
+  Off,
+  Position,
+  PresenceListener,
+  Published,
+  PublishOptions,
+  Recipients,
+  RoomEvent,
+  RoomPresence,
+  Shown,
+}
 
 export interface Client {
   readonly state: ClientState
@@ -56,7 +82,25 @@ export interface Client {
     options?: PublishOptions & { readonly ephemeral?: false },
   ): Promise<Published>
   /** An ephemeral event is sent when there is a connection, else dropped; nobody acknowledges it. */
-  publish(room: string, event: string, data: unknown, options: { readonly ephemeral: true }): Promise<void>
+  publish(room: string, event: string, data: unknown, options: EphemeralOptions): Promise<void>
+  /**
+   * A page of what the room keeps, the newest one without options. Asked for again after a reconnect, and after a refusal for now; rejects
+   * with the server's code, `TimeoutError`, or at once with `QueueFullError`.
+   * @example const { events, first } = await client.history('conversation:9', { limit: 50 })
+   */
+  history(room: string, options?: HistoryOptions): Promise<HistoryPage>
+  /**
+   * What others see of this user in every room of this connection that has presence; said again after a reconnect. Resolves at the
+   * server's answer.
+   * @example await client.setPresence({ status: 'busy', data: { page: '/deals/7' } })
+   */
+  setPresence(shown: Shown): Promise<void>
+  /**
+   * Locks a room, or something in it by a name: nobody else has it until it is released, or nothing is heard of this client for `ttlMs`. Rejects with
+   * `LOCKED` when somebody else has it, unless it is to wait.
+   * @example const lock = await client.lock('document:acme:7', { name: 'title', waitMs: 5_000 })
+   */
+  lock(room: string, options?: LockOptions): Promise<Lock>
   /** Events of every room, by name or all with `*`. */
   on(event: string, listener: EventListener): Off
   room(room: string): RoomView
@@ -80,9 +124,13 @@ interface Settle {
 class FleetClient implements Client {
   readonly #settings: Settings
   readonly #connector: Connector
+  readonly #renewal: Renewal
   readonly #wire: Wire
   readonly #rooms: Rooms
   readonly #queue: PublishQueue
+  readonly #histories: Histories
+  readonly #showing: Showing
+  readonly #locks: Locks
   readonly #events: Emitter<RoomEvent>
   readonly #byRoom = new Map<string, Emitter<RoomEvent>>()
   readonly #states: Emitter<ClientState>
@@ -92,7 +140,9 @@ class FleetClient implements Client {
   #paused = false
   #session: ConnectedFrame | undefined
 
-  constructor(settings: Settings, ready: Settle) {
+  constructor(given: Settings, ready: Settle) {
+    this.#renewal = new Renewal(given, () => this.#wire)
+    const { settings } = this.#renewal
     this.#settings = settings
     this.#events = new Emitter(settings.log)
     this.#states = new Emitter(settings.log)
@@ -106,10 +156,13 @@ class FleetClient implements Client {
       (text) => this.#connector.send(text),
     )
     this.#queue = new PublishQueue(settings, this.#wire)
+    this.#histories = new Histories(settings, this.#wire)
+    this.#showing = new Showing(this.#wire)
+    this.#locks = new Locks(settings, this.#wire)
     this.#rooms = new Rooms(settings, this.#wire, {
       deliver: (event) => {
-        this.#byRoom.get(event.room)?.emit(event.event, event)
-        this.#events.emit(event.event, event)
+        const inRoom = this.#byRoom.get(event.room)?.emit(event.event, event) ?? false
+        return this.#events.emit(event.event, event) || inRoom
       },
       pause: () => this.#pause(),
       drop: (reason) => this.#connector.drop(reason),
@@ -138,22 +191,38 @@ class FleetClient implements Client {
     data: unknown,
     options?: PublishOptions & { readonly ephemeral?: false },
   ): Promise<Published>
-  publish(room: string, event: string, data: unknown, options: { readonly ephemeral: true }): Promise<void>
+  publish(room: string, event: string, data: unknown, options: EphemeralOptions): Promise<void>
   publish(
     room: string,
     event: string,
     data: unknown,
-    options: PublishOptions & { readonly ephemeral?: boolean } = {},
+    options: PublishOptions & { readonly ephemeral?: boolean; readonly conflate?: string } = {},
   ): Promise<Published | void> {
     if (this.state === 'closed') return Promise.reject(new ClosedError())
     if (options.ephemeral !== true) return this.#queue.publish({ room, event, data, options })
     try {
-      const { fields } = encodePublish({ room, event, data }, { ephemeral: true })
+      const { echo, except, match, conflate } = options
+      const { fields } = encodePublish({ room, event, data }, { ephemeral: true, echo, except, match, conflate })
       if (this.#wire.up) this.#wire.tell('publish', fields)
       return Promise.resolve()
     } catch (error) {
       return Promise.reject(error)
     }
+  }
+
+  history(room: string, options: HistoryOptions = {}): Promise<HistoryPage> {
+    if (this.state === 'closed') return Promise.reject(new ClosedError())
+    return this.#histories.ask(room, options)
+  }
+
+  setPresence(shown: Shown): Promise<void> {
+    if (this.state === 'closed') return Promise.reject(new ClosedError())
+    return this.#showing.show(shown)
+  }
+
+  lock(room: string, options: LockOptions = {}): Promise<Lock> {
+    if (this.state === 'closed') return Promise.reject(new ClosedError())
+    return this.#locks.lock(room, options)
   }
 
   on(event: string, listener: EventListener): Off {
@@ -173,6 +242,7 @@ class FleetClient implements Client {
   }
 
   close(): void {
+    this.#locks.leave()
     this.#connector.close()
   }
 
@@ -191,8 +261,12 @@ class FleetClient implements Client {
       up: (frame) => {
         this.#session = frame
         this.#stopTimeout()
+        this.#renewal.up()
+        this.#showing.up()
         this.#rooms.up(frame.rooms)
         this.#queue.flush()
+        this.#histories.flush()
+        this.#locks.flush()
         ready.resolve(this)
         this.#pause()
       },
@@ -203,20 +277,30 @@ class FleetClient implements Client {
       asks: (rooms) => this.#rooms.asks(rooms),
       tookOver: ({ connected, rooms }) => {
         this.#session = connected
+        this.#renewal.up()
+        this.#showing.up()
         this.#rooms.takeOver(rooms, connected.rooms)
         this.#queue.flush()
+        this.#histories.flush()
+        this.#locks.flush()
       },
       down: () => {
         this.#drain(true)
         this.#wire.forget()
+        this.#renewal.lost()
         this.#rooms.lost()
         this.#queue.lost()
+        this.#histories.lost()
+        this.#locks.lost()
       },
       closed: (error) => {
         this.#stopTimeout()
         ready.reject(error)
         this.#rooms.close(error)
         this.#queue.close(error)
+        this.#histories.close(error)
+        this.#showing.close(error)
+        this.#locks.close(error)
       },
       state: (state) => this.#states.emit('*', state),
     })
@@ -228,7 +312,12 @@ class FleetClient implements Client {
         return this.#rooms.event(frame)
       case 'position':
         return this.#rooms.position(frame)
+      case 'unsubscribed':
+        return this.#rooms.unsubscribed(frame)
+      case 'presence':
+        return this.#rooms.presence(frame)
       case 'ok':
+      case 'history':
         this.#wire.answer(frame)
         return
       case 'error':

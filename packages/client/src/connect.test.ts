@@ -6,7 +6,7 @@ import { failure, harness, numbers, until } from './testing/harness.ts'
 import type { ClientState, RoomEvent } from './client.ts'
 
 describe('connect', () => {
-  test('[CC1] resolves at `connected`, with what the server said', async () => {
+  test('[CC1] resolves at `connected`, with what the server said (CL1)', async () => {
     const { pair } = await harness()
     const { client } = await pair()
     expect(client.state).toBe('connected')
@@ -49,7 +49,7 @@ describe('connect', () => {
     expect(await failure(connect({ timeoutMs: 0 }))).toMatchObject({ code: 'VALIDATION_ERROR' })
   })
 
-  test('[CC1] it gives up after as many attempts as it may make', async () => {
+  test('[CC1] it gives up after as many attempts as it may make (CL1)', async () => {
     const { server, connect } = await harness()
     const refused = failure(connect({ reconnect: { maxAttempts: 2 } }))
     for (let i = 0; i < 3; i += 1) (await server.accept()).close(1013)
@@ -140,7 +140,7 @@ describe('token', () => {
 })
 
 describe('connection', () => {
-  test('[CC3] states: connected, reconnecting, connected, closed; a terminal code ends it', async () => {
+  test('[CC3] states: connected, reconnecting, connected, closed; a terminal code ends it (CL1)', async () => {
     const { server, pair } = await harness()
     const { client, peer } = await pair()
     const states: ClientState[] = []

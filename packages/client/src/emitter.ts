@@ -38,10 +38,13 @@ export class Emitter<T> {
     }
   }
 
-  emit(name: string, value: T): void {
+  /** Returns whether anybody listens. */
+  emit(name: string, value: T): boolean {
+    let heard = false
     for (const key of name === '*' ? ['*'] : [name, '*']) {
       // A copy: who is added by a listener hears from the next one on.
       for (const listener of Array.from(this.#listeners.get(key) ?? [])) {
+        heard = true
         try {
           listener(value)
         } catch (error) {
@@ -49,6 +52,7 @@ export class Emitter<T> {
         }
       }
     }
+    return heard
   }
 
   clear(): void {

@@ -22,7 +22,7 @@ function commit(peer: Peer, frames: readonly FrameOf<'publish'>[], first: number
 }
 
 describe('publish', () => {
-  test('[CC17] resolves with the position, and always carries a key', async () => {
+  test('[CC17] resolves with the position, and always carries a key (CL1)', async () => {
     const { pair } = await harness()
     const { client, peer } = await pair()
     const pending = Promise.all([
@@ -194,7 +194,7 @@ describe('publish', () => {
     expect(await pending).toHaveLength(300)
   })
 
-  test('[CC20] without a connection publishes wait in order up to the bound; beyond it QueueFullError at once', async () => {
+  test('[CC20] without a connection publishes wait in order up to the bound; beyond it QueueFullError at once (CL1)', async () => {
     const { server, pair } = await harness()
     const { client, peer } = await pair({ queue: { maxItems: 3 } })
     peer.kill()
@@ -227,6 +227,23 @@ describe('publish', () => {
     expect(maxInFlight).toBe(limits.maxPublishesInFlight)
     expect(maxDataBytes).toBe(limits.maxDataBytes)
     expect(maxPublishTimeoutMs + limits.publishDeadlineMs).toBeLessThan(limits.dedupeMs)
+  })
+
+  test('[CC30] who gets it and for how long is sent with it, and again with each retry', async () => {
+    const { pair } = await harness()
+    const { client, peer } = await pair()
+    const recipients = { echo: false, except: ['bob'], match: { region: 'eu' } }
+    const pending = client.publish(room, 'x', 1, { ...recipients, ttl: 60_000 })
+    const [first] = await take(peer, 1)
+    expect(first).toMatchObject({ ...recipients, ttl: 60_000 })
+    if (first !== undefined) peer.refuse(first, { code: 'OVERLOADED', message: 'busy', retryAfterMs: 1 })
+    const [again] = await take(peer, 1)
+    expect(again).toMatchObject({ ...recipients, ttl: 60_000, key: first?.key })
+    if (again !== undefined) commit(peer, [again], 1)
+    await pending
+    const ephemeral = { ...recipients, ephemeral: true, conflate: 'k' } as const
+    await client.publish(room, 'typing', 1, ephemeral)
+    expect((await take(peer, 1))[0]).toMatchObject(ephemeral)
   })
 
   test('[CC21] an ephemeral event is sent once and acknowledged by nobody; without a connection it is dropped', async () => {

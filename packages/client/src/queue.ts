@@ -6,10 +6,29 @@ import type { Settings } from './options.ts'
 import { fieldsOf, isRetryable } from './wire.ts'
 import type { ErrorFrame, OkFrame, Wire } from './wire.ts'
 
-export interface PublishOptions {
+/** Whom an event is for. */
+export interface Recipients {
+  /** false: not to this connection. */
+  readonly echo?: boolean
+  /** Ids of users and connections that do not get it, at most 100. */
+  readonly except?: readonly string[]
+  /** Attributes that filters are judged by, besides the data. */
+  readonly match?: Readonly<Record<string, unknown>>
+}
+
+export interface PublishOptions extends Recipients {
   /** Names the message: published again under it within 2 minutes it stays one message. Default: a random one. */
   readonly key?: string
   readonly timeoutMs?: number
+  /** How long the server serves it, 1,000 to 86,400,000 ms; as long as the room keeps it when it is left out. */
+  readonly ttl?: number
+}
+
+/** Of an event that nobody keeps or acknowledges. */
+export interface EphemeralOptions extends Recipients {
+  readonly ephemeral: true
+  /** Of the events of this connection with this key, 1 to 64 characters, that wait on their way only the newest goes on. */
+  readonly conflate?: string
 }
 
 /** Where the message stands in its room. */
@@ -102,9 +121,10 @@ export class PublishQueue {
 
   publish(publish: Publish): Promise<Published> {
     const { key = randomKey(), timeoutMs = this.#settings.publishTimeoutMs } = publish.options
+    const { echo, except, match, ttl } = publish.options
     return new Promise((resolve, reject) => {
       checkPublishTimeout(timeoutMs)
-      const { fields, bytes } = encodePublish(publish, { key })
+      const { fields, bytes } = encodePublish(publish, { key, echo, except, match, ttl })
       const { maxItems, maxBytes } = this.#settings.queue
       if (this.#count >= maxItems || this.#bytes + bytes > maxBytes) {
         throw new QueueFullError(`${this.#count} publishes of ${this.#bytes} bytes wait already`)

@@ -132,7 +132,7 @@ describe('subscribe', () => {
     expect(numbers(heard)).toEqual([9])
   })
 
-  test('[CC11] listeners by event, room and *; one that throws stops nobody; off means off', async () => {
+  test('[CC11] listeners by event, room and *; one that throws stops nobody; off means off (CL1)', async () => {
     const { client, peer, subscription, logged } = await subscribed(0)
     const heard: string[] = []
     subscription.on('*', () => {
@@ -208,7 +208,7 @@ describe('order and continuity', () => {
     await nothingElse(client, peer)
   })
 
-  test('[CC13] a filter is sent with every subscription, and leaves numbers out without a gap', async () => {
+  test('[CC13] a filter is sent with every subscription, and leaves numbers out without a gap (RM9)', async () => {
     const { server, client, peer, heard } = await subscribed(7, { kind: 'invoice' })
     peer.send(event(room, 9), event(room, 30), event(room, 30))
     await until(() => heard.length === 2, 'two events')
@@ -260,7 +260,7 @@ describe('order and continuity', () => {
 })
 
 describe('resume', () => {
-  test('[CC15] one frame carries all rooms with their positions and filters', async () => {
+  test('[CC15] one frame carries all rooms with their positions and filters (RM9)', async () => {
     const { server, client, peer } = await subscribed(7)
     const more = client.subscribe('public:news', { filter: { topic: ['a', 'b'] } })
     await grant(peer, 20)

@@ -1,10 +1,13 @@
 import { accept, answered, createCursor, joined, moveTo, positionOf } from '@flotilla/core/cursor'
 import type { EventFrame, ServerFrame } from '@flotilla/core/frames'
 import { after, fullJitterMs, hintedMs } from './backoff.ts'
+import { Copies } from './copies.ts'
 import type { RoomEvent } from './emitter.ts'
 import { FlotillaError, TimeoutError } from './errors.ts'
 import { maxRooms } from './options.ts'
 import type { Settings } from './options.ts'
+import { Attendance } from './presence.ts'
+import type { PresenceFrame } from './presence.ts'
 import type { Resumed, ResumeAsk } from './successor.ts'
 import { Handle } from './subscription.ts'
 import type { Continuity, Filter, RoomRecord, SubscribeOptions, Subscription } from './subscription.ts'
@@ -13,9 +16,11 @@ import type { ErrorFrame, OkFrame, Refusal, RoomAnswer, Wire } from './wire.ts'
 
 export type PositionFrame = Extract<ServerFrame, { type: 'position' }>
 
+export type UnsubscribedFrame = Extract<ServerFrame, { type: 'unsubscribed' }>
+
 export interface RoomsPort {
-  /** Every event that is delivered, in order. */
-  deliver(event: RoomEvent): void
+  /** Every event that is delivered, in order. Returns whether anybody listens. */
+  deliver(event: RoomEvent): boolean
   /** A promise was settled: let its owner act on it before the next frame. */
   pause(): void
   /** The server does not answer: give this connection up. */
@@ -30,6 +35,7 @@ const askOf = (record: RoomRecord): Record<string, unknown> => ({
   room: record.room,
   since: positionOf(record.cursor),
   filter: record.filter,
+  presence: record.attendance === null ? undefined : true,
 })
 
 /** What the client is subscribed to: asks for it again on every connection, and judges every event by its cursor. */
@@ -41,6 +47,7 @@ export class Rooms {
   /** Unsubscribes under way per room: its events are not wanted any more. */
   readonly #leaving = new Map<string, number>()
   readonly #deadlines = new Set<() => void>()
+  readonly #copies = new Copies()
 
   constructor(settings: Settings, wire: Wire, port: RoomsPort) {
     this.#settings = settings
@@ -57,9 +64,17 @@ export class Rooms {
     const record = shared ? known : this.#create(room, options, known?.joined ?? false)
     const handle = this.#attach(record, options)
     const answer = handle.answered()
+    if (options.onPresence !== undefined) this.#watch(record)
     if (record.last !== undefined) handle.resolve()
     else if (!isPending(record) && this.#wire.up) this.#ask(record)
     return answer
+  }
+
+  #watch(record: RoomRecord): void {
+    if (record.attendance !== null) return
+    record.attendance = new Attendance()
+    // Of a room that is subscribed already nobody has asked who is there.
+    if (record.last !== undefined && this.#wire.up) this.#ask(record)
   }
 
   #refusalOf(room: string, shared: RoomRecord | undefined, options: SubscribeOptions): FlotillaError | undefined {
@@ -81,9 +96,9 @@ export class Rooms {
     const now = new Set(rooms)
     for (const record of this.#records.values()) {
       record.joined = now.has(record.room)
-      if (!record.joined && record.handles.size === 0) this.#records.delete(record.room)
+      if (!record.joined && !record.added && record.handles.size === 0) this.#records.delete(record.room)
     }
-    for (const room of now) if (!this.#records.has(room)) this.#adopt(room)
+    for (const room of now) if (!this.#records.has(room)) this.#adopt(room, false)
   }
 
   /** What a second connection has to ask for to go on here: of every room, or of these. */
@@ -154,7 +169,7 @@ export class Rooms {
 
   event(frame: EventFrame): void {
     if (this.#leaving.has(frame.room)) return
-    const record = this.#records.get(frame.room) ?? this.#adopt(frame.room)
+    const record = this.#records.get(frame.room) ?? this.#adopt(frame.room, false)
     if (frame.seq === undefined) return this.#deliver(record, frame)
     // What comes before the answer is not lost: the answer's replay begins at the cursor.
     if (isPending(record) && record.cursor.epoch !== null) return
@@ -165,24 +180,51 @@ export class Rooms {
 
   position(frame: PositionFrame): void {
     if (this.#leaving.has(frame.room)) return
-    const record = this.#records.get(frame.room) ?? this.#adopt(frame.room)
+    const record = this.#records.get(frame.room) ?? this.#adopt(frame.room, true)
     if (isPending(record)) return
     moveTo(record.cursor, frame.position, frame.recovered)
-    if (!frame.recovered) this.#tell(record, continuityOf(frame, frame.position))
+    const continuity = continuityOf(frame, frame.position)
+    if (!frame.recovered) this.#tell(record, continuity)
+    // The first word about a room that was added: who subscribes now is answered by it.
+    else record.last ??= continuity
+  }
+
+  presence(frame: PresenceFrame): void {
+    const record = this.#records.get(frame.room)
+    const news = record?.attendance?.take(frame)
+    if (record === undefined || news === undefined) return
+    for (const handle of Array.from(record.handles)) handle.present(news)
+  }
+
+  /** The server ended the subscription: who asked for it is told, as when it is refused. */
+  unsubscribed({ room, code, message }: UnsubscribedFrame): void {
+    const record = this.#records.get(room)
+    // While it is asked for again the answer to that counts.
+    if (record === undefined || isPending(record)) return
+    record.joined = false
+    this.#refused(record, { code, message })
   }
 
   #create(room: string, options: SubscribeOptions, joined: boolean): RoomRecord {
     const { since, filter } = options
     const cursor = createCursor({ filtered: filter !== undefined, ...(since === undefined ? {} : { since }) })
-    const empty = { asking: undefined, stopRetry: undefined, refusals: 0, last: undefined }
+    const empty = {
+      attendance: null,
+      added: false,
+      asking: undefined,
+      stopRetry: undefined,
+      refusals: 0,
+      last: undefined,
+    }
     const record: RoomRecord = { room, filter, cursor, joined, handles: new Set(), ...empty }
     this.#records.set(room, record)
     return record
   }
 
-  /** A room the server put this connection into. */
-  #adopt(room: string): RoomRecord {
+  /** A room the server put this connection into: at its begin, or `added` since, as its first position tells. */
+  #adopt(room: string, added: boolean): RoomRecord {
     const record = this.#create(room, {}, true)
+    record.added = added
     // Beyond the limit its events are still delivered, but it is not resumed.
     if (this.#records.size > maxRooms) this.#records.delete(room)
     return record
@@ -192,6 +234,7 @@ export class Rooms {
     const handle = new Handle(record, this.#settings.log, (gone) => this.#detach(record, gone))
     if (options.onEvent !== undefined) handle.on('*', options.onEvent)
     if (options.onPosition !== undefined) handle.onPosition(options.onPosition)
+    if (options.onPresence !== undefined) handle.onPresence(options.onPresence)
     const { timeoutMs } = options
     if (timeoutMs !== undefined) {
       handle.stopTimeout = after(timeoutMs, () => {
@@ -206,7 +249,7 @@ export class Rooms {
   #detach(record: RoomRecord, handle: Handle): void {
     const { room } = record
     if (!record.handles.delete(handle) || record.handles.size > 0) return
-    if (record.joined || this.#records.get(room) !== record) return
+    if (record.joined || record.added || this.#records.get(room) !== record) return
     this.#forget(record)
     if (this.#wire.up) this.#leave(room)
   }
@@ -306,12 +349,15 @@ export class Rooms {
   }
 
   #deliver(record: RoomRecord, frame: EventFrame): void {
+    if (this.#copies.has(frame)) return
     const { room, event, data, meta, seq } = frame
     const { epoch } = record.cursor
     const place = seq === undefined || epoch === null ? {} : { position: { epoch, seq } }
     const delivered: RoomEvent = { room, event, data, meta, ...place }
-    for (const handle of Array.from(record.handles)) handle.event(delivered)
-    this.#port.deliver(delivered)
+    let heard = false
+    for (const handle of Array.from(record.handles)) heard = handle.event(delivered) || heard
+    // Where nobody listens another room may still bring it to somebody.
+    if (this.#port.deliver(delivered) || heard) this.#copies.add(frame)
   }
 }
 

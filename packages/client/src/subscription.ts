@@ -6,6 +6,7 @@ import { Emitter } from './emitter.ts'
 import type { EventListener, Off, RoomEvent } from './emitter.ts'
 import type { FlotillaError } from './errors.ts'
 import type { Log } from './options.ts'
+import type { Attendance, PresenceListener, RoomPresence } from './presence.ts'
 
 export type Filter = Readonly<Record<string, unknown>>
 
@@ -26,6 +27,8 @@ export interface SubscribeOptions {
   /** Every event of the room. Set here it hears the very first one too. */
   readonly onEvent?: EventListener
   readonly onPosition?: (continuity: Continuity) => void
+  /** Who is in the room: told once at the beginning, and at every change. Where the policy does not allow it, never. */
+  readonly onPresence?: PresenceListener
   /** Default: waits as long as the client lives. */
   readonly timeoutMs?: number
 }
@@ -56,8 +59,12 @@ export interface RoomRecord {
   readonly filter: Filter | undefined
   readonly cursor: Cursor
   readonly handles: Set<Handle>
+  /** Null: nobody wants to be told of the members. */
+  attendance: Attendance | null
   /** The server put this connection into the room by itself. */
   joined: boolean
+  /** A service had the server do so while the connection was open: the next connection has to be asked for it. */
+  added: boolean
   /** The request under way for it; an answer to another is too late. */
   asking: object | undefined
   stopRetry: (() => void) | undefined
@@ -72,6 +79,7 @@ export class Handle implements Subscription {
   readonly #events: Emitter<RoomEvent>
   readonly #positions: Emitter<Continuity>
   readonly #errors: Emitter<FlotillaError>
+  readonly #presence: Emitter<RoomPresence>
   readonly #detach: (handle: Handle) => void
   #settle: { resolve(subscription: Subscription): void; reject(error: FlotillaError): void } | undefined
   stopTimeout: () => void = () => {}
@@ -82,6 +90,7 @@ export class Handle implements Subscription {
     this.#events = new Emitter(log)
     this.#positions = new Emitter(log)
     this.#errors = new Emitter(log)
+    this.#presence = new Emitter(log)
     this.#detach = detach
   }
 
@@ -103,6 +112,9 @@ export class Handle implements Subscription {
   }
   onPosition(listener: (continuity: Continuity) => void): Off {
     return this.#positions.on('*', listener)
+  }
+  onPresence(listener: PresenceListener): Off {
+    return this.#presence.on('*', listener)
   }
   onError(listener: (error: FlotillaError) => void): Off {
     return this.#errors.on('*', listener)
@@ -138,13 +150,17 @@ export class Handle implements Subscription {
     this.silence()
   }
 
-  event(event: RoomEvent): void {
-    this.#events.emit(event.event, event)
+  /** Returns whether anybody listens. */
+  event(event: RoomEvent): boolean {
+    return this.#events.emit(event.event, event)
   }
   continuity(continuity: Continuity): void {
     this.#positions.emit('*', continuity)
   }
+  present(presence: RoomPresence): void {
+    this.#presence.emit('*', presence)
+  }
   silence(): void {
-    for (const emitter of [this.#events, this.#positions, this.#errors]) emitter.clear()
+    for (const emitter of [this.#events, this.#positions, this.#errors, this.#presence]) emitter.clear()
   }
 }

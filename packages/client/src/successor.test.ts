@@ -61,7 +61,7 @@ describe('a server that drains', () => {
     await back.welcome()
   })
 
-  test('[CC24] the old connection delivers until the new one has resumed, then it is closed, and nobody sees a state change', async () => {
+  test('[CC24] the old connection delivers until the new one has resumed, then it is closed, and nobody sees a state change (CL1)', async () => {
     const { server, old, heard, states, told, client } = await subscribed()
     old.send(event(room, 8))
     await until(() => heard.length === 1, 'the first event')

@@ -14,12 +14,15 @@ export function isRetryable({ code, retryAfterMs }: Pick<Refusal, 'code' | 'retr
 
 export const noAnswer: Refusal = { code: 'INTERNAL_ERROR', message: 'the server gave no answer for this room' }
 export type Reply = (reply: OkFrame | ErrorFrame) => void
+export type PageFrame = Extract<ServerFrame, { type: 'history' }>
+export type PageReply = (reply: PageFrame | ErrorFrame) => void
 
 /** How requests leave and answers come back; what is not answered when the connection goes is forgotten. */
 export class Wire {
   readonly #send: (text: string) => void
   readonly #up: () => boolean
   readonly #waiting = new Map<number | string, Reply>()
+  readonly #pages = new Map<number | string, PageReply>()
   #lastId = 0
 
   constructor(up: () => boolean, send: (text: string) => void) {
@@ -38,22 +41,37 @@ export class Wire {
     this.#send(`{"type":"${type}","id":${id},${fields}}`)
   }
 
+  /** Asks for a page of history. Only while `up`. */
+  page(fields: string, reply: PageReply): void {
+    const id = ++this.#lastId
+    this.#pages.set(id, reply)
+    this.#send(`{"type":"history","id":${id},${fields}}`)
+  }
+
   /** Sends what needs no answer. */
   tell(type: string, fields: string): void {
     this.#send(`{"type":"${type}","id":${++this.#lastId},${fields}}`)
   }
 
   /** False when nobody waits for it. */
-  answer(frame: OkFrame | ErrorFrame): boolean {
-    const reply = frame.id === undefined ? undefined : this.#waiting.get(frame.id)
-    if (reply === undefined || frame.id === undefined) return false
-    this.#waiting.delete(frame.id)
-    reply(frame)
-    return true
+  answer(frame: OkFrame | ErrorFrame | PageFrame): boolean {
+    const { id } = frame
+    if (id === undefined) return false
+    if (frame.type !== 'ok') {
+      const page = this.#pages.get(id)
+      this.#pages.delete(id)
+      page?.(frame)
+      if (page !== undefined || frame.type === 'history') return page !== undefined
+    }
+    const reply = this.#waiting.get(id)
+    this.#waiting.delete(id)
+    reply?.(frame)
+    return reply !== undefined
   }
 
   forget(): void {
     this.#waiting.clear()
+    this.#pages.clear()
   }
 }
 

@@ -158,6 +158,7 @@ export function startClient(
     toldAtMs = clock.now
     if (old === null || successor !== undefined || isOld) return
     successor = new Successor(world, withinMs, {
+      user: name,
       rooms,
       edges: ready,
       number: () => (frames += 1),
@@ -218,7 +219,7 @@ export function startClient(
   function connect(): void {
     const edges = ready()
     if (edges.length === 0) return
-    link = openLink(world, random.pick(edges), receive)
+    link = openLink(world, random.pick(edges), name, receive)
     for (const subscription of rooms.values()) subscribe(subscription)
     sendPublishes()
   }

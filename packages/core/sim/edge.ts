@@ -12,6 +12,8 @@ import type { CountedConnections, CountedFrame } from './connections.ts'
 import { drainEdge } from './edge-drain.ts'
 import { watchFeed } from './landmarks.ts'
 import { backoff } from './network.ts'
+import { attend } from './presence.ts'
+import type { SimPresence } from './presence.ts'
 import type { Process } from './network.ts'
 import { startOutbox } from './outbox.ts'
 import type { Outbox } from './outbox.ts'
@@ -40,7 +42,8 @@ export interface Edge {
   readonly budget: ByteBudget
   /** Of connections that count. */
   readonly sessions: CountedConnections['sessions']
-  open(send: (frame: ServerFrame) => void): Session
+  readonly presence: SimPresence
+  open(send: (frame: ServerFrame) => void, user: string): Session
   /** A connection of the user whose room it is; returns how it ends. */
   count(room: string, replaces: string, tell: (frame: CountedFrame) => void): () => void
   /** Records that did not come by the outbox. */
@@ -63,6 +66,7 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
   const budget: ByteBudget = { used: 0, max: knobs.window.bytes, entries: knobs.window.entries }
   const producers = new Producers(world, process, { budget, commands, boot: () => boot })
   const counted = countConnections(world, process, { budget, declare: (message) => producers.declare(message) })
+  const presence = attend(world, process, { budget, declare: (message) => producers.declare(message) })
   const feeds = new Map<string, FeedState>()
   const subscribers = new Map<number, { id: number; room: string; send: (frame: ServerFrame) => void }>()
   let outboxes: Outbox[] = []
@@ -134,7 +138,7 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
       producers.stepAll({ type: 'reboot', boot })
       startReaders()
       for (const feed of feeds.values()) stepRoom(feed, { type: 'resync' })
-      for (const lane of lanes) counted.step({ type: 'resync', lane })
+      for (const lane of lanes) resyncMembers(lane)
       forget(before)
     })
   }
@@ -151,11 +155,16 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
     )
   }
 
+  function resyncMembers(lane: number): void {
+    counted.step({ type: 'resync', lane })
+    presence.step({ type: 'resync', lane })
+  }
+
   const newBoot = (): string => `${name}#b${(boots += 1)}`
 
   function resync(lane: number): void {
     producers.stepAll({ type: 'resync' }, lane)
-    counted.step({ type: 'resync', lane })
+    resyncMembers(lane)
     for (const feed of feeds.values())
       if (slotOf(feed.room, shape.slots) % shape.lanes === lane) stepRoom(feed, { type: 'resync' })
   }
@@ -167,11 +176,14 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
       else if (record.type === 'connection') counted.step(record)
       else if (record.type === 'reset') {
         counted.step(record)
+        presence.step(record)
         for (const feed of [...feeds.values()])
           if (slotOf(feed.room, shape.slots) === record.slot) stepRoom(feed, { type: 'reset', inc: record.inc })
-      } else if (record.type !== 'boot') {
+      } else if (record.type === 'presence') presence.step(record)
+      else if (record.type !== 'boot' && record.type !== 'lock') {
         const feed = feeds.get(record.room)
         if (feed !== undefined) stepRoom(feed, { type: 'record', record })
+        if (record.type === 'interest') presence.step({ type: 'interest', room: record.room })
       }
     }
   }
@@ -298,11 +310,13 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
     if (feed !== undefined) stepRoom(feed, { type: 'remove', subscriber })
   }
 
-  function open(to: (frame: ServerFrame) => void): Session {
+  function open(to: (frame: ServerFrame) => void, user: string): Session {
     if (!admits) return turnAway(to)
+    const connection = `${boot}.${(numbers += 1)}`
     const session = new EdgeSession(to, (send) => ({
-      join: (frame) => join(frame, send),
-      leave,
+      join: (frame) => (presence.enter(frame.room, connection, user), join(frame, send)),
+      leave: (room, subscriber) => (presence.leave(room, connection), leave(room, subscriber)),
+      gone: () => presence.step({ type: 'closed', connection }),
       serves: (room, subscriber) => feeds.get(room)?.live.has(subscriber) ?? false,
       publish: (frame) => publish(frame, send),
       closed: (closed) => sessions.delete(closed),
@@ -370,6 +384,7 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
     feeds,
     budget,
     sessions: counted.sessions,
+    presence,
     open,
     count: (room, replaces, tell) => {
       if (admits) return counted.enter({ id: `${boot}.${(numbers += 1)}`, room, replaces }, tell)

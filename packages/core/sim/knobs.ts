@@ -46,7 +46,13 @@ export function drawKnobs(random: Random): Knobs {
       retainedBytes: small(lane.retainedBytes, 500, 2_000, 8_000),
       loadedRooms: fills ? lane.loadedRooms : small(lane.loadedRooms, 1, 2),
       rememberedKeys,
-      rooms: { dedupeMax, historyEvents, chars, trimStep: fewKeys ? 1 : small(lane.rooms.trimStep, 1, 4) },
+      rooms: {
+        ...lane.rooms,
+        dedupeMax,
+        historyEvents,
+        chars,
+        trimStep: fewKeys ? 1 : small(lane.rooms.trimStep, 1, 4),
+      },
     },
     feed: {
       heldEvents: small(feed.heldEvents, 1, 4),

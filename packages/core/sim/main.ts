@@ -7,17 +7,24 @@ import { simulate } from './run.ts'
 const [from = 1, to = 1, step = 1] = process.argv.slice(2, 5).map(Number)
 const verbose = process.argv.includes('log')
 const counted = process.argv.includes('counted')
+const isTold = process.argv.includes('told')
+const members = process.argv.includes('members')
 /** Between two lines that say how far it is, ms. */
 const tellEveryMs = 30_000
 
 let [seeds, failed, told] = [0, 0, performance.now()]
 for (let seed = from; seed <= to; seed += step) {
-  const outcome = simulate(seed, { counted, ...(verbose ? { log: (text) => console.log(text) } : {}) })
+  const outcome = simulate(seed, {
+    counted,
+    members,
+    told: isTold,
+    ...(verbose ? { log: (text) => console.log(text) } : {}),
+  })
   seeds += 1
   if (outcome.violations.length > 0) {
     failed += 1
     console.log(
-      `seed ${seed} fails (${outcome.faults.join(', ')}): npm run sim -- --seed ${seed}${counted ? ' --counted' : ''}`,
+      `seed ${seed} fails (${outcome.faults.join(', ')}): npm run sim -- --seed ${seed}${counted ? ' --counted' : ''}${isTold ? ' --told' : ''}${members ? ' --members' : ''}`,
     )
     for (const violation of outcome.violations.slice(0, 10)) console.log(`  ${violation}`)
   }

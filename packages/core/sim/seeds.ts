@@ -17,7 +17,11 @@ export interface Report {
 }
 
 /** Runs the seeds in order, tells of progress, and stops at the third that fails. */
-export function runSeeds(from: number, to: number, options: Pick<WorldOptions, 'counted'> = {}): Report {
+export function runSeeds(
+  from: number,
+  to: number,
+  options: Pick<WorldOptions, 'counted' | 'told' | 'members'> = {},
+): Report {
   const failed: { seed: number; violations: readonly string[] }[] = []
   const reached = new Map<Landmark, number>(landmarks.map((landmark) => [landmark, 0]))
   const times = new Map<Landmark, number>()
@@ -37,7 +41,7 @@ export function runSeeds(from: number, to: number, options: Pick<WorldOptions, '
     if (outcome.violations.length > 0) {
       failed.push({ seed, violations: outcome.violations })
       console.log(
-        `seed ${seed} (${outcome.faults.join(', ')}) fails; run it with: npm run sim -- --seed ${seed}${options.counted === true ? ' --counted' : ''}`,
+        `seed ${seed} (${outcome.faults.join(', ')}) fails; run it with: npm run sim -- --seed ${seed}${options.counted === true ? ' --counted' : ''}${options.told === true ? ' --told' : ''}`,
       )
     }
     if (seeds % 500 === 0) console.log(line())

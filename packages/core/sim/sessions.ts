@@ -15,6 +15,8 @@ interface SessionPort {
   serves(room: string, subscriber: number): boolean
   publish(frame: Extract<ClientFrame, { type: 'publish' }>): void
   closed(session: Leaving): void
+  /** Its connection is gone, or was closed. */
+  gone(): void
 }
 
 /** A client's connection as its edge has it. */
@@ -54,6 +56,7 @@ export class EdgeSession implements Session, Leaving {
 
   /** By the client. */
   close(): void {
+    this.#port.gone()
     for (const room of [...this.#rooms.keys()]) this.#leave(room)
     this.#port.closed(this)
   }

@@ -3,11 +3,13 @@ import { isForgotten } from '../src/feed.ts'
 import { formatEpoch, parseEpoch } from '../src/position.ts'
 import { isIdle } from '../src/producer.ts'
 import { slotOf } from '../src/slot.ts'
+import { toldBoot } from '../src/slot-outgoing.ts'
 import type { RoomLog } from './checks.ts'
 import type { Client, Publish } from './client.ts'
 import { rooms, users } from './fleet.ts'
 import type { Fleet } from './fleet.ts'
 import { largeKnobs } from './knobs.ts'
+import { mistold } from './told.ts'
 import type { World } from './world.ts'
 
 /** One batch may bring a lane over the limit, bytes: no more than this here. */
@@ -47,6 +49,8 @@ function* hanging(world: World, fleet: Fleet): Generator<string> {
     }
   }
   if (world.perUser > 0) yield* uncounted(world, fleet)
+  if (world.told) yield* mistold(world)
+  yield* ghosts(fleet)
   const boots = new Set<string>()
   for (const edge of fleet.edges) {
     if (!edge.process.alive) continue
@@ -63,7 +67,8 @@ function* hanging(world: World, fleet: Fleet): Generator<string> {
   }
   for (let slot = 0; slot < world.shape.slots; slot += 1) {
     for (const { room, boot } of world.stores.interest(slot))
-      if (!boots.has(boot)) yield `interest of ${boot} in ${room} is left`
+      // A row of no boot is about locks.
+      if (boot !== '' && boot !== toldBoot && !boots.has(boot)) yield `interest of ${boot} in ${room} is left`
   }
 }
 
@@ -116,6 +121,20 @@ function* uncounted(world: World, fleet: Fleet): Generator<string> {
       if (connection === undefined) yield `${name} is not connected`
       else if (!rows.some((row) => row.connection === connection))
         yield `${name} has ${connection}, which does not count`
+    }
+  }
+}
+
+/** Everybody who watches a room is told of those who are in it, wherever, and of nobody else. */
+function* ghosts(fleet: Fleet): Generator<string> {
+  const edges = fleet.edges.filter(({ process }) => process.alive)
+  for (const room of rooms) {
+    const there = new Set(edges.flatMap(({ presence }) => presence.here(room)))
+    for (const { boot, presence } of edges) {
+      const told = presence.told(room)
+      if (told === null) yield `${boot()} waits for the members of ${room}`
+      else if (told !== undefined && told.toSorted().join() !== [...there].toSorted().join())
+        yield `at ${boot()} ${told.join(' ') || 'nobody'} is told to be in ${room}, ${[...there].join(' ') || 'nobody'} is`
     }
   }
 }

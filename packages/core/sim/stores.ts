@@ -1,4 +1,5 @@
-import type { Claim, ClaimReply, CommitReply, Interest, SlotCommit, SlotValues } from '../src/commit.ts'
+import type { Claim, ClaimReply, CommitReply, SlotCommit, SlotValues } from '../src/commit.ts'
+import type { Interest } from '../src/interest.ts'
 import type { LogEntry } from '../src/entry.ts'
 import type { MaintenanceWork } from '../src/lane-state.ts'
 import type { Member, Plan } from '../src/plan.ts'

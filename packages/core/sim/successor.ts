@@ -33,6 +33,8 @@ export interface TakeOver {
   readonly frames: readonly ServerFrame[]
 }
 interface SuccessorPort {
+  /** Whose connections these are. */
+  readonly user: string
   readonly rooms: ReadonlyMap<string, Subscription>
   /** Where it may go. */
   edges(): readonly Edge[]
@@ -118,7 +120,7 @@ class Attempt {
     this.#world = world
     this.#port = port
     this.#until = world.network.clock.now + attemptTimeoutMs
-    this.#link = openLink(world, edge, (frame) => this.#receive(frame))
+    this.#link = openLink(world, edge, port.user, (frame) => this.#receive(frame))
   }
 
   begin(): void {

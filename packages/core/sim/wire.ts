@@ -54,7 +54,7 @@ export interface Link {
 }
 
 /** An ordered link with a delay in each direction. What is under way when it closes is lost. */
-export function openLink(world: World, edge: Edge, receive: (frame: ServerFrame) => void): Link {
+export function openLink(world: World, edge: Edge, user: string, receive: (frame: ServerFrame) => void): Link {
   const { clock, random } = world.network
   let session: Session | undefined
   let [up, down, open, heardAt, receiver] = [0, 0, true, clock.now, receive]
@@ -71,7 +71,7 @@ export function openLink(world: World, edge: Edge, receive: (frame: ServerFrame)
         heardAt = clock.now
         receiver(frame)
       })
-    })
+    }, user)
   })
   return {
     edge,

@@ -9,6 +9,7 @@ import type { Bug } from './bugs.ts'
 import { withoutMarks } from './bugs.ts'
 import { watchLane } from './landmarks.ts'
 import { backoff } from './network.ts'
+import { tellingPolicy } from './told.ts'
 import type { Connection, Process, Reader as StoreReader } from './network.ts'
 import type { World } from './world.ts'
 
@@ -39,6 +40,7 @@ export function startWorker(world: World, boot: string): Worker {
   const lanes = Array.from({ length: laneCount }, (_, lane) =>
     createLane(lane, laneCount, boot, { limits: world.knobs.lane }),
   )
+  if (world.told) for (const lane of lanes) lane.policy = tellingPolicy(world.knobs.lane.rooms.historyEvents)
   const unmarked = withoutMarks()
   const readers = lanes.map((_, lane): Reader => ({
     cursors: new Map(),

@@ -27,6 +27,10 @@ export interface World {
   readonly bug: Bug | undefined
   /** Connections that a user may have; 0: they are not counted. */
   readonly perUser: number
+  /** Workers tell of rooms (told.ts). */
+  readonly told: boolean
+  /** Clients are members of their rooms. */
+  readonly members: boolean
   /** How edges drain, if some do. */
   readonly drains: Drains | undefined
   wallMs(): number
@@ -78,6 +82,10 @@ export interface WorldOptions {
   readonly undemoted?: boolean
   /** Users have limited connections, and phones that contend for them. */
   readonly counted?: boolean
+  /** Workers tell who is in which rooms. */
+  readonly told?: boolean
+  /** Clients are members of their rooms, and are told of the others. */
+  readonly members?: boolean
   /** In some seeds edges drain; false: in none. */
   readonly edgeDrains?: boolean
 }
@@ -87,7 +95,8 @@ const shape = { slots: 4, lanes: 2 }
 const coveredMs = retainMs - 2_000
 
 export function createWorld(options: WorldOptions): World {
-  const { seed, bug, log, undemoted = false, counted = false, edgeDrains = true } = options
+  const { seed, bug, log, undemoted = false, counted = false, told = false, edgeDrains = true } = options
+  const { members = false } = options
   const network = createNetwork(seed, 2)
   const { clock, random } = network
   const knobs = drawKnobs(random)
@@ -135,6 +144,8 @@ export function createWorld(options: WorldOptions): World {
       record,
       bug,
       perUser,
+      told,
+      members,
       drains: edgeDrains ? drawDrains(seed) : undefined,
       wallMs,
       quiet: false,
@@ -250,8 +261,8 @@ export function createWorld(options: WorldOptions): World {
   /** Those of another incarnation count for nobody, and are about to be removed. */
   function noteConnections(slot: number, now: number): void {
     const counts = new Map<string, number>()
-    for (const { room, connection, inc } of stores.interest(slot))
-      if (connection !== undefined && inc === now) counts.set(room, (counts.get(room) ?? 0) + 1)
+    for (const { room, connection, inc, member } of stores.interest(slot))
+      if (connection !== undefined && member === undefined && inc === now) counts.set(room, (counts.get(room) ?? 0) + 1)
     for (const [room, count] of counts)
       if (count > perUser && !record.kept.has(room))
         record.tooMany.push(`${count} connections of ${room} count at ${clock.now}`)

@@ -13,10 +13,18 @@ export const errorCodes = {
   UNSAFE_JSON: { retry: false },
   /** A frame other than `auth` or `ping` arrived before authentication finished in failure. */
   UNAUTHORIZED: { retry: false },
+  /** An administrator keeps this user, or its tenant, out. */
+  BANNED: { retry: false },
+  /** An administrator ended this connection. */
+  KICKED: { retry: false },
   /** The policy does not allow this room for this identity. Says nothing about whether the room exists. */
   FORBIDDEN: { retry: false },
+  /** A service has taken the user out of the room; asking for it again is judged by the policy. */
+  REMOVED: { retry: false },
   /** The room's type is not one the policy knows. */
   UNKNOWN_ROOM_TYPE: { retry: false },
+  /** The room's policy lists the events that clients may publish, and this one is not among them. */
+  UNKNOWN_EVENT: { retry: false },
   /** The room's name is not of the form type:id or type:tenant:id. */
   INVALID_ROOM: { retry: false },
   /** A position is not of the form { epoch, seq }. */
@@ -29,8 +37,20 @@ export const errorCodes = {
   TOO_MANY_CONNECTIONS: { retry: true },
   /** Unsubscribe from, or resume of, a room that is not subscribed. */
   NOT_SUBSCRIBED: { retry: false },
+  /** Somebody else has the lock; it ends after the time given, unless it is renewed. */
+  LOCKED: { retry: true },
+  /** Unlock of what this holder does not have (any more). */
+  NOT_LOCKED: { retry: false },
+  /** The room has as many locks as it may. */
+  TOO_MANY_LOCKS: { retry: true },
   /** The payload is larger than the limit. */
   PAYLOAD_TOO_LARGE: { retry: false },
+  /** The body, or the data of an event, is of another media type than the documented ones (HTTP). */
+  UNSUPPORTED_MEDIA_TYPE: { retry: false },
+  /** A request with this idempotency key is being answered (HTTP). */
+  IDEMPOTENCY_KEY_IN_USE: { retry: true },
+  /** This idempotency key came with another body before (HTTP). */
+  IDEMPOTENCY_KEY_REUSED: { retry: false },
   /** Too many requests from this connection, user or key; retry after the time given. */
   RATE_LIMITED: { retry: true },
   /** Nothing was appended: retry after the time given. */
@@ -69,6 +89,8 @@ export const closeCodes = {
   unauthorized: { code: 4401, reason: 'Authentication required' },
   /** Disconnected by administrator. */
   kicked: { code: 4403, reason: 'Disconnected by administrator' },
+  /** The client asked for nothing for longer than the edge allows; hearing does not count. */
+  idle: { code: 4408, reason: 'idle' },
   /** So many bad frames that the connection is not worth keeping. */
   badProtocol: { code: 4400, reason: 'too many bad frames' },
 } as const

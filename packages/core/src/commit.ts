@@ -1,4 +1,5 @@
-import { RS, US } from './entry.ts'
+import { RS } from './entry.ts'
+import type { InterestChange } from './interest.ts'
 import type { Replaced } from './plan.ts'
 
 /**
@@ -81,29 +82,6 @@ export interface OutAppend {
   readonly records: string
   readonly logs: readonly number[]
 }
-/** Who is interested in a room: `boot`, or of a user's room one connection that is open at `boot`. */
-export interface Interest {
-  readonly room: string
-  readonly boot: string
-  readonly connection?: string | undefined
-  /** The connection that this one named as the one whose place it takes. */
-  readonly after?: string | undefined
-  /** The incarnation of its slot in which it was counted. */
-  readonly inc?: number | undefined
-}
-/** As a store names it. */
-export function formatInterest({ room, boot, connection, after = '', inc = 0 }: Interest): string {
-  return connection === undefined ? room + US + boot : [room, boot, connection, after, inc].join(US)
-}
-export function parseInterest(text: string): Interest {
-  const [room = '', boot = '', connection, after, inc] = text.split(US)
-  return connection === undefined ? { room, boot } : { room, boot, connection, after, inc: Number(inc) }
-}
-/** `on` sets it, else it is removed. */
-export interface InterestChange extends Interest {
-  readonly on: boolean
-}
-
 /**
  * One slot's part of a commit, complete and ready to be written. It is applied only when the slot's stored value begins
  * with `expect`; then it leaves `value` there. Written again it changes nothing that a reader can see: logs have

@@ -1,4 +1,4 @@
-import type { Interest, InterestChange } from './commit.ts'
+import type { Interest, InterestChange } from './interest.ts'
 import type { ConnectionMessage, ConnectionOutcome } from './connection-entry.ts'
 import { detached } from './entry.ts'
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { formatInterest, formatSlotValue, outText, parseSlotValue } from './commit.ts'
-import type { Interest, InterestChange } from './commit.ts'
+import { formatSlotValue, outText, parseSlotValue } from './commit.ts'
+import { formatInterest } from './interest.ts'
+import type { Interest, InterestChange } from './interest.ts'
 import { consume } from './consume.ts'
 import { decodeInput, decodeLog, decodeOut, encodeInput } from './entry.ts'
 import type { InputMessage, OutRecord } from './entry.ts'
@@ -50,6 +51,9 @@ function said(commit: ReturnType<typeof run>['commit'], boot = edge): OutRecord[
   const out = commit?.outs.get(boot)
   return out === undefined || commit === undefined ? [] : decodeOut(outText(out, commit.logs))
 }
+
+/** Not what the slot says about locks with its first commit. */
+const isOfBoot = ({ boot }: { readonly boot: string }): boolean => boot !== ''
 
 describe('consuming input', () => {
   it('[LN1] takes k = last + 1, answers a repetition with the last acknowledgement and a gap with a rewind', () => {
@@ -131,7 +135,7 @@ describe('consuming input', () => {
       ['public:a', ['m1']],
       ['public:b', ['m1']],
     ])
-    expect(written.interest).toEqual([{ room: 'public:b', boot: edge, on: true }])
+    expect(written.interest.filter(isOfBoot)).toEqual([{ room: 'public:b', boot: edge, on: true }])
     const out = written.outs.get(edge) ?? { records: '', logs: [] }
     expect(decodeOut(outText(out, written.logs)).map((record) => record.type)).toEqual([
       'interest',
@@ -173,7 +177,7 @@ describe('consuming input', () => {
     const first = run(state).commit
     expect(said(first).map(({ type }) => type)).toEqual(['ack'])
     expect(said(first, other).map(({ type }) => type)).toEqual(['events'])
-    expect(first?.interest).toEqual([{ room: 'public:a', boot: edge, on: false }])
+    expect(first?.interest.filter(isOfBoot)).toEqual([{ room: 'public:a', boot: edge, on: false }])
     expect([...(state.interest.get('public:a') ?? [])]).toEqual([other])
     push(state, { boot: other, k: 1 }, [interest('public:a', false)])
     expect(said(run(state).commit, other).map(({ type }) => type)).toEqual(['ack'])

@@ -1,13 +1,22 @@
-import type { InterestChange, LogAppend, OutAppend } from './commit.ts'
+import type { LogAppend, OutAppend } from './commit.ts'
+import type { InterestChange } from './interest.ts'
 import { formatMarks } from './commit.ts'
-import { detached, encodeAck, encodeLog, encodeOut, encodeResult, RS } from './entry.ts'
+import { detached, encodeAck, encodeLog, encodeOut, encodeResult, RS, US } from './entry.ts'
 import type { ConnectionMessage } from './connection-entry.ts'
+import type { MemberMessage, QueryMessage } from './member-entry.ts'
+import { markOpen, takeLock } from './locks.ts'
+import type { LockMessage } from './lock-entry.ts'
+import { hasChanges, listMembers, takeChanges, takeMember } from './members.ts'
 import type { EphemeralMessage, InputEntry, InputRecord, InterestMessage, PublishRecord } from './entry.ts'
+import { toldByWorker, userMessage, wants } from './outgoing.ts'
+import type { Outgoing } from './outgoing.ts'
 import { formatEpoch } from './position.ts'
 import { takeConnection } from './connections.ts'
 import type { Retained } from './retained.ts'
 import { closeEntry, orderMessage } from './room-state.ts'
 import type { RoomState } from './room-state.ts'
+import { noteDropped, noteInterest, tellDue, tellOfMembers } from './slot-outgoing.ts'
+import type { TellContext } from './slot-outgoing.ts'
 import { interested, tip } from './slot-state.ts'
 import type { SlotState } from './slot-state.ts'
 
@@ -23,6 +32,13 @@ export interface ConsumeContext {
   alive(boot: string): 'yes' | 'no' | 'ask'
   /** Messages and bytes that may still go into this commit; consumption stops when either is used up. */
   readonly budget: { messages: number; bytes: number }
+  /** What is to be told of the slot; nothing when it is left out. */
+  readonly outgoing?: SlotOutgoing | undefined
+}
+/** What the policy asks for, and the slot's log of it, which is loaded. */
+export interface SlotOutgoing {
+  readonly policy: Outgoing
+  readonly log: string
 }
 
 /** Entries that could not be decoded, to be put aside. */
@@ -52,6 +68,11 @@ interface OutDraft {
 export function consume(state: SlotState, context: ConsumeContext): { commit: Retained | undefined; poison: Poison[] } {
   const draft: Draft = { logs: new Map(), outs: new Map(), interest: state.dropped, bytes: 0 }
   const poison: Poison[] = []
+  const telling = tellingOf(state, draft, context)
+  if (telling !== undefined) {
+    noteDropped(state, [...state.dropped], telling)
+    tellDue(state, telling)
+  }
   let taken = 0
   let cursor = state.cursor
   for (const pending of state.pending) {
@@ -64,10 +85,13 @@ export function consume(state: SlotState, context: ConsumeContext): { commit: Re
     context.budget.bytes -= pending.body.length
   }
   const digest = state.digestDue && writeDigest(state, draft)
-  if (taken === 0 && draft.interest.length === 0 && !digest) return { commit: undefined, poison }
+  const hasTold = draft.logs.size > 0 || hasChanges(state.members)
+  if (taken === 0 && draft.interest.length === 0 && !hasTold && !digest) return { commit: undefined, poison }
   if (taken > 0) state.pending = state.pending.slice(taken)
   state.dropped = []
   state.cursor = cursor
+  draft.interest.push(...markOpen(state.locks, state.inc))
+  if (telling !== undefined) tellOfMembers(state.members, telling)
   const commit = closeDraft(state, draft, context)
   state.chain.push(commit)
   return { commit, poison }
@@ -128,8 +152,14 @@ function takeMessages(
   for (const message of entry.messages) {
     context.budget.messages -= 1
     if (message.type === 'publish') results.push(takePublish(state, draft, message, context))
-    else if (message.type === 'interest') takeInterest(state, draft, message, boot)
-    else if (message.type === 'connection') countConnection(state, draft, message, boot)
+    else if (message.type === 'interest') {
+      takeInterest(state, draft, message, boot)
+      const telling = tellingOf(state, draft, context)
+      if (telling !== undefined) noteInterest(state, message.room, telling)
+    } else if (message.type === 'connection') countConnection(state, draft, message, boot)
+    else if (message.type === 'member') keepMember(state, draft, message, { ...context, boot, inc: state.inc })
+    else if (message.type === 'lock') giveLock(state, draft, message, { boot, now: context.now })
+    else if (message.type === 'query') answerQuery(state, draft, message, boot)
     else takeEphemeral(state, draft, message)
   }
   if (entry.k === 0) return
@@ -176,18 +206,51 @@ function takePublish(state: SlotState, draft: Draft, message: PublishRecord, con
     return encodeResult({ ok: false, code: 'OVERLOADED', retryAfterMs: 1_000 })
   }
   if (ordered.type === 'repeat') return encodeResult({ ok: true, epoch: epochOf(state, room), seq: ordered.seq })
-  let log = draft.logs.get(message.room)
+  const log = logOf(state, draft, room)
+  log.messages.push(message.text)
+  tellOfMessage(message, { epoch: log.epoch, seq: ordered.seq }, tellingOf(state, draft, context))
+  return encodeResult({ ok: true, epoch: log.epoch, seq: ordered.seq })
+}
+
+/** What the commit appends to the log of a room, whose head is the seq of the message to be added. */
+function logOf(state: SlotState, draft: Draft, room: RoomState): LogDraft {
+  let log = draft.logs.get(room.name)
   if (log === undefined) {
     // A room comes to life with the commit that holds its first message; commit numbers only grow.
     if (room.tag === 0) {
       room.tag = tip(state).n + 1
       room.epochText = ''
     }
-    log = { room, epoch: epochOf(state, room), first: ordered.seq, messages: [] }
+    log = { room, epoch: epochOf(state, room), first: room.head, messages: [] }
     draft.logs.set(room.name, log)
   }
-  log.messages.push(message.text)
-  return encodeResult({ ok: true, epoch: log.epoch, seq: ordered.seq })
+  return log
+}
+
+/** Undefined where the policy asks for no events. */
+function tellingOf(state: SlotState, draft: Draft, context: ConsumeContext): TellContext | undefined {
+  const { outgoing, now, budget } = context
+  if (outgoing === undefined) return undefined
+  const room = state.rooms.get(outgoing.log)
+  if (room === undefined) throw new Error(`the log of events ${outgoing.log} is not loaded`)
+  const tell = (tail: string): void => {
+    const text = toldByWorker(tail)
+    room.head += 1
+    room.openChars += text.length
+    budget.bytes -= text.length
+    logOf(state, draft, room).messages.push(text)
+  }
+  return { outgoing: outgoing.policy, now, tell, rows: draft.interest }
+}
+
+function tellOfMessage(
+  { room, text }: PublishRecord,
+  at: { readonly epoch: string; readonly seq: number },
+  telling: TellContext | undefined,
+): void {
+  if (telling === undefined || !wants(telling.outgoing, 'user.message', room)) return
+  const tail = userMessage(room, at, text.slice(text.lastIndexOf(US) + 1))
+  if (tail !== undefined) telling.tell(tail)
 }
 
 /** A slot's `inc` never changes while its rooms are loaded. */
@@ -229,6 +292,39 @@ function countConnection(state: SlotState, draft: Draft, message: ConnectionMess
   const { room } = message
   for (const { boot: to, connection, outcome } of told)
     say(draft, to, encodeOut({ type: 'connection', room, connection, outcome }))
+}
+
+function keepMember(
+  state: SlotState,
+  draft: Draft,
+  message: MemberMessage,
+  from: Parameters<typeof takeMember>[2],
+): void {
+  draft.interest.push(...takeMember(state.members, message, from))
+}
+
+function giveLock(
+  state: SlotState,
+  draft: Draft,
+  message: LockMessage,
+  { boot, now }: { readonly boot: string; readonly now: number },
+): void {
+  const { rows, answer } = takeLock(state.locks, message, { inc: state.inc, now })
+  draft.interest.push(...rows)
+  say(draft, boot, encodeOut({ type: 'lock', room: message.room, nonce: message.nonce, ...answer }))
+}
+
+function answerQuery(state: SlotState, draft: Draft, { room, nonce }: QueryMessage, boot: string): void {
+  say(draft, boot, encodeOut({ type: 'presence', room, nonce, ...listMembers(state.members, room), in: [], out: [] }))
+}
+
+/** Comes last, so that who asked in this commit is told of what came after its question. */
+function tellMembers(state: SlotState, draft: Draft, wallMs: number): void {
+  if (!hasChanges(state.members)) return
+  for (const record of takeChanges(state.members, wallMs)) {
+    const text = encodeOut(record)
+    for (const boot of state.interest.get(record.room) ?? []) say(draft, boot, text)
+  }
 }
 
 function takeEphemeral(state: SlotState, draft: Draft, message: EphemeralMessage): void {
@@ -273,6 +369,7 @@ function closeDraft(state: SlotState, draft: Draft, context: ConsumeContext): Re
     draft.bytes += body.length
     logs.push({ room: name, lastSeq: room.head, body, keepFromSeq })
   }
+  tellMembers(state, draft, context.wallMs)
   const outs = new Map<string, OutAppend>()
   for (const [boot, out] of draft.outs) outs.set(boot, { records: out.records.join(RS), logs: out.logs })
   if (state.marksText === '') state.marksText = formatMarks(state.marks)

@@ -83,6 +83,7 @@ function isTaker(seen: Sighting | undefined): boolean {
 /**
  * Where a server was replaced only the owner of a slot knows what was committed, until it has vouched for that there. Who claimed before then
  * would have to tell of a loss, also where nothing is lost. A worker that does not say what it has vouched for is an older one, and holds nothing up.
+ * Nor do slots move of which the worker has only just begun to drain.
  */
 function slotsHeld(state: MoveContext, living: ReadonlyMap<string, Sighting>, nowMs: number): Set<number> {
   const { plan, runs, drainingSince } = state

@@ -1,5 +1,9 @@
 import { connectionFields, connectionMessage, connectionRecord } from './connection-entry.ts'
 import type { ConnectionMessage, ConnectionRecord } from './connection-entry.ts'
+import { lockFields, lockMessage, lockRecord, lockRecordFields } from './lock-entry.ts'
+import type { LockMessage, LockRecord } from './lock-entry.ts'
+import { memberFields, memberMessage, presenceFields, presenceRecord } from './member-entry.ts'
+import type { MemberMessage, PresenceRecord, QueryMessage } from './member-entry.ts'
 
 /**
  * What travels through Redis Streams: input entries (producer → worker), outbox entries (worker → edge) and log
@@ -15,7 +19,7 @@ export const ENTRY_VERSION = '1'
 
 /**
  * A durable event on its way in. `tail` is the part of the client's frame that does not depend on the position:
- * `"event":"x","data":{…},"meta":{…}` without braces. `options` is `''` or JSON of {@link EventOptions}.
+ * `"event":"x","data":{…},"meta":{…}` without braces. `options` is `''` or JSON (event-options.ts).
  */
 export interface PublishMessage {
   readonly type: 'publish'
@@ -42,7 +46,8 @@ export interface InterestMessage {
   /** Comes back in the answer, so that an edge knows which of its declarations is answered. */
   readonly nonce: string
 }
-export type InputMessage = PublishMessage | EphemeralMessage | InterestMessage | ConnectionMessage
+export type StateMessage = ConnectionMessage | MemberMessage | QueryMessage | LockMessage
+export type InputMessage = PublishMessage | EphemeralMessage | InterestMessage | StateMessage
 
 /**
  * A publish as its worker reads it. `text` is the message as the room's log and its subscribers' outboxes get it: the
@@ -56,15 +61,7 @@ export interface PublishRecord {
   /** The first so many characters, sender and key, name the message in its room (promise 3). */
   readonly keyEnd: number
 }
-export type InputRecord = PublishRecord | EphemeralMessage | InterestMessage | ConnectionMessage
-
-/** What the publisher chose for one event. `except`: user or connection ids; `match`: attributes for filters. */
-export interface EventOptions {
-  readonly except?: readonly string[]
-  readonly match?: Readonly<Record<string, unknown>>
-  /** W3C trace context of a sampled event. */
-  readonly trace?: string
-}
+export type InputRecord = PublishRecord | EphemeralMessage | InterestMessage | StateMessage
 
 /** One entry of an input stream. `k` is contiguous per (boot, generation, slot); 0 marks an ephemeral entry. */
 export interface InputEntry {
@@ -94,6 +91,12 @@ export function encodeInput(head: Omit<InputEntry, 'messages'>, messages: readon
         break
       case 'connection':
         fields.push(`${RS}C`, ...connectionFields(message))
+        break
+      case 'lock':
+        fields.push(`${RS}E`, ...lockFields(message))
+        break
+      default:
+        fields.push(`${RS}E`, ...memberFields(message))
     }
   }
   return fields.join(US)
@@ -112,6 +115,10 @@ export function lengthOf(message: InputMessage): number {
       return message.room.length + message.nonce.length + 7
     case 'connection':
       return connectionFields(message).join(US).length + 4
+    case 'lock':
+      return lockFields(message).join(US).length + 4
+    default:
+      return memberFields(message).join(US).length + 4
   }
 }
 
@@ -141,7 +148,12 @@ export function publishOf({ room, text }: PublishRecord): PublishMessage {
 function decodeMessage(record: string): InputRecord | undefined {
   if (record.startsWith(`P${US}`)) return decodePublish(record)
   const [kind, room = '', ...rest] = record.split(US)
-  if (kind === 'E' && rest.length === 2) return { type: 'ephemeral', room, options: rest[0] ?? '', tail: rest[1] ?? '' }
+  if (kind === 'E' && rest.length === 2) {
+    const [options = '', tail = ''] = rest
+    return (
+      memberMessage(room, options, tail) ?? lockMessage(room, options) ?? { type: 'ephemeral', room, options, tail }
+    )
+  }
   if (kind === 'C') return connectionMessage([room, ...rest])
   if (kind === 'I' && rest.length === 2) return { type: 'interest', room, on: rest[0] === '+', nonce: rest[1] ?? '' }
   return undefined
@@ -184,6 +196,7 @@ export type PublishResult =
  * - `reset`: continuity of the slot was lost at `inc`; declare all interest in it again.
  * - `head`: the periodic digest of a room.
  * - `connection`: what became of a connection of this edge.
+ * - `presence`: members of a room. `lock`: what became of a question about its locks.
  */
 export type OutRecord =
   | { readonly type: 'boot' }
@@ -215,6 +228,8 @@ export type OutRecord =
   | { readonly type: 'reset'; readonly slot: number; readonly inc: number }
   | { readonly type: 'head'; readonly room: string; readonly epoch: string; readonly head: number }
   | ConnectionRecord
+  | PresenceRecord
+  | LockRecord
 
 export function encodeResult(result: PublishResult): string {
   return result.ok ? `${result.epoch}:${result.seq}` : `!${result.code}:${result.retryAfterMs}`
@@ -247,6 +262,10 @@ export function encodeOut(record: Exclude<OutRecord, { type: 'events' }>): strin
       return `d${US}${record.room}${US}${record.epoch}${US}${record.head}`
     case 'connection':
       return `c${US}${record.room}${US}${record.connection}${US}${record.outcome}`
+    case 'presence':
+      return ['p', ...presenceFields(record)].join(US)
+    case 'lock':
+      return ['l', ...lockRecordFields(record)].join(US)
   }
 }
 
@@ -275,6 +294,8 @@ const decoders: Readonly<Record<string, Decode>> = {
   w: (f) => ({ type: 'rewind', slot: number(f, 1), generation: number(f, 2), from: number(f, 3) }),
   z: (f) => ({ type: 'reset', slot: number(f, 1), inc: number(f, 2) }),
   c: (f) => connectionRecord(f.slice(1)),
+  p: (f) => presenceRecord(f.slice(1)),
+  l: (f) => lockRecord(f.slice(1)),
   d: (f) => ({ type: 'head', room: field(f, 1), epoch: field(f, 2), head: number(f, 3) }),
 }
 
@@ -365,29 +386,4 @@ export function decodeLog(body: string): LogEntry | undefined {
   }
   const entry = { inc: number(f, 2), tag: number(f, 3), first: number(f, 4), timeMs: number(f, 5), messages }
   return [entry.inc, entry.tag, entry.first, entry.timeMs].every((value) => Number.isFinite(value)) ? entry : undefined
-}
-
-/** A room's log has an entry that this version does not know, or one that is not what its id says. */
-export class UnreadableLogError extends Error {
-  readonly code = 'UNREADABLE_LOG'
-  constructor(room: string, id: string) {
-    super(`entry ${id} in the log of room ${room} is not of a form that this version reads`)
-    this.name = 'UnreadableLogError'
-  }
-}
-
-/**
- * Entries of a room's log, for a reader that goes by where it ends. When one cannot be read the head is not known, and
- * whoever numbered on would give a seq out twice: so it throws {@link UnreadableLogError} then.
- */
-export function decodeWholeLog(
-  room: string,
-  lines: readonly { readonly id: string; readonly body: string }[],
-): LogEntry[] {
-  return lines.map(({ id, body }) => {
-    const entry = decodeLog(body)
-    if (entry === undefined || id !== `${entry.first + entry.messages.length - 1}-0`)
-      throw new UnreadableLogError(room, id)
-    return entry
-  })
 }

@@ -5,7 +5,6 @@ import { put, without } from './feed-maps.ts'
 import { recall, remember } from './feed-recent.ts'
 import type { Fetch, FeedInput, Standing, Step, Waiting } from './feed-state.ts'
 import type { LossReason } from './frames.ts'
-import { historyMs } from './limits.ts'
 import type { RoomEpoch } from './position.ts'
 
 export { dropHeld, hold } from './feed-held.ts'
@@ -158,7 +157,7 @@ function takeReplay(step: Step, read: Read): void {
     else effects.push({ type: 'fetch', request, after: reached, limit: state.limits.page })
     return
   }
-  const expired = fetch.firstTimeMs !== undefined && clock.wallMs - fetch.firstTimeMs > historyMs
+  const expired = fetch.firstTimeMs !== undefined && clock.wallMs - fetch.firstTimeMs > state.historyMs
   finishReplay(step, read, reached < place.seq || tooLarge ? 'trimmed' : expired ? 'expired' : undefined)
 }
 

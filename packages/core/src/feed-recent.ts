@@ -1,7 +1,6 @@
 import type { OutEvent } from './entry.ts'
 import { charsOf } from './feed-held.ts'
 import type { FeedState } from './feed-state.ts'
-import { historyMs } from './limits.ts'
 
 /** How long what a replay brought is kept after its last use, ms, and how much of it, in UTF-16 units. */
 export const recentMs = 10_000
@@ -43,7 +42,7 @@ export function recall(
   at: { readonly now: number; readonly wallMs: number },
 ): readonly OutEvent[] | undefined {
   const { recent } = state
-  if (recent === null || seq < recent.after || at.wallMs - recent.firstTimeMs > historyMs) return undefined
+  if (recent === null || seq < recent.after || at.wallMs - recent.firstTimeMs > state.historyMs) return undefined
   recent.usedAtMs = at.now
   return recent.events.slice(seq - recent.after)
 }

@@ -33,6 +33,8 @@ export interface FeedState {
   /** Distinguishes this feed's declarations from those of an earlier feed of the room in this process. */
   readonly life: number
   readonly limits: FeedLimits
+  /** Older events are not served, ms: as the room's policy has it. */
+  historyMs: number
   phase: FeedPhase
   /** Ids of subscribers that get what is delivered. */
   readonly live: Set<number>
@@ -98,6 +100,8 @@ export type FeedInput =
   | { readonly type: 'resync' }
   /** The outcome of a `fetch`; null: it failed. */
   | { readonly type: 'history'; readonly request: number; readonly entries: readonly LogEntry[] | null }
+  /** The room's policy has another age from now on. */
+  | { readonly type: 'keeps'; readonly historyMs: number }
   | { readonly type: 'tick' }
 export type FeedRecord = Extract<OutRecord, { type: 'events' | 'interest' | 'head' | 'ephemeral' }>
 

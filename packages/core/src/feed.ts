@@ -26,7 +26,7 @@ import type {
   Waiting,
 } from './feed-state.ts'
 import type { LossReason } from './frames.ts'
-import { feedLimits, interestLingerMs } from './limits.ts'
+import { feedLimits, interestLingerMs, historyMs } from './limits.ts'
 import { compareEpochs, continues, parseEpoch } from './position.ts'
 
 /** How long a subscription waits before it is refused for now, ms: well below the patience of a client. */
@@ -37,11 +37,12 @@ const declareAgainMs = 10_000
 const retryAfterMs = 1_000
 
 /** `life` must differ between two feeds of one room in one process. */
-export function createFeed(room: string, life = 0, limits = feedLimits): FeedState {
+export function createFeed(room: string, life = 0, limits = feedLimits, keepsMs = historyMs): FeedState {
   return {
     room,
     life,
     limits,
+    historyMs: keepsMs,
     phase: { type: 'idle' },
     live: new Set(),
     waiting: emptyMap(),
@@ -101,6 +102,9 @@ export function stepFeed(state: FeedState, input: FeedInput, clock: FeedClock): 
         state.minInc = input.inc
         rejoin(step, 'epoch')
       }
+      break
+    case 'keeps':
+      state.historyMs = input.historyMs
       break
     case 'resync':
       if (state.phase.type !== 'idle') declare(step, true)

@@ -21,7 +21,7 @@ const refused = (input: unknown): boolean => !parseFilter(input).ok
 const keysOf = (count: number): unknown => Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, i]))
 
 describe('matching', () => {
-  test('[FI1] every key must have its value', () => {
+  test('[FI1] every key must have its value (RM6)', () => {
     const filter = filterOf({ region: 'eu', stage: 'won' })
     expect(matches(filter, { region: 'eu', stage: 'won', more: 1 })).toBe(true)
     expect(matches(filter, { region: 'eu', stage: 'lost' })).toBe(false)
@@ -49,13 +49,13 @@ describe('matching', () => {
     for (const data of [null, undefined, 1, 'x', [], true]) expect(matches(filter, data)).toBe(false)
   })
 
-  test('[FI3] a list takes any of its values', () => {
+  test('[FI3] a list takes any of its values (RM6)', () => {
     const filter = filterOf({ stage: ['won', 'lost', null] })
     expect(['won', 'lost', null].every((stage) => matches(filter, { stage }))).toBe(true)
     expect(matches(filter, { stage: 'open' })).toBe(false)
   })
 
-  test('[FI4] each key may be found in the data or in the match attributes', () => {
+  test('[FI4] each key may be found in the data or in the match attributes (RM6)', () => {
     const filter = filterOf({ region: 'eu', 'deal.owner': 'u1' })
     expect(matches(filter, { region: 'eu' }, { deal: { owner: 'u1' } })).toBe(true)
     expect(matches(filter, 'text', { region: 'eu', deal: { owner: 'u1' } })).toBe(true)

@@ -1,16 +1,30 @@
 import { z } from 'zod'
+import {
+  maxConflateChars,
+  maxExcept,
+  maxHistoryEvents,
+  maxLockTtlMs,
+  maxTtlMs,
+  minLockTtlMs,
+  minTtlMs,
+} from './limits.ts'
 
 /**
  * The native protocol: JSON text frames over WebSocket. docs/protocol.md describes it for people.
  * History, one line per version:
  * - 1: auth, subscribe, unsubscribe, publish, resume, ping; connected, ok, error, position, event, pong. Later, for clients
- *   that know it (others ignore the frame, as any that they do not know): drain.
+ *   that know it (others ignore the frame, as any that they do not know): drain, unsubscribed, history. Later: echo, except, match
+ *   of publish; presence, of subscribe and as a frame both ways; lock, unlock, locks; id of meta;
+ *   conflate and ttl of publish, event of error.
  */
 export const PROTOCOL_VERSION = 1
 
 const requestId = z.union([z.number().int().nonnegative(), z.string().min(1).max(64)])
 const room = z.string().min(1).max(200)
 const position = z.strictObject({ epoch: z.string().min(1).max(64), seq: z.number().int().nonnegative() })
+const lockName = z.string().min(1).max(128)
+/** `offline`: there, and not to be taken for it. */
+const status = z.enum(['online', 'away', 'busy', 'offline'])
 // Judged by filter.ts, whose reasons are better than a schema's.
 const filter = z.record(z.string(), z.unknown())
 
@@ -23,6 +37,8 @@ export const clientFrame = z.discriminatedUnion('type', [
     room,
     since: position.optional(),
     filter: filter.optional(),
+    /** To be told of the members. */
+    presence: z.boolean().optional(),
   }),
   z.strictObject({ type: z.literal('unsubscribe'), id: requestId, room }),
   z.strictObject({
@@ -33,18 +49,84 @@ export const clientFrame = z.discriminatedUnion('type', [
     data: z.unknown(),
     key: z.string().min(1).max(128).optional(),
     ephemeral: z.boolean().optional(),
+    /** false: not to the connection that publishes. */
+    echo: z.boolean().optional(),
+    /** Users and connections that do not get it. */
+    except: z.array(z.string().min(1).max(200)).max(maxExcept).optional(),
+    /** Attributes that filters are judged by, besides the data. */
+    match: z.record(z.string(), z.unknown()).optional(),
+    /** Ephemeral events: of those of this connection with this key that wait only the newest goes on. */
+    conflate: z.string().min(1).max(maxConflateChars).optional(),
+    /** Durable events: it is served for so long, ms. */
+    ttl: z.number().int().min(minTtlMs).max(maxTtlMs).optional(),
   }),
   z.strictObject({
     type: z.literal('resume'),
     id: requestId,
-    rooms: z.array(z.strictObject({ room, since: position.optional(), filter: filter.optional() })).max(1000),
+    rooms: z
+      .array(
+        z.strictObject({
+          room,
+          since: position.optional(),
+          filter: filter.optional(),
+          presence: z.boolean().optional(),
+        }),
+      )
+      .max(1000),
   }),
+  /** What the user shows of itself in all of the connection's rooms; `data` is up to the application. */
+  z.strictObject({
+    type: z.literal('presence'),
+    id: requestId,
+    status,
+    data: z.record(z.string(), z.unknown()).optional(),
+  }),
+  z.strictObject({
+    type: z.literal('history'),
+    id: requestId,
+    room,
+    before: z.number().int().min(1).optional(),
+    after: z.number().int().nonnegative().optional(),
+    limit: z.number().int().min(1).max(maxHistoryEvents).optional(),
+  }),
+  /** Takes, or renews, a lock of the room; `holder` is the client's own word, by which it is known again. */
+  z.strictObject({
+    type: z.literal('lock'),
+    id: requestId,
+    room,
+    name: lockName.optional(),
+    holder: lockName,
+    ttlMs: z.number().int().min(minLockTtlMs).max(maxLockTtlMs).optional(),
+  }),
+  z.strictObject({ type: z.literal('unlock'), id: requestId, room, name: lockName.optional(), holder: lockName }),
+  z.strictObject({ type: z.literal('locks'), id: requestId, room }),
   z.strictObject({ type: z.literal('ping'), id: requestId.optional() }),
 ])
 export type ClientFrame = z.infer<typeof clientFrame>
 export type RequestId = z.infer<typeof requestId>
 
-const meta = z.object({ userId: z.string(), timestamp: z.string(), connectionId: z.string().optional() })
+/** A lock that somebody has for so long. `fence` is a whole number below 2⁶³ in digits, which grows whenever a lock of the room changes hands: pass it on to what the lock protects. */
+const lock = z.object({
+  name: z.string(),
+  userId: z.string(),
+  fence: z.string(),
+  leftMs: z.number().int().nonnegative(),
+})
+/** Somebody in a room. `since` without a break of more than the grace. */
+const member = z.object({
+  userId: z.string(),
+  since: z.string(),
+  status,
+  data: z.record(z.string(), z.unknown()).optional(),
+})
+const members = z.array(member).readonly()
+const meta = z.object({
+  userId: z.string(),
+  timestamp: z.string(),
+  connectionId: z.string().optional(),
+  /** Of an event that was sent to several rooms: the same in all of them, unique with the user id. */
+  id: z.string().optional(),
+})
 /** Why continuity was lost. */
 export const lossReason = z.enum(['expired', 'trimmed', 'epoch', 'ahead'])
 export type LossReason = z.infer<typeof lossReason>
@@ -74,6 +156,10 @@ export const serverFrame = z.discriminatedUnion('type', [
     recovered: z.boolean().optional(),
     missed: z.number().int().optional(),
     reason: lossReason.optional(),
+    /** Whether the connection is told of the members, when it asked for that. */
+    presence: z.boolean().optional(),
+    lock: lock.optional(),
+    locks: z.array(lock).optional(),
     rooms: z
       .array(
         z.object({
@@ -82,6 +168,7 @@ export const serverFrame = z.discriminatedUnion('type', [
           recovered: z.boolean().optional(),
           missed: z.number().int().optional(),
           reason: lossReason.optional(),
+          presence: z.boolean().optional(),
           error: z.object({ code: z.string(), message: z.string(), retryAfterMs: z.number().optional() }).optional(),
         }),
       )
@@ -93,8 +180,12 @@ export const serverFrame = z.discriminatedUnion('type', [
     code: z.string(),
     message: z.string(),
     room: z.string().optional(),
+    /** Of a publish: the name of its event. */
+    event: z.string().optional(),
     retryAfterMs: z.number().optional(),
   }),
+  /** The server has ended a subscription: the policy, or what the user may, has changed. */
+  z.object({ type: z.literal('unsubscribed'), room: z.string(), code: z.string(), message: z.string() }),
   z.object({
     type: z.literal('position'),
     room: z.string(),
@@ -110,6 +201,31 @@ export const serverFrame = z.discriminatedUnion('type', [
     event: z.string(),
     data: z.unknown(),
     meta,
+  }),
+  /** A page of what the room keeps. `first` and `last` are what it goes over, shown or not; null when there is nothing. */
+  z.object({
+    type: z.literal('history'),
+    id: requestId,
+    room: z.string(),
+    epoch: z.string().optional(),
+    first: z.number().int().positive().nullable(),
+    last: z.number().int().positive().nullable(),
+    events: z
+      .array(z.object({ seq: z.number().int().positive(), event: z.string(), data: z.unknown(), meta }))
+      .readonly(),
+  }),
+  /** Members of a room: with `members` everybody (null: too many to be listed), else what has changed. `count`: of users. */
+  z.object({
+    type: z.literal('presence'),
+    room: z.string(),
+    count: z.number().int().nonnegative(),
+    members: members.nullable().optional(),
+    joined: members.optional(),
+    changed: members.optional(),
+    left: z
+      .array(z.object({ userId: z.string(), lastSeen: z.string() }))
+      .readonly()
+      .optional(),
   }),
   z.object({ type: z.literal('pong'), id: requestId.optional(), timestamp: z.string() }),
   /**

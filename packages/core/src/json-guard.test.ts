@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { guardJson, hasForbiddenKey, jsonLimits, parseJson } from './json-guard.ts'
+import { guardJson, hasForbiddenKey, hasKeyTwice, jsonLimits, parseJson } from './json-guard.ts'
 
 const { maxDepth, maxKeys } = jsonLimits
 const nested = (depth: number): string => '['.repeat(depth) + ']'.repeat(depth)
@@ -18,14 +18,14 @@ const trickyJson = fc.letrec<{ value: unknown }>((tie) => ({
 })).value
 
 describe('limits before parsing', () => {
-  test('[JG1] depth: at the limit, and one above', () => {
+  test('[JG1] depth: at the limit, and one above (LM2)', () => {
     expect(parseJson(nested(maxDepth)).ok).toBe(true)
     expect(parseJson(nested(maxDepth + 1))).toEqual({ ok: false, code: 'TOO_DEEP' })
     expect(parseJson('{"a":'.repeat(maxDepth + 1))).toEqual({ ok: false, code: 'TOO_DEEP' })
     expect(parseJson(`[${'[],'.repeat(1_000)}[]]`).ok).toBe(true)
   })
 
-  test('[JG2] keys of all objects together: at the limit, and one above', () => {
+  test('[JG2] keys of all objects together: at the limit, and one above (LM2)', () => {
     expect(parseJson(keys(maxKeys)).ok).toBe(true)
     expect(parseJson(keys(maxKeys + 1))).toEqual({ ok: false, code: 'TOO_MANY_KEYS' })
     expect(parseJson(`[${keys(600)},${keys(600)}]`)).toEqual({ ok: false, code: 'TOO_MANY_KEYS' })
@@ -87,14 +87,17 @@ describe('parsing', () => {
     fc.assert(fc.property(fc.oneof(fc.string(), trickyText), (text) => typeof parseJson(text).ok === 'boolean'))
   })
 
-  test.each(['__proto__', 'constructor', 'prototype'])('[JG6] the key %s is refused anywhere, also escaped', (key) => {
-    const escaped = [...key].map((unit) => `\\u${(unit.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`).join('')
-    for (const spelt of [key, escaped]) {
-      expect(parseJson(`{"${spelt}":1}`)).toEqual({ ok: false, code: 'FORBIDDEN_KEY' })
-      expect(parseJson(`{"a":[0,{"b":{"${spelt}":{}}}]}`)).toEqual({ ok: false, code: 'FORBIDDEN_KEY' })
-    }
-    expect(parseJson(`["${key}",{"a":"${key}","x${key}":1}]`).ok).toBe(true)
-  })
+  test.each(['__proto__', 'constructor', 'prototype'])(
+    '[JG6] the key %s is refused anywhere, also escaped (LM2)',
+    (key) => {
+      const escaped = [...key].map((unit) => `\\u${(unit.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}`).join('')
+      for (const spelt of [key, escaped]) {
+        expect(parseJson(`{"${spelt}":1}`)).toEqual({ ok: false, code: 'FORBIDDEN_KEY' })
+        expect(parseJson(`{"a":[0,{"b":{"${spelt}":{}}}]}`)).toEqual({ ok: false, code: 'FORBIDDEN_KEY' })
+      }
+      expect(parseJson(`["${key}",{"a":"${key}","x${key}":1}]`).ok).toBe(true)
+    },
+  )
 
   test('[JG6] other names that every object has are ordinary keys', () => {
     expect(parseJson('{"toString":1,"hasOwnProperty":2,"valueOf":3,"__defineGetter__":4}').ok).toBe(true)
@@ -104,6 +107,31 @@ describe('parsing', () => {
     let deep: unknown = JSON.parse('{"__proto__":1}')
     for (let i = 0; i < 200_000; i++) deep = [deep]
     expect(hasForbiddenKey(deep)).toBe(true)
+  })
+})
+
+describe('keys that stand twice', () => {
+  test.each([
+    ['{"a":1,"a":1}', true],
+    ['{"a":1,"\\u0061":2}', true],
+    ['[{"b":{"a":1,"a":{}}}]', true],
+    ['{"__proto__":1,"__proto__":2}', true],
+    ['{"a":{"a":[{"a":":"}]},"b":"\\":"}', false],
+    ['{"__proto__":{"a":1}}', false],
+    ['[1,null,"a:b"]', false],
+  ])('[JG7] %s: %s', (text, expected) => {
+    expect(hasKeyTwice(text, JSON.parse(text))).toBe(expected)
+  })
+
+  test('[JG7] of what a serialiser writes none does, and one that is added is found', () => {
+    fc.assert(
+      fc.property(fc.dictionary(trickyText, trickyJson, { minKeys: 1, noNullPrototype: true }), (value) => {
+        const text = JSON.stringify(value)
+        expect(hasKeyTwice(text, value)).toBe(false)
+        const twice = `${text.slice(0, -1)},${JSON.stringify(Object.keys(value)[0])}:0}`
+        expect(hasKeyTwice(twice, JSON.parse(twice))).toBe(true)
+      }),
+    )
   })
 })
 

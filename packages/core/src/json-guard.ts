@@ -83,6 +83,23 @@ export function hasForbiddenKey(value: unknown): boolean {
   return false
 }
 
+/**
+ * Whether an object of `text`, which parses as `value`, has a key twice, however spelt. The parser takes the last one; another
+ * one may take the first, and then two readers of one text disagree about it.
+ */
+export function hasKeyTwice(text: string, value: unknown): boolean {
+  let keys = 0
+  const open: unknown[] = [value]
+  while (open.length > 0) {
+    const at = open.pop()
+    if (typeof at !== 'object' || at === null) continue
+    const items: readonly unknown[] = Object.values(at)
+    if (!Array.isArray(at)) keys += items.length
+    for (const item of items) if (typeof item === 'object') open.push(item)
+  }
+  return guardJson(text, { maxDepth: Infinity, maxKeys: keys }) !== undefined
+}
+
 /** A search in the text is much cheaper than a walk of the value. With an escape a key can be spelt in other ways. */
 function mayHoldForbiddenKey(text: string): boolean {
   if (text.includes('\\u')) return true

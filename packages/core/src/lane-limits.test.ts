@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { encodeInput } from './entry.ts'
 import { dedupeMs, maxLoadedRooms, maxRetainedBytes, reapAfterMs } from './limits.ts'
 import { loadRoom, maxRoomChars } from './room-state.ts'
+import { parsePolicy } from './policy-file.ts'
 import { unpackCommits } from './retained.ts'
 import { slotOf } from './slot.ts'
 import { edge, rooms, startLane } from './testing/lane-bench.ts'
@@ -126,7 +127,8 @@ describe('bytes', () => {
       publish(i)
       bench.clock.now += 50
     }
-    expect(retained(bench, 1)).toBe(130)
+    // And the one in which the slot says about locks what its owner knows.
+    expect(retained(bench, 1)).toBe(131)
     bench.publish('small', [0])
     for (let i = 130; i < 150; i += 1) {
       bench.clock.now += 10
@@ -155,5 +157,23 @@ describe('bytes', () => {
     pass(bench, dedupeMs, 1_000)
     bench.publish('later', [0], { tail: big })
     expect(log().at(-1)?.messages[0]?.key).toBe('later')
+  })
+
+  it('[LN40] rooms keep what the policy says, those that are loaded from the moment it changes', () => {
+    const bench = startLane()
+    const keeps = (): number | undefined => owned(bench, 0).rooms.get(rooms[0] ?? '')?.limits.historyEvents
+    const policy = (events: number): void => {
+      const parsed = parsePolicy({ version: 1, types: { public: { history: { events } } } })
+      if (parsed.ok) bench.step({ type: 'policy', policy: parsed.policy })
+    }
+    bench.publish('k1', [0])
+    expect(keeps()).toBe(1_000)
+    policy(7)
+    expect(keeps()).toBe(7)
+    owned(bench, 0).rooms.clear()
+    bench.publish('k2', [0])
+    expect(keeps()).toBe(7)
+    policy(20_000)
+    expect(keeps()).toBe(20_000)
   })
 })

@@ -1,7 +1,10 @@
 import { forgetRetained, retainedSince } from './lane-retained.ts'
 import { reapAfterMs } from './limits.ts'
 import { ownershipPrefix } from './lane-state.ts'
+import { expireLocks } from './locks.ts'
+import { expireMembers } from './members.ts'
 import type { LaneEffect, LaneState, MaintenanceWork } from './lane-state.ts'
+import { isEventLog } from './outgoing.ts'
 import type { RoomState } from './room-state.ts'
 import type { SlotState } from './slot-state.ts'
 
@@ -27,6 +30,7 @@ export function maintainLane(state: LaneState, now: number, effects: LaneEffect[
   }
   for (const own of state.slots.values()) {
     reapMarks(state, own, now)
+    own.dropped.push(...expireMembers(own.members, now), ...expireLocks(own.locks, own.inc, now))
     if (own.boots.size > maxBootTexts) own.boots.clear()
     own.keys.expire(state.keysNow)
     own.keys.shrink()
@@ -69,7 +73,7 @@ function reapMarks(state: LaneState, own: SlotState, now: number): void {
 /**
  * The least recently used rooms go first. One that was written since the oldest commit that is retained stays: its log may
  * lack what that has, and a room loaded from such a log would give out the same numbers again. So does one that input
- * waits for.
+ * waits for, and a log of events, which any input may need.
  */
 function evictRooms(state: LaneState): void {
   let loaded = 0
@@ -80,7 +84,7 @@ function evictRooms(state: LaneState): void {
   for (const own of state.slots.values()) {
     const awaited = roomsAwaited(own)
     for (const room of own.rooms.values())
-      if (room.writtenAt < since && !awaited.has(room.name)) all.push({ own, room })
+      if (room.writtenAt < since && !awaited.has(room.name) && !isEventLog(room.name)) all.push({ own, room })
   }
   all.sort((a, b) => a.room.touchedAt - b.room.touchedAt)
   for (const { own, room } of all.slice(0, loaded - state.limits.loadedRooms)) own.rooms.delete(room.name)

@@ -1,10 +1,12 @@
-import type { Claim, ClaimReply, CommitReply, Interest, SlotCommit, SlotValues } from './commit.ts'
+import type { Claim, ClaimReply, CommitReply, SlotCommit, SlotValues } from './commit.ts'
+import type { Interest } from './interest.ts'
 import type { Poison } from './consume.ts'
 import type { LogEntry } from './entry.ts'
 import type { KeyBudget } from './key-window.ts'
 import { laneLimits } from './limits.ts'
 import type { LaneLimits } from './limits.ts'
 import type { Plan } from './plan.ts'
+import type { Policy } from './policy.ts'
 import type { Retained, RetainedBatch } from './retained.ts'
 import { prefixAt, tip } from './slot-state.ts'
 import type { SlotState } from './slot-state.ts'
@@ -19,6 +21,8 @@ export interface LaneState {
   /** Random: nobody is to know what the keys hash to (key-window.ts). */
   readonly seed: number
   readonly limits: LaneLimits
+  /** Says how much rooms keep; null: all of them what the limits say. */
+  policy: Policy | null
   readonly keyBudget: KeyBudget
   readonly slots: Map<number, SlotState>
   /** Claims under way, by slot. */
@@ -34,6 +38,8 @@ export interface LaneState {
   /** The server state that this worker knows its slots to be vouched under. */
   run: string | undefined
   plan: Plan | null
+  /** By slot, once they are needed (outgoing.ts). */
+  eventLogs: readonly string[]
   alive: ReadonlySet<string>
   /** Counts lists of members; an unknown boot is judged by a list that was read after the question. */
   membersVersion: number
@@ -93,6 +99,8 @@ export type LaneInput =
   | { readonly type: 'run'; readonly run: string }
   /** The store does not know this worker any more: it may have lost its slots too, without another run to tell it. */
   | { readonly type: 'forgotten' }
+  /** Rooms keep as much as this one says from now on. */
+  | { readonly type: 'policy'; readonly policy: Policy }
   | { readonly type: 'tick' }
 
 /** The log of one room, oldest entry first; `read` is that of the effect that asked for it. */
@@ -157,6 +165,7 @@ export function createLane(
   return {
     seed,
     limits,
+    policy: null,
     keyBudget: { used: 0, max: limits.rememberedKeys },
     lane,
     lanes,
@@ -170,6 +179,7 @@ export function createLane(
     mode: { type: 'serving' },
     run: undefined,
     plan: null,
+    eventLogs: [],
     alive: new Set(),
     membersVersion: 0,
     asked: new Map(),

@@ -5,13 +5,20 @@ import { consume, needsRoom } from './consume.ts'
 import { decodeInput, detached } from './entry.ts'
 import { KeyWindow } from './key-window.ts'
 import { maintainLane } from './lane-maintenance.ts'
+import { askForEventLogs, hasToTell, outgoingOf, reviewTold } from './lane-outgoing.ts'
 import { applied, isNamed, settle, verify, vouched } from './lane-recovery.ts'
 import { retain } from './lane-retained.ts'
 import { claimAssigned, isReplaced, releaseSlot } from './lane-state.ts'
 import type { Clock, Flight, LaneEffect, LaneInput, LaneState, RoomRead, SlotRead } from './lane-state.ts'
 import { maxCommitsInFlight } from './limits.ts'
+import type { RoomLimits } from './limits.ts'
+import { openLocks } from './locks.ts'
+import { hasChanges, loseMembers } from './members.ts'
+import { eventLogLimits, isEventLog } from './outgoing.ts'
 import { mergeReplaced } from './plan.ts'
 import type { Plan } from './plan.ts'
+import { historyOf } from './policy.ts'
+import type { Policy } from './policy.ts'
 import type { Retained } from './retained.ts'
 import { loadRoom } from './room-state.ts'
 import { composeCommit, missingFrom, ownSlot, rebase, seek } from './slot-state.ts'
@@ -85,12 +92,16 @@ export function stepLane(state: LaneState, input: LaneInput, clock: Clock): Lane
     case 'forgotten':
       if (state.mode.type === 'serving') state.mode = { type: 'settling' }
       break
+    case 'policy':
+      takePolicy(state, input.policy)
+      break
     case 'tick':
       maintainLane(state, clock.now, effects)
       break
   }
   settle(state, effects)
   if (state.claimsWait) claimAssigned(state, effects)
+  askForEventLogs(state, effects)
   pump(state, clock, effects)
   return effects
 }
@@ -148,11 +159,12 @@ function takeMembers(state: LaneState, alive: ReadonlySet<string>): void {
     for (const [room, boots] of own.interest) {
       for (const boot of boots) if (!alive.has(boot)) dropInterest(own, room, boot)
     }
-    forgetConnections(own, (boot) => !alive.has(boot))
+    forgetConnections(own, (boot) => !alive.has(boot), state.steppedAt)
   }
 }
 
-function forgetConnections(own: SlotState, isGone: (boot: string) => boolean): void {
+function forgetConnections(own: SlotState, isGone: (boot: string) => boolean, now: number): void {
+  loseMembers(own.members, isGone, now)
   for (const row of dropConnections(own.connections, isGone)) own.dropped.push(row)
 }
 
@@ -202,6 +214,9 @@ function takeClaim(state: LaneState, input: Extract<LaneInput, { type: 'claimed'
   state.slots.set(claim.slot, fresh)
   fresh.listsAtClaim = state.membersVersion
   fresh.claimedAtMs = state.steppedAt
+  reviewTold(state, fresh)
+  // A slot that nobody ever had has lost nothing.
+  fresh.dropped.push(...openLocks(fresh.locks, fresh.inc, claim.confirmed === 0 && reply.before === undefined))
   if (input.interest.some(({ boot }) => !state.alive.has(boot))) effects.push({ type: 'members' })
   effects.push({ type: 'read', slot: fresh.slot, cursor: fresh.cursor, read: fresh.reads }, { type: 'report' })
   renewReplaced(state)
@@ -238,8 +253,22 @@ function takeRoom(state: LaneState, input: RoomRead, now: number): void {
   if (own === undefined || own.reads !== input.read || !own.loading.delete(input.room)) return
   own.rooms.set(
     input.room,
-    loadRoom(input.room, input.entries, own.keys, { now, keysNow: state.keysNow, limits: state.limits.rooms }),
+    loadRoom(input.room, input.entries, own.keys, { now, keysNow: state.keysNow, limits: limitsOf(state, input.room) }),
   )
+}
+
+function limitsOf({ policy, limits: { rooms } }: LaneState, room: string): RoomLimits {
+  if (isEventLog(room)) return eventLogLimits(rooms, policy?.outgoing ?? null)
+  const { events } = policy === null ? { events: rooms.historyEvents } : historyOf(policy, room)
+  return events === rooms.historyEvents ? rooms : { ...rooms, historyEvents: events }
+}
+
+function takePolicy(state: LaneState, policy: Policy): void {
+  state.policy = policy
+  for (const own of state.slots.values()) {
+    for (const room of own.rooms.values()) room.limits = limitsOf(state, room.name)
+    reviewTold(state, own)
+  }
 }
 
 function takeReply(state: LaneState, id: number, reply: CommitReply, at: { effects: LaneEffect[]; now: number }): void {
@@ -276,7 +305,7 @@ function* owners(state: LaneState, flight: Flight): Iterable<SlotState> {
 function forgetBoot(state: LaneState, boot: string): void {
   for (const own of state.slots.values()) {
     for (const room of [...own.interest.keys()]) dropInterest(own, room, boot)
-    forgetConnections(own, (each) => each === boot)
+    forgetConnections(own, (each) => each === boot, state.steppedAt)
   }
 }
 
@@ -297,7 +326,9 @@ function composeBatch(state: LaneState, clock: Clock, effects: LaneEffect[]): La
   const alive = (boot: string): 'yes' | 'no' | 'ask' => known(state, boot, effects)
   // The slot served first moves to the end, so that a busy slot cannot starve the others.
   for (const own of rotated(state)) {
-    if (own.needsClaim || (own.pending.length === 0 && own.dropped.length === 0 && !own.digestDue)) continue
+    const outgoing = outgoingOf(state, own)
+    if (own.needsClaim || outgoing === 'loading') continue
+    if (!hasWork(own) && !hasToTell(own, outgoing, clock.now)) continue
     if (budget.messages <= 0 || budget.bytes <= 0) break
     const token = `t${(state.tokens += 1).toString(36)}`
     const { commit, poison } = consume(own, {
@@ -307,6 +338,7 @@ function composeBatch(state: LaneState, clock: Clock, effects: LaneEffect[]): La
       token,
       alive,
       budget,
+      outgoing,
     })
     if (poison.length > 0) effects.push({ type: 'deadLetter', slot: own.slot, entries: poison })
     if (commit === undefined) continue
@@ -318,6 +350,10 @@ function composeBatch(state: LaneState, clock: Clock, effects: LaneEffect[]): La
   const id = (state.flights += 1)
   state.inFlight.push({ id, parts })
   return { type: 'commit', id, commits, messages: state.limits.commitMessages - budget.messages, run: state.run ?? '' }
+}
+
+function hasWork(own: SlotState): boolean {
+  return own.pending.length > 0 || own.dropped.length > 0 || own.digestDue || hasChanges(own.members)
 }
 
 function rotated(state: LaneState): SlotState[] {

@@ -23,6 +23,32 @@ export const maxBadFrames = 100
 /** Event data of one publish, bytes of JSON text; below the frame limit, so that the frame around it fits. */
 export const maxDataBytes = 1_000_000
 
+/** Events of one page of history that a client reads, and its UTF-16 units, about. */
+export const maxHistoryEvents = 100
+export const maxHistoryChars = 262_144
+/** Frames that the request of a page counts for: 257 pages of 250 KB in a second kept an edge busy. */
+export const historyFrames = 20
+/** Pages that one connection may have under way. */
+export const maxHistoriesInFlight = 4
+/** Users and connections that one event may be kept from. */
+export const maxExcept = 100
+/** Attributes that a publisher gives for filters, characters of their JSON text. */
+export const maxMatchChars = 4_096
+
+/** Time after which a durable event is not served any more, as its publisher may choose it, ms. */
+export const minTtlMs = 1_000
+export const maxTtlMs = 86_400_000
+/** Characters of a conflation key, and data of a conflated event, bytes of JSON: edges keep the newest one of each key. */
+export const maxConflateChars = 64
+export const maxConflatedDataBytes = 16_384
+/** Ephemeral events that one process passes on to a room, per second and at once, by the default policy. */
+export const ephemeralPerSecond = 5_000
+/** Conflated events go to the store this often per room, ms: 30 batches per second. */
+export const conflateEveryMs = 33
+/** Conflated events that wait for it, of one room; and of all rooms of a process, UTF-16 units. */
+export const maxHeldConflated = 1_024
+export const maxHeldConflatedChars = 8_388_608
+
 /** Bytes of one input entry after which a further message starts the next entry (architecture 3.3). */
 export const maxEntryBytes = 65_536
 /** Un-acknowledged entries per producer and slot, and bytes of all of them per process. */
@@ -60,6 +86,11 @@ export const maxHeldEvents = 10_000
 /** History a room keeps by the default policy: events and age, ms. */
 export const historyEvents = 1_000
 export const historyMs = 120_000
+/**
+ * Events that a policy may have a room keep at the most. All that a room has counts as new to whoever takes it over, and with `dedupeMax`
+ * of them it refuses: the other half is for what comes in the next two minutes.
+ */
+export const maxKeptEvents = dedupeMax / 2
 
 /** Ephemeral events are dropped above this many buffered bytes of a socket, and the socket is closed above that many. */
 export const softBufferBytes = 262_144
@@ -73,6 +104,20 @@ export const workerDeadMs = 3_000
 /** Edge and ingest heartbeat, and the silence after which one is dead, ms. */
 export const endpointHeartbeatMs = 1_000
 export const endpointDeadMs = 5_000
+/** A user whose connection ended is a member of its rooms for so long, ms: who comes back meanwhile has never left. */
+export const presenceGraceMs = 10_000
+/** Members of a room that are listed; of more only the number is told. What one shows of itself, characters of its JSON text. */
+export const maxListedMembers = 5_000
+export const maxPresenceStateChars = 512
+
+/** Time for which a lock may be asked, and is given when nothing is said, ms (requirement RM5). Locks that one room may have. */
+export const maxLockTtlMs = 300_000
+export const minLockTtlMs = 1_000
+export const maxLocks = 1_000
+/** Requests about locks that one connection may have under way, and the time for an answer, ms. */
+export const maxLocksInFlight = 32
+export const lockDeadlineMs = 10_000
+
 /** A dead member's record and marks are removed this long after its death, ms. */
 export const reapAfterMs = 60_000
 
@@ -83,8 +128,10 @@ export interface RoomLimits {
   readonly chars: number
   /** Trimming looks for the oldest entries anew each time, so it is asked for when there are so many messages to trim. */
   readonly trimStep: number
+  /** What is younger is kept however much it is, ms: so long publish keys are remembered. */
+  readonly keepMs: number
 }
-export const roomLimits: RoomLimits = { dedupeMax, historyEvents, chars: 67_108_864, trimStep: 64 }
+export const roomLimits: RoomLimits = { dedupeMax, historyEvents, chars: 67_108_864, trimStep: 64, keepMs: dedupeMs }
 
 /** Limits of one lane of a worker: parameters, so that the simulator can reach them. */
 export interface LaneLimits {

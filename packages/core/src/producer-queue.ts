@@ -79,8 +79,20 @@ export function declare(state: ProducerState, message: Declaration): void {
   if (state.superseded > 64 && state.superseded * 2 > state.queue.length) compact(state)
 }
 
-/** A room's name has a colon, a connection's id has none. */
-const keyOf = (message: Declaration): string => (message.type === 'interest' ? message.room : message.connection)
+/** A room's name has a colon, a connection's id has none; neither has a space. */
+export function keyOf(message: Declaration): string {
+  switch (message.type) {
+    case 'interest':
+      return message.room
+    case 'connection':
+      return message.connection
+    case 'member':
+      return `${message.room} ${message.connection}`
+    case 'query':
+    case 'lock':
+      return `${message.room} ${message.nonce}`
+  }
+}
 
 const isGone = (message: Pending): boolean => (message.kind === 'publish' ? message.settled : message.superseded)
 

@@ -1,5 +1,4 @@
-import type { ConnectionMessage } from './connection-entry.ts'
-import type { EphemeralMessage, InterestMessage, PublishMessage, PublishResult } from './entry.ts'
+import type { EphemeralMessage, InterestMessage, PublishMessage, PublishResult, StateMessage } from './entry.ts'
 import { resendAfterMs } from './limits.ts'
 
 /** What a producer is told, what it asks for and what it holds. The decisions are in producer.ts. */
@@ -56,7 +55,7 @@ export interface PendingPublish {
   settled: boolean
 }
 /** What an edge tells of itself: never refused here, and the last word counts. */
-export type Declaration = InterestMessage | ConnectionMessage
+export type Declaration = InterestMessage | StateMessage
 export interface PendingDeclaration {
   readonly kind: 'declaration'
   readonly message: Declaration

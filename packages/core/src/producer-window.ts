@@ -1,6 +1,6 @@
 import type { PublishResult } from './entry.ts'
 import { dedupeMs } from './limits.ts'
-import { send } from './producer-queue.ts'
+import { keyOf, send } from './producer-queue.ts'
 import { restartStallTimer, sizeOf } from './producer-state.ts'
 import type {
   Pending,
@@ -139,15 +139,16 @@ type Declared = Extract<Pending, { kind: 'declaration' }>
 function lastWords(state: ProducerState): ReadonlyMap<string, Pending> {
   const last = new Map<string, Pending>()
   for (const message of [...state.window.flatMap((entry) => entry.messages), ...state.queue])
-    if (message.kind === 'declaration' && message.message.type === 'connection')
-      last.set(message.message.connection, message)
+    if (message.kind === 'declaration' && isOfConnection(message)) last.set(keyOf(message.message), message)
   return last
 }
 
 /** The boot under which it was told may be forgotten: a connection that ended must not take anybody's place again, however shortly. */
 function isOutdated(declared: Declared, last: ReadonlyMap<string, Pending>): boolean {
-  return declared.message.type === 'connection' && last.get(declared.message.connection) !== declared
+  return isOfConnection(declared) && last.get(keyOf(declared.message)) !== declared
 }
+
+const isOfConnection = ({ message: { type } }: Declared): boolean => type === 'connection' || type === 'member'
 
 /**
  * Numbers everything un-acknowledged from 1 under a new generation or boot and sends it again. A publish that was

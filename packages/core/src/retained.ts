@@ -1,5 +1,6 @@
-import { formatInterest, parseInterest } from './commit.ts'
-import type { InterestChange, LogAppend, OutAppend } from './commit.ts'
+import { formatInterest, parseInterest } from './interest.ts'
+import type { LogAppend, OutAppend } from './commit.ts'
+import type { InterestChange } from './interest.ts'
 
 /**
  * Commits that the store said ok to are kept for a while, for the case that it goes back in time (docs/spec.md LN14). They are

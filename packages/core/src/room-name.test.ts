@@ -6,7 +6,7 @@ const loneHigh = '\ud83d'
 const loneLow = '\ude80'
 
 describe('room names', () => {
-  test('[RN1] two and three parts', () => {
+  test('[RN1] two and three parts (RM1)', () => {
     expect(parseRoomName('user:42')).toEqual({ ok: true, name: 'user:42', type: 'user', id: '42' })
     expect(parseRoomName('deal:acme:7')).toEqual({
       ok: true,
@@ -39,7 +39,7 @@ describe('room names', () => {
     fc.assert(fc.property(units, (text) => typeof parseRoomName(text).ok === 'boolean'))
   })
 
-  test('[RN2] 1 to 200 characters', () => {
+  test('[RN2] 1 to 200 characters (RM1)', () => {
     expect(parseRoomName('')).toEqual({ ok: false, reason: 'length' })
     expect(parseRoomName(`a:${'x'.repeat(maxRoomChars - 2)}`).ok).toBe(true)
     expect(parseRoomName(`a:${'x'.repeat(maxRoomChars - 1)}`)).toEqual({ ok: false, reason: 'length' })

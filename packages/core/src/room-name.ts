@@ -31,9 +31,13 @@ export function parseRoomName(name: string): ParsedRoomName {
   if (fault !== undefined) return { ok: false, reason: fault }
   const [type = '', first = '', second, ...more] = name.split(':')
   if (more.length > 0 || first === '' || second === '') return { ok: false, reason: 'form' }
-  if (type.length > maxRoomTypeChars || !typePattern.test(type)) return { ok: false, reason: 'type' }
+  if (!isRoomType(type)) return { ok: false, reason: 'type' }
   if (second === undefined) return { ok: true, name, type, id: first }
   return { ok: true, name, type, tenant: first, id: second }
+}
+
+export function isRoomType(type: string): boolean {
+  return type.length <= maxRoomTypeChars && typePattern.test(type)
 }
 
 export function validEventName(event: string): boolean {

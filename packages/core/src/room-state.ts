@@ -1,4 +1,4 @@
-import { dedupeMs, roomLimits } from './limits.ts'
+import { roomLimits } from './limits.ts'
 import type { RoomLimits } from './limits.ts'
 import { US } from './entry.ts'
 import type { LogEntry } from './entry.ts'
@@ -10,7 +10,7 @@ import type { KeyHash, KeyWindow } from './key-window.ts'
  */
 export interface RoomState {
   readonly name: string
-  readonly limits: RoomLimits
+  limits: RoomLimits
   /** Where the hashes of its keys begin. */
   readonly hash: KeyHash
   /** The life of the room; 0 while it has no log (position.ts). */
@@ -86,7 +86,8 @@ export function loadRoom(
       room.openChars += sender.length + key.length + options.length + tail.length
       const text = sender + US + key
       // A room that was dropped and is loaded again has keys that are remembered still, by when they were committed.
-      if (keys.find(room.hash, text, text.length) !== first + i) keys.add(first + i, keysNow)
+      // What a worker wrote itself has no key, and nobody sends it again.
+      if (key !== '' && keys.find(room.hash, text, text.length) !== first + i) keys.add(first + i, keysNow)
     })
     room.tag = tag
     room.head = first + messages.length - 1
@@ -156,11 +157,11 @@ function closeWindowEntry(room: RoomState, now: number): void {
   room.openChars = 0
 }
 
-/** What is both outside the policy's count and older than the dedupe time is let go of. */
+/** What is both outside the policy's count and older than what is kept in any case is let go of. */
 function forgetOld(room: RoomState, now: number): void {
   let drop = 0
   for (const entry of room.window) {
-    if (now - entry.at < dedupeMs) break
+    if (now - entry.at < room.limits.keepMs) break
     // The last entry of the log is its head: it stays.
     const most = room.chars > room.limits.chars / 2 ? room.head - 1 : room.head - room.limits.historyEvents
     const through = Math.min(entry.lastSeq, most)

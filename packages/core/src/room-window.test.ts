@@ -1,11 +1,11 @@
 import { beforeEach, describe, expect, it } from 'vitest'
 import { KeyWindow } from './key-window.ts'
-import { dedupeMs } from './limits.ts'
+import { dedupeMax, dedupeMs, maxKeptEvents, roomLimits } from './limits.ts'
 import type { RoomLimits } from './limits.ts'
 import { closeEntry, loadRoom, orderMessage } from './room-state.ts'
 import type { RoomState } from './room-state.ts'
 
-const limits: RoomLimits = { dedupeMax: 1_000, historyEvents: 4, chars: 6_400, trimStep: 2 }
+const limits: RoomLimits = { dedupeMax: 1_000, historyEvents: 4, chars: 6_400, trimStep: 2, keepMs: dedupeMs }
 let keys = new KeyWindow(7)
 let count = 0
 beforeEach(() => {
@@ -112,5 +112,23 @@ describe('what a room knows of its log', () => {
     closeEntry(room, 70, 80)
     expect([room.touchedAt, room.writtenAt, room.window.at(-1)?.at]).toEqual([70, 70, 80])
     expect(keys.size).toBe(3)
+  })
+
+  it('[PF3] a room that keeps as much as a policy may say goes on, also when it was taken over', () => {
+    const most = { ...roomLimits, historyEvents: maxKeptEvents }
+    const room = load(most)
+    for (let i = 1; i <= dedupeMax + 1; i += 1) {
+      expect(order(room, 10, i * 10).type).toBe('new')
+      closeEntry(room, i * 10)
+    }
+    const messages = Array.from({ length: room.head - room.floor }, (_, i) => {
+      return { sender: 'a', key: `k${room.floor + i + 1}`, options: '', tail: '' }
+    })
+    keys = new KeyWindow(7)
+    const log = [{ inc: 1, tag: 1, first: room.floor + 1, timeMs: 0, messages }]
+    const again = loadRoom('public:x', log, keys, { now: 0, keysNow: 0, limits: most })
+    let taken = 0
+    while (order(again, 10, 1).type === 'new') taken += 1
+    expect(taken).toBeGreaterThan(dedupeMax / 2 - most.trimStep)
   })
 })

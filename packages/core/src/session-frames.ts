@@ -1,6 +1,7 @@
 import { clientFrame } from './frames.ts'
 import type { ClientFrame, RequestId } from './frames.ts'
 import { jsonLimits, parseJson } from './json-guard.ts'
+import { maxEventChars } from './room-name.ts'
 import type { Fault } from './session-state.ts'
 
 /** A `resume` of 1,000 rooms has 4,000 keys before its filters. */
@@ -26,7 +27,13 @@ export function parseFrame(
   if (!('type' in value) || !frameTypes.has(value.type))
     return refuse({ code: 'BAD_FRAME', message: 'the type is not known', id })
   const result = clientFrame.safeParse(value)
-  return result.success ? { ok: true, frame: result.data } : refuse({ ...judge(result.error.issues), id })
+  if (result.success) return { ok: true, frame: result.data }
+  return refuse({ ...judge(result.error.issues), id, event: eventOf(value) })
+}
+
+/** What an error repeats of a frame, so that its client knows what it was. */
+export function askedBy(frame: ClientFrame): Pick<Fault, 'id' | 'event'> {
+  return { id: frame.id, event: frame.type === 'publish' ? frame.event : undefined }
 }
 
 const unsafe = {
@@ -60,6 +67,12 @@ function idOf(value: object): RequestId | undefined {
   const id = 'id' in value ? value.id : undefined
   if (typeof id === 'number') return Number.isSafeInteger(id) && id >= 0 ? id : undefined
   return typeof id === 'string' && id.length >= 1 && id.length <= 64 ? id : undefined
+}
+
+/** Of a publish: repeated only where it could be an event's name. */
+function eventOf(value: object): string | undefined {
+  const event = 'type' in value && value.type === 'publish' && 'event' in value ? value.event : undefined
+  return typeof event === 'string' && event.length >= 1 && event.length <= maxEventChars ? event : undefined
 }
 
 function refuse(fault: Fault): { readonly ok: false; readonly fault: Fault } {

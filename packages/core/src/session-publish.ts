@@ -1,6 +1,8 @@
+import { writeOptions } from './event-options.ts'
 import type { ClientFrame } from './frames.ts'
-import { maxDataBytes } from './limits.ts'
+import { maxConflatedDataBytes, maxDataBytes, maxMatchChars } from './limits.ts'
 import { decide } from './policy.ts'
+import { createRateStore, takeEvent } from './rates.ts'
 import { validEventName, validKey } from './room-name.ts'
 import { fail, send } from './session-state.ts'
 import type { Fault, Open, SessionInput, SessionState, SessionStep } from './session-state.ts'
@@ -13,35 +15,75 @@ const retryAfterMs = 1_000
 export function publish(step: SessionStep, open: Open, frame: PublishFrame): void {
   const { state, clock, effects } = step
   const { id, room, event, ephemeral = false } = frame
-  const fault = judge(state, open, frame)
-  if (fault !== undefined) return fail(step, { ...fault, id, room })
   const data = JSON.stringify(frame.data ?? null)
-  if (utf8Bytes(data) > maxDataBytes) {
-    return fail(step, { code: 'PAYLOAD_TOO_LARGE', message: `data is larger than ${maxDataBytes} bytes`, id, room })
-  }
+  const fault = judge(state, open, frame) ?? sizeFault(frame, data) ?? rateFault(step, open, event)
+  if (fault !== undefined) return fail(step, { ...fault, id, room, event })
+  const options = optionsOf(frame, state.connectionId, clock.wallMs)
   const { userId } = open.identity
   const meta = { userId, timestamp: clock.timestamp, connectionId: state.connectionId }
   const tail = `"event":${JSON.stringify(event)},"data":${data},"meta":${JSON.stringify(meta)}`
   if (ephemeral) {
-    effects.push({ type: 'ephemeral', room, tail })
+    effects.push({ type: 'ephemeral', room, options, tail })
     return send(step, { type: 'ok', id, room })
   }
   const request = (state.requests += 1)
   state.publishes ??= new Map()
   state.publishes.set(request, { id, room })
   const key = frame.key ?? `${state.connectionId}:${request}`
-  effects.push({ type: 'publish', request, message: { room, key, sender: userId, options: '', tail } })
+  effects.push({ type: 'publish', request, message: { room, key, sender: userId, options, tail } })
 }
 
-function judge(state: SessionState, open: Open, { room, event, key, ephemeral }: PublishFrame): Fault | undefined {
-  const decision = decide(open.identity, room, 'publish')
-  if (!decision.allow) return { code: decision.code, message: refusalText[decision.code] }
+function optionsOf({ echo, except = [], match, conflate, ttl }: PublishFrame, connectionId: string, wallMs: number) {
+  return writeOptions({
+    except: echo === false ? [...except, connectionId] : except,
+    match,
+    // Two devices of a user have a cursor each. An id of a connection has no space in it.
+    conflate: conflate === undefined ? undefined : `${connectionId} ${conflate}`,
+    until: ttl === undefined ? undefined : wallMs + ttl,
+  })
+}
+
+function judge(state: SessionState, open: Open, frame: PublishFrame): Fault | undefined {
+  const { room, event, ephemeral } = frame
   if (!validEventName(event)) return { code: 'VALIDATION_ERROR', message: 'event: has a character that is not allowed' }
-  if (key !== undefined && !validKey(key))
-    return { code: 'VALIDATION_ERROR', message: 'key: 1 to 128 printable characters' }
+  const decision = decide(state.policy, { identity: open.identity, room, action: 'publish', event })
+  if (!decision.allow) return { code: decision.code, message: refusalText[decision.code] }
+  const message = optionsFault(frame)
+  if (message !== undefined) return { code: 'VALIDATION_ERROR', message }
   if (ephemeral === true || (state.publishes?.size ?? 0) < state.limits.maxPublishesInFlight) return undefined
-  const message = `${state.limits.maxPublishesInFlight} publishes wait for their acknowledgement already; nothing was appended`
-  return { code: 'OVERLOADED', message, retryAfterMs }
+  const waits = `${state.limits.maxPublishesInFlight} publishes wait for their acknowledgement already; nothing was appended`
+  return { code: 'OVERLOADED', message: waits, retryAfterMs }
+}
+
+function optionsFault({ key, match, ephemeral = false, conflate, ttl }: PublishFrame): string | undefined {
+  if (key !== undefined && !validKey(key)) return 'key: 1 to 128 printable characters'
+  if (match !== undefined && JSON.stringify(match).length > maxMatchChars)
+    return `match: more than ${maxMatchChars} characters of JSON`
+  if (ttl !== undefined && ephemeral) return 'ttl: an ephemeral event is not kept'
+  if (conflate === undefined) return undefined
+  if (!ephemeral) return 'conflate: every durable event is kept'
+  return validKey(conflate) ? undefined : 'conflate: 1 to 64 printable characters'
+}
+
+function sizeFault({ conflate }: PublishFrame, data: string): Fault | undefined {
+  const max = conflate === undefined ? maxDataBytes : maxConflatedDataBytes
+  if (utf8Bytes(data, max) <= max) return undefined
+  return { code: 'PAYLOAD_TOO_LARGE', message: `data is larger than ${max} bytes` }
+}
+
+/** Judged last: what is refused for another reason costs nothing. */
+function rateFault({ state, clock }: SessionStep, { identity }: Open, event: string): Fault | undefined {
+  const { rates } = state.policy
+  if (rates === null) return undefined
+  const { userId, tenantId = '' } = identity
+  const asker = {
+    ...{ event, user: `${tenantId}\n${userId}`, users: state.userRates },
+    connection: () => (state.rates ??= createRateStore()),
+  }
+  const taken = takeEvent(rates, asker, clock.now)
+  if (taken.ok) return undefined
+  const message = 'too many events of this kind, nothing was done'
+  return { code: 'RATE_LIMITED', message, retryAfterMs: taken.retryAfterMs }
 }
 
 export function published(step: SessionStep, { request, outcome }: Extract<SessionInput, { type: 'published' }>): void {
@@ -65,8 +107,8 @@ function refusedText(code: string): string {
 }
 
 /** Bytes of the text in UTF-8. Counted only when they could matter. */
-function utf8Bytes(text: string): number {
-  if (text.length * 3 <= maxDataBytes || text.length > maxDataBytes) return text.length
+function utf8Bytes(text: string, max: number): number {
+  if (text.length * 3 <= max || text.length > max) return text.length
   let bytes = text.length
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i)

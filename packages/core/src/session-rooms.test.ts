@@ -7,7 +7,7 @@ const clock = { now: 1_000, wallMs: 1_700_000_000_000, timestamp: '2026-01-01T00
 const later = { ...clock, now: clock.now + 1_000 }
 
 function open(): SessionState {
-  const state = createSession('c1', clock.now, { ...defaultSessionLimits, framesAtOnce: 10_000 })
+  const state = createSession('c1', clock.now, { limits: { ...defaultSessionLimits, framesAtOnce: 10_000 } })
   stepSession(state, { type: 'token', token: 't' }, clock)
   stepSession(state, { type: 'verdict', attempt: 1, verdict: { ok: true, identity: { userId: 'alice' } } }, clock)
   return state

@@ -2,9 +2,11 @@ import type { Since } from './feed-state.ts'
 import { parseFilter } from './filter.ts'
 import type { Filter } from './filter.ts'
 import type { ClientFrame, RequestId } from './frames.ts'
-import { decide } from './policy.ts'
+import { decide, isKnown, roomsAtConnect } from './policy.ts'
+import type { Decision, Policy } from './policy.ts'
 import { parseEpoch } from './position.ts'
 import { fail, send } from './session-state.ts'
+import { attend, attendAgain, presenceOf } from './session-presence.ts'
 import type {
   Fault,
   Open,
@@ -13,7 +15,9 @@ import type {
   RoomAsker,
   SessionIdentity,
   SessionInput,
+  SessionState,
   SessionStep,
+  Subscription,
 } from './session-state.ts'
 import { refusalText } from './session-text.ts'
 
@@ -23,20 +27,60 @@ export function userRoom({ userId }: SessionIdentity): string {
   return `user:${userId}`
 }
 
-/** The rooms that every connection of this identity is put into. */
-export function ownRooms(identity: SessionIdentity): string[] {
-  const { tenantId } = identity
-  return [userRoom(identity), ...(tenantId === undefined ? [] : [`tenant:${tenantId}`]), 'public:all']
-}
-
 /** None of a room that was joined and waits for its answer differs from another. */
 const join: RoomAsker = { type: 'join' }
 
-export function joinOwnRooms({ state, effects }: SessionStep, identity: SessionIdentity): void {
-  for (const room of ownRooms(identity)) {
-    state.rooms.set(room, { joined: true, filter: null, asker: join, retryAtMs: null })
+/** Nobody asked to be told of members, and the edge knows nothing yet. */
+const alone = { presence: false, attends: null }
+
+export function joinRooms({ state, effects }: SessionStep, rooms: readonly string[]): void {
+  for (const room of rooms) {
+    state.rooms.set(room, { joined: true, filter: null, ...alone, asker: join, retryAtMs: null })
     effects.push({ type: 'subscribe', room, since: null, filter: null })
   }
+}
+
+/** A room that a service has put the user into is open to this connection whatever else the policy asks. */
+export function mayJoin({ policy, granted }: SessionState, identity: SessionIdentity, room: string): Decision {
+  if (granted?.has(room) === true && isKnown(policy, room)) return { allow: true }
+  return decide(policy, { identity, room, action: 'join' })
+}
+
+/** Ends a subscription, and tells it: who waits for its answer gets the code instead. */
+export function end(step: SessionStep, room: string, code: keyof typeof refusalText): void {
+  const { state, effects } = step
+  const subscription = state.rooms.get(room)
+  if (subscription === undefined) return
+  const { joined, asker } = subscription
+  state.rooms.delete(room)
+  if (!joined) state.subscribed -= 1
+  effects.push({ type: 'unsubscribe', room })
+  const message = refusalText[code]
+  if (asker === null || asker.type === 'join') send(step, { type: 'unsubscribed', room, code, message })
+  else refuse(step, room, asker, { code, message })
+}
+
+/** Whom the session was open for until now, and by which policy. */
+export interface Before {
+  readonly identity: SessionIdentity
+  readonly policy: Policy
+}
+
+/** The policy, or what the identity may, has changed: rooms that are not allowed any more end, and others are joined. */
+export function judgeAgain(step: SessionStep, open: Open, before: Before): void {
+  const { state } = step
+  const { identity } = open
+  for (const [room, subscription] of state.rooms) {
+    const decision = mayJoin(state, identity, room)
+    if (!decision.allow) end(step, room, decision.code)
+    else if (subscription.asker === null) attend(step, room, subscription)
+  }
+  const then = new Set(roomsAtConnect(before.policy, before.identity))
+  const now = roomsAtConnect(state.policy, identity)
+  joinRooms(
+    step,
+    now.filter((room) => !then.has(room) && !state.rooms.has(room)),
+  )
 }
 
 export function subscribe(step: SessionStep, open: Open, frame: Extract<ClientFrame, { type: 'subscribe' }>): void {
@@ -61,7 +105,7 @@ export function resume(step: SessionStep, open: Open, { id, rooms }: Extract<Cli
 function enter(step: SessionStep, open: Open, wish: Wish, asker: RoomAsker): Fault | undefined {
   const { state, effects } = step
   const { room } = wish
-  const decision = decide(open.identity, room, 'join')
+  const decision = mayJoin(state, open.identity, room)
   if (!decision.allow) return { code: decision.code, message: refusalText[decision.code] }
   const since = readSince(wish.since)
   if (since === 'bad') return { code: 'BAD_POSITION', message: 'the epoch is not one that a server gave' }
@@ -73,7 +117,8 @@ function enter(step: SessionStep, open: Open, wish: Wish, asker: RoomAsker): Fau
   }
   if (before?.asker !== undefined && before.asker !== null) supersede(step, room, before.asker)
   if (before === undefined) state.subscribed += 1
-  state.rooms.set(room, { joined: before?.joined ?? false, filter, asker, retryAtMs: null })
+  const [joined, attends] = [before?.joined ?? false, attendAgain(step, room, before)]
+  state.rooms.set(room, { joined, filter, presence: wish.presence === true, attends, asker, retryAtMs: null })
   effects.push({ type: 'subscribe', room, since, filter })
   return undefined
 }
@@ -119,9 +164,15 @@ function finish(step: SessionStep, group: Resume): void {
     const asker = subscription?.asker
     // Whoever asked for the room again meanwhile has an answer of its own to wait for.
     if (subscription === undefined || asker?.type !== 'answered' || asker.resume !== group) continue
-    subscription.asker = null
-    step.effects.push({ type: 'release', room })
+    release(step, room, subscription)
   }
+}
+
+/** The answer is out. */
+function release(step: SessionStep, room: string, subscription: Subscription): void {
+  subscription.asker = null
+  step.effects.push({ type: 'release', room })
+  attend(step, room, subscription)
 }
 
 export function unsubscribe(step: SessionStep, { id, room }: { readonly id: RequestId; readonly room: string }): void {
@@ -142,18 +193,17 @@ export function answered(step: SessionStep, input: Extract<SessionInput, { type:
   const asker = subscription?.asker ?? null
   if (subscription === undefined || asker === null) return
   const why = reason === undefined ? {} : { reason }
+  const presence = presenceOf(step.state, room, subscription)
   switch (asker.type) {
     case 'subscribe':
-      subscription.asker = null
-      send(step, { type: 'ok', id: asker.id, room, position, recovered, missed, ...why })
-      return void step.effects.push({ type: 'release', room })
+      send(step, { type: 'ok', id: asker.id, room, position, recovered, missed, ...why, ...presence })
+      return release(step, room, subscription)
     case 'resume':
       subscription.asker = { type: 'answered', resume: asker.resume }
-      return settle(step, asker.resume, { room, position, recovered, missed, ...why })
+      return settle(step, asker.resume, { room, position, recovered, missed, ...why, ...presence })
     case 'join':
-      subscription.asker = null
       send(step, { type: 'position', room, position, recovered, ...why })
-      return void step.effects.push({ type: 'release', room })
+      return release(step, room, subscription)
     case 'answered':
   }
 }
@@ -172,6 +222,7 @@ export function refused(step: SessionStep, { room, retryAfterMs }: Extract<Sessi
   // Also a room that the server joined: to join it again at its head would hide what the client asked to be given.
   state.rooms.delete(room)
   if (!subscription.joined) state.subscribed -= 1
+  if (subscription.attends !== null) step.effects.push({ type: 'attend', room, member: false, watch: false })
   refuse(step, room, asker, { code: 'OVERLOADED', message: 'the room cannot be read now, retry later', retryAfterMs })
 }
 

@@ -1,9 +1,15 @@
 import type { Bucket } from './bucket.ts'
 import type { CloseName, ErrorCode } from './codes.ts'
+import type { Denials } from './denials.ts'
+import type { RoomControl } from './room-control.ts'
 import type { Since } from './feed-state.ts'
 import type { Filter } from './filter.ts'
 import type { LossReason, RequestId, ServerFrame } from './frames.ts'
+import type { LockMessage, LockRecord } from './lock-entry.ts'
+import type { Policy } from './policy.ts'
 import type { Position } from './position.ts'
+import type { RateStore } from './rates.ts'
+import type { LockRequest } from './session-locks.ts'
 
 /** What an operator may change. */
 export interface SessionLimits {
@@ -14,16 +20,24 @@ export interface SessionLimits {
   /** Frames a connection may send per second, and at once after a silence. */
   readonly framesPerSecond: number
   readonly framesAtOnce: number
-  /** Of one user, over the whole fleet; 0: no limit, and nobody counts. */
+  /** Of one user, and of one tenant, over the whole fleet; 0: no limit, and nobody counts. */
   readonly connectionsPerUser: number
+  readonly connectionsPerTenant: number
+  /** A connection that asks for nothing for so long is closed, ms; 0: none is. */
+  readonly idleMs: number
 }
 
 /** Whom a verified token named. */
 export interface SessionIdentity {
   readonly userId: string
   readonly tenantId?: string | undefined
+  readonly roles?: readonly string[] | undefined
+  readonly permissions?: readonly string[] | undefined
   /** Ms since 1970, with the leeway that clocks are given. */
   readonly expiresAtMs?: number | undefined
+  /** When the token was issued, ms since 1970, and its `jti`. */
+  readonly issuedAtMs?: number | undefined
+  readonly tokenId?: string | undefined
 }
 
 export interface HeldFrame {
@@ -34,13 +48,25 @@ export interface Verifying {
   readonly attempt: number
   readonly id: RequestId | undefined
 }
+export interface Registering {
+  readonly identity: SessionIdentity
+  readonly id: RequestId | undefined
+  /** The one that is asked now comes first. */
+  readonly places: readonly Place[]
+}
+/** Where a connection counts. */
+export interface Place {
+  readonly scope: 'user' | 'tenant'
+  readonly room: string
+  readonly limit: number
+}
 export type SessionPhase =
   | {
       readonly type: 'authenticating'
       readonly deadlineMs: number
       verifying: Verifying | null
-      /** Whom the token named, while the worker of the user's room is asked whether there is a place. */
-      registering: { readonly identity: SessionIdentity; readonly id: RequestId | undefined } | null
+      /** Whom the token named, while the workers of the user's room and of the tenant's are asked, one after the other, whether there is a place. */
+      registering: Registering | null
       /** Frames that came before the verdict, in order. */
       readonly held: HeldFrame[]
       heldBytes: number
@@ -60,6 +86,10 @@ export interface Subscription {
   /** The server put the connection into the room: it counts against no limit. */
   readonly joined: boolean
   readonly filter: Filter | null
+  /** It asked to be told of the members. */
+  readonly presence: boolean
+  /** What the edge knows of that; null: nothing. */
+  attends: { readonly member: boolean; readonly watch: boolean } | null
   asker: RoomAsker | null
   /** When a room that the server joined is tried again after a refusal. */
   retryAtMs: number | null
@@ -77,18 +107,34 @@ export interface SessionState {
   readonly connectionId: string
   /** The connection whose place it takes, as the client names it; `''`: none. */
   readonly replaces: string
+  /** The client says that it was connected before, or still is. */
+  readonly returns: boolean
   readonly limits: SessionLimits
+  policy: Policy
+  denials: Denials
   phase: SessionPhase
   readonly rooms: Map<string, Subscription>
+  /** Rooms that a service has put the user into, on this connection; null until the first: most have none. */
+  granted: Set<string> | null
   /** Rooms that count against `maxSubscriptions`. */
   subscribed: number
   /** Publishes that wait for their outcome; null until the first: most connections only listen. */
   publishes: Map<number, { readonly id: RequestId; readonly room: string }> | null
+  /** Pages of history that are being read, by request. */
+  histories: Map<number, { readonly id: RequestId; readonly room: string }> | null
+  /** Questions about locks that wait for their answer, by request. */
+  locks: Map<number, LockRequest> | null
   requests: number
   attempts: number
+  /** When it last asked for something; pings do not count. */
+  activeAtMs: number
   /** When a room that the server joined is due to be tried again; Infinity when none is. */
   retryAtMs: number
   readonly frames: Bucket
+  /** What it published lately, by class; null until a rate is per connection. */
+  rates: RateStore | null
+  /** The same of the users of this process. */
+  readonly userRates: RateStore
   /** Null until the first: most connections send none. */
   badFrames: Bucket | null
 }
@@ -100,8 +146,16 @@ export type SessionInput =
   | { readonly type: 'binary' }
   /** `retryable`: the token could not be judged now. */
   | { readonly type: 'verdict'; readonly attempt: number; readonly verdict: SessionVerdict }
-  /** Whether there is a place for the connection; `unknown`: it cannot be said now. */
-  | { readonly type: 'registered'; readonly outcome: 'taken' | 'refused' | 'unknown' }
+  /** Whether there is a place for the connection in the scope that was asked for; `unknown`: it cannot be said now. */
+  | { readonly type: 'registered'; readonly scope: Place['scope']; readonly outcome: 'taken' | 'refused' | 'unknown' }
+  /** The page that was asked for; null: it cannot be read now. */
+  | { readonly type: 'history'; readonly request: number; readonly page: HistoryAnswer | null }
+  /** What became of a question about locks; null: nobody knows. */
+  | {
+      readonly type: 'lock'
+      readonly request: number
+      readonly answer: Pick<LockRecord, 'outcome' | 'locks' | 'retryAfterMs'> | null
+    }
   | { readonly type: 'published'; readonly request: number; readonly outcome: SessionOutcome }
   /** A subscription is live: `missed` events follow its answer. */
   | {
@@ -114,9 +168,16 @@ export type SessionInput =
     }
   /** A subscription cannot be judged for now, or what is held back for it cannot be kept. */
   | { readonly type: 'refused'; readonly room: string; readonly retryAfterMs: number }
+  /** A service puts the user into a room, or takes it out. */
+  | { readonly type: 'control'; readonly control: RoomControl }
+  /** Another policy holds from now on. */
+  | { readonly type: 'policy'; readonly policy: Policy }
+  /** Others are denied from now on. */
+  | { readonly type: 'denials'; readonly denials: Denials }
   | { readonly type: 'tick' }
   /** The socket is gone, or the process ends it. */
   | { readonly type: 'closed' }
+export type HistoryAnswer = Omit<Extract<ServerFrame, { type: 'history' }>, 'type' | 'id'>
 export type SessionVerdict =
   | { readonly ok: true; readonly identity: SessionIdentity }
   | { readonly ok: false; readonly retryable: boolean }
@@ -129,8 +190,8 @@ export type SessionOutcome =
 export type SessionEffect =
   | { readonly type: 'verify'; readonly attempt: number; readonly token: string }
   | { readonly type: 'send'; readonly frame: ServerFrame }
-  /** Ask whether there is a place for another connection of the user. */
-  | { readonly type: 'register'; readonly room: string; readonly replaces: string }
+  /** Ask whether there is a place for another connection of the user, or of the tenant. */
+  | { readonly type: 'register'; readonly scope: Place['scope']; readonly room: string; readonly replaces: string }
   /** The identity is known; comes before everything else that it allows. */
   | { readonly type: 'opened'; readonly identity: SessionIdentity }
   /** Nothing of the room is sent before its `release`. Replaces a subscription of the same room. */
@@ -138,8 +199,23 @@ export type SessionEffect =
   /** What was held back for the room since its answer goes out, and everything after it at once. */
   | { readonly type: 'release'; readonly room: string }
   | { readonly type: 'unsubscribe'; readonly room: string }
+  /** Whether the connection is a member of the room, and whether it is told of the others. Ends with the subscription. */
+  | { readonly type: 'attend'; readonly room: string; readonly member: boolean; readonly watch: boolean }
+  /** What its user shows of itself from now on, JSON. */
+  | { readonly type: 'show'; readonly state: string }
   | { readonly type: 'publish'; readonly request: number; readonly message: SessionPublish }
-  | { readonly type: 'ephemeral'; readonly room: string; readonly tail: string }
+  | { readonly type: 'ephemeral'; readonly room: string; readonly options: string; readonly tail: string }
+  /** Read a page: what is before a seq, after one, or the newest; answered by `history`. */
+  | {
+      readonly type: 'history'
+      readonly request: number
+      readonly room: string
+      readonly before: number | undefined
+      readonly after: number | undefined
+      readonly limit: number
+    }
+  /** Ask the room's worker; answered by `lock`. */
+  | ({ readonly type: 'lock'; readonly request: number } & Omit<LockMessage, 'type' | 'nonce'>)
   /** Tell the positions of rooms under a filter. */
   | { readonly type: 'advance' }
   | { readonly type: 'close'; readonly name: CloseName; readonly reason?: string }
@@ -147,7 +223,7 @@ export interface SessionPublish {
   readonly room: string
   readonly key: string
   readonly sender: string
-  readonly options: ''
+  readonly options: string
   readonly tail: string
 }
 
@@ -171,6 +247,8 @@ export interface Fault {
   readonly message: string
   readonly id?: RequestId | undefined
   readonly room?: string | undefined
+  /** Of a publish: the name of its event, as far as it could be read. */
+  readonly event?: string | undefined
   readonly retryAfterMs?: number | undefined
 }
 
@@ -178,12 +256,13 @@ export function send(step: SessionStep, frame: ServerFrame): void {
   step.effects.push({ type: 'send', frame })
 }
 
-export function fail(step: SessionStep, { code, message, id, room, retryAfterMs }: Fault): void {
+export function fail(step: SessionStep, { code, message, id, room, event, retryAfterMs }: Fault): void {
   send(step, {
     type: 'error',
     ...(id === undefined ? {} : { id }),
     ...{ code, message },
     ...(room === undefined ? {} : { room }),
+    ...(event === undefined ? {} : { event }),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   })
 }

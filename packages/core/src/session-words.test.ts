@@ -12,7 +12,7 @@ class Conn {
   readonly state: SessionState
   now = 0
   constructor(limits: Partial<SessionLimits> = {}) {
-    this.state = createSession('c1', 0, { ...defaultSessionLimits, ...limits })
+    this.state = createSession('c1', 0, { limits: { ...defaultSessionLimits, ...limits } })
   }
   step(input: SessionInput): ServerFrame[] {
     const effects = stepSession(this.state, input, { now: this.now, wallMs: wallStart + this.now, timestamp })
@@ -134,7 +134,7 @@ describe('the words of refusals', () => {
     expect(conn.frame({ ...publish, id: 1 })).toEqual([])
     expect(conn.frame({ ...publish, id: 2 })).toEqual([
       error('OVERLOADED', '1 publishes wait for their acknowledgement already; nothing was appended', {
-        ...{ id: 2, room: 'public:a', retryAfterMs: 1_000 },
+        ...{ id: 2, room: 'public:a', event: 'e', retryAfterMs: 1_000 },
       }),
     ])
     conn.frame({ type: 'subscribe', id: 3, room: 'public:a' })
@@ -160,7 +160,7 @@ describe('the words of refusals', () => {
       opened().frame({ type: 'publish', id: 1, room: 'public:a', event: 'e', data })
     expect(answer(character.repeat(fits) + rest)).toEqual([])
     expect(answer(`${character.repeat(fits) + rest}a`)).toEqual([
-      error('PAYLOAD_TOO_LARGE', `data is larger than ${maxDataBytes} bytes`, { id: 1, room: 'public:a' }),
+      error('PAYLOAD_TOO_LARGE', `data is larger than ${maxDataBytes} bytes`, { id: 1, room: 'public:a', event: 'e' }),
     ])
   })
 

@@ -14,7 +14,7 @@ class Conn {
   now = 1_000
 
   constructor(limits: Partial<SessionLimits> = {}, replaces = '') {
-    this.state = createSession('c1', this.now, { ...defaultSessionLimits, ...limits }, replaces)
+    this.state = createSession('c1', this.now, { limits: { ...defaultSessionLimits, ...limits }, replaces })
   }
   step(input: SessionInput): readonly SessionEffect[] {
     const wallMs = wallStart + this.now
@@ -62,32 +62,32 @@ describe('connections per user', () => {
 
   it('[UC10] the worker of the user’s room is asked before anything is answered, and told which connection it replaces', () => {
     const conn = limited('edge-1.a.7')
-    expect(conn.verdict(1)).toEqual([{ type: 'register', room: 'user:alice', replaces: 'edge-1.a.7' }])
+    expect(conn.verdict(1)).toEqual([{ type: 'register', scope: 'user', room: 'user:alice', replaces: 'edge-1.a.7' }])
     expect(conn.frame({ type: 'subscribe', id: 1, room: 'public:a' })).toEqual([])
     expect(conn.frame({ type: 'auth', id: 2, token: 'again' })).toEqual([])
-    const effects = conn.step({ type: 'registered', outcome: 'taken' })
+    const effects = conn.step({ type: 'registered', scope: 'user', outcome: 'taken' })
     expect(codes(effects).slice(0, 1)).toEqual(['connected'])
     expect(effects.flatMap((effect) => (effect.type === 'subscribe' ? [effect.room] : []))).toContain('public:a')
-    expect(conn.step({ type: 'registered', outcome: 'taken' })).toEqual([])
+    expect(conn.step({ type: 'registered', scope: 'user', outcome: 'taken' })).toEqual([])
   })
 
   it('[UC11] one too many is told so and closed; when it cannot be said now, it is to come again', () => {
     const refused = limited()
     refused.verdict(1)
-    const effects = refused.step({ type: 'registered', outcome: 'refused' })
+    const effects = refused.step({ type: 'registered', scope: 'user', outcome: 'refused' })
     expect(sent(effects)).toMatchObject([
       { type: 'error', code: 'TOO_MANY_CONNECTIONS', message: 'at most 2 connections per user' },
     ])
     expect(closes(effects)).toEqual(['tooManyConnections'])
     const unknown = limited()
     unknown.verdict(1)
-    const later = unknown.step({ type: 'registered', outcome: 'unknown' })
+    const later = unknown.step({ type: 'registered', scope: 'user', outcome: 'unknown' })
     expect([codes(later), closes(later)]).toEqual([['OVERLOADED'], ['tryLater']])
     const silent = limited()
     silent.verdict(1)
     silent.now += authDeadlineMs
     expect(closes(silent.step({ type: 'tick' }))).toEqual(['tryLater'])
-    expect(silent.step({ type: 'registered', outcome: 'taken' })).toEqual([])
+    expect(silent.step({ type: 'registered', scope: 'user', outcome: 'taken' })).toEqual([])
   })
 })
 
@@ -124,7 +124,7 @@ describe('authentication', () => {
     expect(closes(unjudged)).toEqual(['tryLater'])
   })
 
-  it('[SE3] without a good token at the deadline the connection is closed, not before', () => {
+  it('[SE3] without a good token at the deadline the connection is closed, not before (CN4)', () => {
     const conn = new Conn()
     conn.now += authDeadlineMs - 1
     expect(conn.step({ type: 'tick' })).toEqual([])
@@ -163,7 +163,7 @@ describe('authentication', () => {
     expect(codes(large.frame(publish))).toEqual(['UNAUTHORIZED'])
   })
 
-  it('[SE5] before authentication a frame has at most 64 KiB', () => {
+  it('[SE5] before authentication a frame has at most 64 KiB (CN1)', () => {
     const text = JSON.stringify({ type: 'ping' })
     const ok = new Conn()
     expect(codes(ok.step({ type: 'frame', text, bytes: maxUnauthenticatedFrameBytes }))).toEqual(['pong'])
@@ -171,7 +171,7 @@ describe('authentication', () => {
     expect(codes(open().step({ type: 'frame', text, bytes: maxUnauthenticatedFrameBytes + 1 }))).toEqual(['pong'])
   })
 
-  it('[SE6] a newer token of the same user moves the expiry; any other changes nothing', () => {
+  it('[SE6] a newer token of the same user moves the expiry; any other changes nothing (CN10)', () => {
     const conn = open({}, { ...alice, expiresAtMs: wallStart + 5_000 })
     conn.frame({ type: 'auth', id: 1, token: 'bob' })
     expect(codes(conn.verdict(2, { userId: 'bob', tenantId: 'acme' }))).toEqual(['UNAUTHORIZED'])
@@ -184,7 +184,7 @@ describe('authentication', () => {
     expect(closes(conn.step({ type: 'tick' }))).toEqual([])
   })
 
-  it('[SE7] an expired token closes at its time and not before', () => {
+  it('[SE7] an expired token closes at its time and not before (CN10)', () => {
     const conn = open({}, { ...alice, expiresAtMs: wallStart + 5_000 })
     conn.now = 4_999
     expect(conn.step({ type: 'tick' })).toEqual([])
@@ -207,7 +207,7 @@ describe('authentication', () => {
 describe('publishing', () => {
   const publish = { type: 'publish', id: 3, room: 'public:a', event: 'e', data: { a: 'ü' }, key: 'k1' }
 
-  it('[SE20] a publish travels as the end of its event frame, under its key and its user', () => {
+  it('[SE20] a publish travels as the end of its event frame, under its key and its user (EV1)', () => {
     const conn = open()
     const [effect] = conn.frame(publish)
     if (effect?.type !== 'publish') throw new Error('no publish')
@@ -338,7 +338,7 @@ describe('bad input', () => {
       'TOO_MANY_SUBSCRIPTIONS',
     ],
   ]
-  it.each(cases)('[SE30] %s is answered with its code and changes nothing', (_, frame, code) => {
+  it.each(cases)('[SE30] %s is answered with its code and changes nothing (LM2)', (_, frame, code) => {
     const conn = open()
     const rooms = new Set(conn.state.rooms.keys())
     const effects = conn.frame(frame)
@@ -375,7 +375,7 @@ describe('bad input', () => {
     expect(closes(conn.frame('{'))).toEqual(['badProtocol'])
   })
 
-  it('[SE33] frames over the rate are refused with the time to wait, and not taken', () => {
+  it('[SE33] frames over the rate are refused with the time to wait, and not taken (LM1)', () => {
     const conn = open({ framesPerSecond: 10, framesAtOnce: 3 })
     for (let id = 1; id <= 3; id++) expect(codes(conn.frame({ type: 'ping', id }))).toEqual(['pong'])
     const refused = conn.frame({ type: 'subscribe', id: 4, room: 'public:a' })

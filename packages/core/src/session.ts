@@ -3,32 +3,36 @@ import type { ClientFrame, RequestId } from './frames.ts'
 import { PROTOCOL_VERSION } from './frames.ts'
 import {
   authDeadlineMs,
-  historyEvents,
-  historyMs,
   maxBadFrames,
+  maxHeldEvents,
   maxHeldFrames,
   maxPublishesInFlight,
   maxSubscriptions,
   maxUnauthenticatedFrameBytes,
   pingIntervalMs,
 } from './limits.ts'
-import { parseFrame } from './session-frames.ts'
+import { denialOf, freshKickOf, noDenials } from './denials.ts'
+import type { Denial, Denials } from './denials.ts'
+import { roomsAtConnect } from './policy.ts'
+import { defaultPolicy } from './policy-default.ts'
+import type { Policy } from './policy.ts'
+import { createRateStore } from './rates.ts'
+import type { RateStore } from './rates.ts'
+import { takeControl } from './session-control.ts'
+import { endBy, takeDenials } from './session-denials.ts'
+import { askedBy, parseFrame } from './session-frames.ts'
+import { history, historyRead } from './session-history.ts'
+import { lockAnswered, locks } from './session-locks.ts'
+import { show } from './session-presence.ts'
 import { publish, published } from './session-publish.ts'
-import {
-  answered,
-  joinOwnRooms,
-  ownRooms,
-  refused,
-  resume,
-  retryOwnRooms,
-  subscribe,
-  unsubscribe,
-  userRoom,
-} from './session-rooms.ts'
+import { isIdle, tick } from './session-tick.ts'
+import { answered, joinRooms, judgeAgain, refused, resume, subscribe, unsubscribe, userRoom } from './session-rooms.ts'
 import { close, fail, send } from './session-state.ts'
 import type {
   Fault,
   Open,
+  Place,
+  Registering,
   SessionClock,
   SessionEffect,
   SessionIdentity,
@@ -47,22 +51,36 @@ export const defaultSessionLimits: SessionLimits = {
   framesPerSecond: 500,
   framesAtOnce: 2_000,
   connectionsPerUser: 0,
+  connectionsPerTenant: 0,
+  idleMs: 0,
 }
 /** Bad frames beyond the limit are forgiven at this rate, so that a connection of weeks is not closed for a slip a day. */
 const forgivenPerSecond = 1 / 60
 /** Above this many bytes a frame over the rate is refused without being parsed: its id is not worth the work. */
 const maxParsedOverRateBytes = 4_096
 
-export function createSession(
-  connectionId: string,
-  nowMs: number,
-  limits: SessionLimits = defaultSessionLimits,
-  replaces = '',
-): SessionState {
+export interface SessionOptions {
+  readonly limits?: SessionLimits
+  readonly policy?: Policy
+  readonly denials?: Denials
+  /** The connection whose place it takes, as the client names it. */
+  readonly replaces?: string
+  /** The client says that it was connected before, or still is. */
+  readonly returns?: boolean
+  /** Shared by the sessions of a process. */
+  readonly userRates?: RateStore
+}
+
+export function createSession(connectionId: string, nowMs: number, options: SessionOptions = {}): SessionState {
+  const { limits = defaultSessionLimits, policy = defaultPolicy, denials = noDenials } = options
+  const { replaces = '', returns = false } = options
   return {
     connectionId,
     replaces,
+    returns,
     limits,
+    policy,
+    denials,
     phase: {
       type: 'authenticating',
       deadlineMs: nowMs + limits.authDeadlineMs,
@@ -72,12 +90,18 @@ export function createSession(
       heldBytes: 0,
     },
     rooms: new Map(),
+    granted: null,
     subscribed: 0,
     publishes: null,
+    histories: null,
+    locks: null,
     requests: 0,
     attempts: 0,
+    activeAtMs: nowMs,
     retryAtMs: Infinity,
     frames: createBucket({ capacity: limits.framesAtOnce, refillPerSecond: limits.framesPerSecond }),
+    rates: null,
+    userRates: options.userRates ?? createRateStore(),
     badFrames: null,
   }
 }
@@ -103,16 +127,31 @@ export function stepSession(state: SessionState, input: SessionInput, clock: Ses
       takeVerdict(step, input)
       break
     case 'registered':
-      registered(step, input.outcome)
+      registered(step, input)
       break
     case 'published':
       published(step, input)
+      break
+    case 'history':
+      historyRead(step, input)
+      break
+    case 'lock':
+      lockAnswered(step, input)
       break
     case 'answered':
       answered(step, input)
       break
     case 'refused':
       refused(step, input)
+      break
+    case 'control':
+      takeControl(step, input.control)
+      break
+    case 'policy':
+      takePolicy(step, input.policy)
+      break
+    case 'denials':
+      takeDenials(step, input.denials)
       break
     case 'tick':
       tick(step)
@@ -129,7 +168,11 @@ export function isDue(state: SessionState, nowMs: number, wallMs: number): boole
   const { phase } = state
   if (phase.type === 'authenticating') return nowMs >= phase.deadlineMs
   if (phase.type === 'closed') return false
-  return nowMs >= state.retryAtMs || (phase.identity.expiresAtMs !== undefined && wallMs >= phase.identity.expiresAtMs)
+  return (
+    nowMs >= state.retryAtMs ||
+    isIdle(state, nowMs) ||
+    (phase.identity.expiresAtMs !== undefined && wallMs >= phase.identity.expiresAtMs)
+  )
 }
 
 function mayVerify(phase: Exclude<SessionPhase, { type: 'closed' }>): boolean {
@@ -155,14 +198,16 @@ function takeFrame(step: SessionStep, { text, bytes }: { readonly text: string; 
   if (!rate.ok) return overRate(step, { text, bytes }, rate.retryAfterMs)
   const parsed = parseFrame(text)
   if (!parsed.ok) return bad(step, parsed.fault)
+  if (parsed.frame.type !== 'ping') state.activeAtMs = clock.now
   if (phase.type === 'open') takeOpen(step, phase, parsed.frame)
   else takeEarly(step, phase, { frame: parsed.frame, text, bytes })
 }
 
 function overRate(step: SessionStep, { text, bytes }: { text: string; bytes: number }, retryAfterMs: number): void {
   const parsed = bytes <= maxParsedOverRateBytes ? parseFrame(text) : undefined
-  const id = parsed === undefined ? undefined : parsed.ok ? parsed.frame.id : parsed.fault.id
-  fail(step, { code: 'RATE_LIMITED', message: 'too many frames, nothing was done', id, retryAfterMs })
+  const asked = parsed === undefined ? {} : parsed.ok ? askedBy(parsed.frame) : parsed.fault
+  const { id, event } = asked
+  fail(step, { code: 'RATE_LIMITED', message: 'too many frames, nothing was done', id, event, retryAfterMs })
 }
 
 function bad(step: SessionStep, fault: Fault): void {
@@ -198,6 +243,14 @@ function takeOpen(step: SessionStep, open: Open, frame: ClientFrame): void {
       return resume(step, open, frame)
     case 'unsubscribe':
       return unsubscribe(step, frame)
+    case 'history':
+      return history(step, open, frame)
+    case 'presence':
+      return show(step, frame)
+    case 'lock':
+    case 'unlock':
+    case 'locks':
+      return locks(step, open, frame)
     case 'ping':
       step.effects.push({ type: 'advance' })
       return pong(step, frame.id)
@@ -222,6 +275,8 @@ function takeVerdict(step: SessionStep, { attempt, verdict }: Extract<SessionInp
   const { id } = phase.verifying
   phase.verifying = null
   if (phase.type === 'open') return refresh(step, phase, id, verdict)
+  const denial = verdict.ok ? keptOut(step, verdict.identity) : undefined
+  if (denial !== undefined) return endBy(step, denial, id)
   if (verdict.ok) return register(step, phase, id, verdict.identity)
   if (verdict.retryable) {
     fail(step, { code: 'OVERLOADED', message: 'the token cannot be checked now', id, retryAfterMs: 1_000 })
@@ -231,29 +286,51 @@ function takeVerdict(step: SessionStep, { attempt, verdict }: Extract<SessionInp
   close(step, 'unauthorized', 'Invalid token')
 }
 
-function register(step: SessionStep, early: Early, id: RequestId | undefined, identity: SessionIdentity): void {
-  const { limits, replaces } = step.state
-  if (limits.connectionsPerUser === 0) return open(step, early, id, identity)
-  early.registering = { identity, id }
-  step.effects.push({ type: 'register', room: userRoom(identity), replaces })
+function keptOut({ state, clock }: SessionStep, identity: SessionIdentity): Denial | undefined {
+  const denial = denialOf(state.denials, identity, clock.wallMs)
+  return denial ?? (state.returns ? freshKickOf(state.denials, identity, clock.wallMs) : undefined)
 }
 
-function registered(step: SessionStep, outcome: Extract<SessionInput, { type: 'registered' }>['outcome']): void {
-  const { phase, limits } = step.state
+function register(step: SessionStep, early: Early, id: RequestId | undefined, identity: SessionIdentity): void {
+  const { connectionsPerUser, connectionsPerTenant } = step.state.limits
+  const { tenantId } = identity
+  const places: Place[] = []
+  if (connectionsPerUser > 0) places.push({ scope: 'user', room: userRoom(identity), limit: connectionsPerUser })
+  if (connectionsPerTenant > 0 && tenantId !== undefined)
+    places.push({ scope: 'tenant', room: `tenant:${tenantId}`, limit: connectionsPerTenant })
+  askForPlace(step, early, { identity, id, places })
+}
+
+function askForPlace(step: SessionStep, early: Early, registering: Registering): void {
+  const { identity, id, places } = registering
+  const [place] = places
+  if (place === undefined) return open(step, early, id, identity)
+  early.registering = registering
+  const { scope, room } = place
+  step.effects.push({ type: 'register', scope, room, replaces: step.state.replaces })
+}
+
+function registered(step: SessionStep, { scope, outcome }: Extract<SessionInput, { type: 'registered' }>): void {
+  const { phase } = step.state
   if (phase.type !== 'authenticating' || phase.registering === null) return
-  const { identity, id } = phase.registering
-  if (outcome === 'taken') return open(step, phase, id, identity)
+  const { registering } = phase
+  const [place, ...rest] = registering.places
+  if (place === undefined || place.scope !== scope) return
+  if (outcome === 'taken') return askForPlace(step, phase, { ...registering, places: rest })
+  const { id } = registering
   if (outcome === 'unknown') {
     fail(step, { code: 'OVERLOADED', message: 'connections cannot be counted now', id, retryAfterMs: 1_000 })
     return close(step, 'tryLater')
   }
-  const message = `at most ${limits.connectionsPerUser} connections per user`
+  const message = `at most ${place.limit} connections per ${scope}`
   fail(step, { code: 'TOO_MANY_CONNECTIONS', message, id })
   close(step, 'tooManyConnections')
 }
 
 function open(step: SessionStep, early: Early, id: RequestId | undefined, identity: SessionIdentity): void {
   const { state, clock, effects } = step
+  const rooms = roomsAtConnect(state.policy, identity)
+  const { events, ageMs } = state.policy.history
   state.phase = { type: 'open', identity, verifying: null }
   effects.push({ type: 'opened', identity })
   send(step, {
@@ -262,13 +339,13 @@ function open(step: SessionStep, early: Early, id: RequestId | undefined, identi
     userId: identity.userId,
     connectionId: state.connectionId,
     ...(identity.tenantId === undefined ? {} : { tenantId: identity.tenantId }),
-    rooms: ownRooms(identity),
+    rooms,
     timestamp: clock.timestamp,
-    resumeWindow: { events: historyEvents, ms: historyMs },
+    resumeWindow: { events: Math.min(events, maxHeldEvents), ms: ageMs },
     pingIntervalMs,
   })
   if (id !== undefined) send(step, { type: 'ok', id })
-  joinOwnRooms(step, identity)
+  joinRooms(step, rooms)
   for (const held of early.held) replayHeld(step, held.text)
 }
 
@@ -279,7 +356,14 @@ function replayHeld(step: SessionStep, text: string): void {
   if (parsed.ok && phase.type === 'open') takeOpen(step, phase, parsed.frame)
 }
 
-/** A newer token of the same user moves the expiry; any other changes nothing. */
+function takePolicy(step: SessionStep, policy: Policy): void {
+  const { state } = step
+  const before = state.policy
+  state.policy = policy
+  if (state.phase.type === 'open') judgeAgain(step, state.phase, { identity: state.phase.identity, policy: before })
+}
+
+/** A newer token of the same user moves the expiry, and what the user may; any other changes nothing. */
 function refresh(
   step: SessionStep,
   phase: Open,
@@ -292,28 +376,13 @@ function refresh(
     return fail(step, { code: 'UNAUTHORIZED', message: 'Invalid token', id })
   }
   const { identity } = verdict
+  if (denialOf(step.state.denials, identity, step.clock.wallMs) !== undefined)
+    return fail(step, { code: 'UNAUTHORIZED', message: 'Token revoked', id })
   if (identity.userId !== phase.identity.userId || identity.tenantId !== phase.identity.tenantId) {
     return fail(step, { code: 'UNAUTHORIZED', message: 'the token is of somebody else', id })
   }
+  const before = phase.identity
   phase.identity = identity
   send(step, { type: 'ok', ...(id === undefined ? {} : { id }) })
-}
-
-function tick(step: SessionStep): void {
-  const { state, clock } = step
-  const { phase } = state
-  if (phase.type === 'authenticating') {
-    if (clock.now < phase.deadlineMs) return
-    // The client did its part: the keys cannot be had, or nobody counts connections now.
-    if (phase.verifying !== null || phase.registering !== null) return close(step, 'tryLater')
-    fail(step, { code: 'UNAUTHORIZED', message: 'Authentication required' })
-    return close(step, 'unauthorized')
-  }
-  if (phase.type !== 'open') return
-  const { expiresAtMs } = phase.identity
-  if (expiresAtMs !== undefined && clock.wallMs >= expiresAtMs) {
-    fail(step, { code: 'UNAUTHORIZED', message: 'Token expired' })
-    return close(step, 'unauthorized', 'Token expired')
-  }
-  retryOwnRooms(step)
+  judgeAgain(step, phase, { identity: before, policy: step.state.policy })
 }

@@ -1,11 +1,18 @@
 import { formatMarks, parseSlotValue, slotPrefix } from './commit.ts'
-import type { Interest, InterestChange, Mark, SlotCommit, SlotValue } from './commit.ts'
+import type { Mark, SlotCommit, SlotValue } from './commit.ts'
+import type { Interest, InterestChange } from './interest.ts'
 import { knowConnection } from './connections.ts'
 import type { Connections } from './connections.ts'
 import type { InputEntry } from './entry.ts'
 import { KeyWindow } from './key-window.ts'
+import { createLocks, knowLock } from './locks.ts'
+import type { Locks } from './locks.ts'
+import { createMembers, knowMember } from './members.ts'
+import type { Members } from './members.ts'
 import type { Retained } from './retained.ts'
 import type { RoomState } from './room-state.ts'
+import { nothingTold, toldBoot } from './slot-outgoing.ts'
+import type { SlotTold } from './slot-outgoing.ts'
 
 /** An entry that was read and waits to be consumed. `entry` is undefined when it could not be decoded. */
 export interface PendingEntry {
@@ -38,6 +45,10 @@ export interface SlotState {
   readonly interest: Map<string, Set<string>>
   /** Of users whose rooms are in the slot; only where their number is limited. */
   readonly connections: Connections
+  readonly told: SlotTold
+  /** Of rooms with presence. */
+  readonly members: Members
+  readonly locks: Locks
   /** Texts of boots that were seen. */
   readonly boots: Map<string, string>
   /** Count of the lists of members when the slot was claimed: only the list after the next was surely read since. */
@@ -82,6 +93,9 @@ export function ownSlot(slot: number, text: string, interest: readonly Interest[
     loading: new Set(),
     interest: new Map(),
     connections: new Map(),
+    told: nothingTold(),
+    members: createMembers(),
+    locks: createLocks(),
     boots: new Map(),
     listsAtClaim: 0,
     claimedAtMs: 0,
@@ -98,8 +112,11 @@ export function ownSlot(slot: number, text: string, interest: readonly Interest[
     returnedTo: undefined,
   }
   for (const row of interest) {
-    const { room, boot, connection } = row
-    if (connection === undefined) interested(state, room).add(boot)
+    const { room, boot, connection, member, lock, fences } = row
+    if (boot === toldBoot) state.told.occupied.add(room)
+    else if (lock !== undefined || fences !== undefined) knowLock(state.locks, row)
+    else if (connection === undefined) interested(state, room).add(boot)
+    else if (member !== undefined) knowMember(state.members, row, value.inc)
     else {
       const stale = knowConnection(state.connections, row, value.inc)
       if (stale !== undefined) state.dropped.push(stale)

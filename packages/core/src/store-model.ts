@@ -1,15 +1,8 @@
-import type {
-  Claim,
-  ClaimReply,
-  CommitReply,
-  Interest,
-  SlotCommit,
-  SlotStatus,
-  SlotValue,
-  SlotValues,
-} from './commit.ts'
+import type { Claim, ClaimReply, CommitReply, SlotCommit, SlotStatus, SlotValue, SlotValues } from './commit.ts'
+import type { Interest } from './interest.ts'
 import { formatSlotValue, parseSlotValue, slotPrefix } from './commit.ts'
-import { decodeLog, decodeWholeLog, encodeOut } from './entry.ts'
+import { decodeLog, encodeOut } from './entry.ts'
+import { decodeWholeLog } from './whole-log.ts'
 import type { LogEntry } from './entry.ts'
 import { maxOutboxEntries, roomIdleMs } from './limits.ts'
 import type { Member, Plan } from './plan.ts'

@@ -97,7 +97,7 @@ describe('config', () => {
     ])
   })
 
-  test('[CF2] all problems are told at once, precisely', () => {
+  test('[CF2] all problems are told at once, precisely (OP8)', () => {
     const env = { FLOTILLA_EDGE_PORT: '65536', FLOTILLA_DEFLATE: 'maybe', FLOTILLA_LOG_LEVEL: 'loud' }
     expect(problems(env)).toEqual([
       'FLOTILLA_EDGE_PORT: "65536" is not accepted; expected integer 0–65535 (port)',

@@ -7,6 +7,7 @@ export interface EndpointMetrics {
   appended(ok: boolean): void
   resynced(reason: 'hole' | 'run' | 'boot'): void
   window(bytes: number): void
+  leftOut(reason: 'budget' | 'conflated'): void
   /** Replicas confirmed what they were asked about within `ms`; undefined: they did not, and are asked again. */
   confirmed(ms: number | undefined): void
 }
@@ -74,9 +75,21 @@ export function endpointMetrics(metrics: Metrics, role: 'edge' | 'ingest'): Endp
     appended: (ok) => results[ok ? 'ok' : 'failed'].inc(),
     resynced: (reason) => resyncs.labels(role, reason).inc(),
     window: (bytes) => window.set(bytes),
+    leftOut: countLeftOut(metrics, role),
     confirmed: (ms) => {
       if (ms === undefined) unconfirmed.inc()
       else confirmSeconds.observe(ms / 1_000)
     },
   }
+}
+
+function countLeftOut(metrics: Metrics, role: string): EndpointMetrics['leftOut'] {
+  const leftOut = metrics.counter({
+    name: 'flotilla_endpoint_ephemerals_left_out_total',
+    help: 'Ephemeral events not passed on: more than their room may have (budget), or replaced by a newer one of the same key (conflated).',
+    labels: ['role', 'reason'],
+    series: ['budget', 'conflated'].map((reason) => ({ role, reason })),
+  })
+  const reasons = { budget: leftOut.labels(role, 'budget'), conflated: leftOut.labels(role, 'conflated') }
+  return (reason) => reasons[reason].inc()
 }

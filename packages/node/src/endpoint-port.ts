@@ -1,5 +1,4 @@
-import type { ConnectionMessage } from '@flotilla/core/connection-entry'
-import type { OutEvent } from '@flotilla/core/entry'
+import type { OutEvent, StateMessage } from '@flotilla/core/entry'
 import type { LogEntry } from '@flotilla/core/entry'
 import type { Plan } from '@flotilla/core/plan'
 
@@ -26,10 +25,11 @@ export interface Endpoint {
    */
   interest(room: string, on: boolean, nonce: string): void
   /**
-   * Tells of a user's connection. Resent until committed; `open` and `kept` are answered by `connection` records. False: it is `open`,
-   * and nothing was sent, as too much waits already.
+   * Tells of a user's connection or a member of a room, or asks for the members. Resent until committed; `open` and `kept` are answered
+   * by `connection` records, a query by a `presence` record. False: nothing was sent, as too much waits already;
+   * that something has ended is never refused.
    */
-  connection(message: ConnectionMessage): boolean
+  tell(message: StateMessage): boolean
   /** Committed events with a seq > `after`, oldest first, at the most `limit` log entries. Rejects with StoreError. */
   history(room: string, after: number, limit: number): Promise<readonly LogEntry[]>
   /** Newest log entries below `before`, newest first. */

@@ -17,9 +17,9 @@ it('[UC8] a connection that comes where too much waits is not told of; one that 
   const store = createMemoryStore({ slots: 8, lanes: 2 })
   const producers = (maxWindowBytes: number) => new Producers({ boot: 'edge-1#a', store, scope, maxWindowBytes })
   const full = producers(0)
-  expect(full.connection(connection('c1', 'open'))).toBe(false)
-  expect(full.connection(connection('c2', 'kept'))).toBe(true)
-  expect(full.connection(connection('c3', 'closed'))).toBe(true)
+  expect(full.tell(connection('c1', 'open'))).toBe(false)
+  expect(full.tell(connection('c2', 'kept'))).toBe(true)
+  expect(full.tell(connection('c3', 'closed'))).toBe(true)
   const told = async () =>
     (await store.inputs.newest(slotOf(room, 8), 10)).flatMap(({ body }) => decodeInput(body)?.messages ?? [])
   await expect.poll(told, { timeout: 5_000 }).toMatchObject([
@@ -27,7 +27,7 @@ it('[UC8] a connection that comes where too much waits is not told of; one that 
     { connection: 'c3', change: 'closed' },
   ])
   const free = producers(1_000)
-  expect(free.connection(connection('c1', 'open'))).toBe(true)
+  expect(free.tell(connection('c1', 'open'))).toBe(true)
   free.refuse()
-  expect(free.connection(connection('c4', 'open'))).toBe(false)
+  expect(free.tell(connection('c4', 'open'))).toBe(false)
 })

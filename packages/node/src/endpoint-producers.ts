@@ -1,5 +1,4 @@
-import type { ConnectionMessage } from '@flotilla/core/connection-entry'
-import type { OutRecord } from '@flotilla/core/entry'
+import type { OutRecord, StateMessage } from '@flotilla/core/entry'
 import { maxWindowBytes, publishDeadlineMs } from '@flotilla/core/limits'
 import { createProducer, isIdle, stepProducer } from '@flotilla/core/producer'
 import { overloadRetryMs } from '@flotilla/core/producer-state'
@@ -28,6 +27,12 @@ export interface ProducersOptions {
   readonly maxWindowBytes?: number
   readonly publishDeadlineMs?: number
   readonly metrics?: EndpointMetrics
+}
+
+/** What is to be said whatever waits: that something has ended, or is open already. There is no more of it than of what was accepted. */
+function isLast(message: StateMessage): boolean {
+  if (message.type === 'connection') return message.change !== 'open'
+  return message.type === 'member' && message.change !== 'in'
 }
 
 interface SlotProducer {
@@ -95,9 +100,9 @@ export class Producers {
   }
 
   /** False: nothing was sent, as what waits for the workers is as much as may. Only who comes is refused. */
-  connection(message: ConnectionMessage): boolean {
+  tell(message: StateMessage): boolean {
     const isFull = this.#state !== 'open' || this.#budget.used >= this.#budget.max
-    if (message.change === 'open' && isFull) return false
+    if (isFull && !isLast(message)) return false
     this.#accept(message.room, { type: 'declare', message })
     return true
   }

@@ -48,6 +48,7 @@ function alter(store: Store, changes: { readonly [K in keyof Store]?: Partial<St
     fleet: part('fleet'),
     slots: store.slots,
     rooms: store.rooms,
+    places: store.places,
     shape: store.shape,
     ackReplicas: typeof changes.ackReplicas === 'number' ? changes.ackReplicas : store.ackReplicas,
     primaryOf: (lane) => store.primaryOf(lane),

@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import type { ConnectionMessage } from '@flotilla/core/connection-entry'
-import type { LogEntry, OutEvent, OutRecord } from '@flotilla/core/entry'
-import { endpointHeartbeatMs } from '@flotilla/core/limits'
+import type { LogEntry, OutEvent, OutRecord, StateMessage } from '@flotilla/core/entry'
+import { endpointHeartbeatMs, ephemeralPerSecond } from '@flotilla/core/limits'
 import { learn } from '@flotilla/core/plan'
 import type { Knowledge, Member, Plan } from '@flotilla/core/plan'
 import { createBackoff, wait } from './backoff.ts'
 import type { Endpoint, PublishOutcome, PublishRequest } from './endpoint-port.ts'
+import { createEphemerals } from './endpoint-ephemerals.ts'
 import { createAcks } from './endpoint-acks.ts'
 import type { Acks } from './endpoint-acks.ts'
 import { readOutbox } from './endpoint-outbox.ts'
@@ -46,6 +46,8 @@ export interface EndpointOptions {
   readonly publishDeadlineMs?: number
   /** How long closing waits for acknowledgements, ms. */
   readonly closeFlushMs?: number
+  /** Ephemeral events that it passes on to a room per second; 5,000 when it is left out. */
+  ephemeralPerSecond?(room: string): number
   /** What `GET /v1/fleet` shows of this process. */
   figures?(): Readonly<Record<string, number>>
   /** Records of consecutive outbox entries, in order; the endpoint has taken its own (acks, rewinds) already. */
@@ -71,6 +73,7 @@ class StoreEndpoint implements Endpoint {
   readonly #lanes: readonly number[]
   readonly #metrics: EndpointMetrics | undefined
   readonly #producers: Producers
+  readonly #ephemeral: (room: string, event: OutEvent) => void
   readonly #runs = new Map<number, string>()
   readonly #startedAtMs = Date.now()
   #readers: readonly OutboxReader[] = []
@@ -97,6 +100,12 @@ class StoreEndpoint implements Endpoint {
       ...(this.#metrics === undefined ? {} : { metrics: this.#metrics }),
       ...(maxWindowBytes === undefined ? {} : { maxWindowBytes }),
       ...(publishDeadlineMs === undefined ? {} : { publishDeadlineMs }),
+    })
+    this.#ephemeral = createEphemerals({
+      scope,
+      perSecond: (room) => options.ephemeralPerSecond?.(room) ?? ephemeralPerSecond,
+      send: (room, event) => this.#producers.ephemeral(room, event.options, event.tail),
+      counted: (reason) => this.#metrics?.leftOut(reason),
     })
   }
 
@@ -147,13 +156,13 @@ class StoreEndpoint implements Endpoint {
     })
   }
   ephemeral(room: string, event: OutEvent): void {
-    this.#producers.ephemeral(room, event.options, event.tail)
+    this.#ephemeral(room, event)
   }
   interest(room: string, on: boolean, nonce: string): void {
     this.#producers.interest(room, on, nonce)
   }
-  connection(message: ConnectionMessage): boolean {
-    return this.#producers.connection(message)
+  tell(message: StateMessage): boolean {
+    return this.#producers.tell(message)
   }
   history(room: string, after: number, limit: number): Promise<readonly LogEntry[]> {
     return this.#options.store.rooms.range(room, after, limit)

@@ -40,7 +40,7 @@ async function get(url: string, init?: RequestInit) {
 }
 
 describe('admin server', () => {
-  test('[HT1] health answers with the state of every check', async () => {
+  test('[HT1] health answers with the state of every check (OP4)', async () => {
     let redis = true
     const { base } = await admin({
       live: { loop: () => ({ ok: true }) },

@@ -1,5 +1,5 @@
 import { STATUS_CODES, createServer } from 'node:http'
-import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { IncomingMessage, RequestListener, Server, ServerResponse } from 'node:http'
 import type { ErrorRequestHandler, RequestHandler } from 'express'
 import type { ErrorCode } from '@flotilla/core/codes'
 import { wait } from './backoff.ts'
@@ -230,6 +230,35 @@ function knownProblem(error: unknown): Problem | null {
     return { status, code: 'VALIDATION_ERROR', detail: 'The request cannot be read.' }
   }
   return null
+}
+
+/** What the parser refuses before there is a request, by its code; whatever else it refuses is a 400. */
+const unreadStatus: Readonly<Record<string, number>> = {
+  HPE_HEADER_OVERFLOW: 431,
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
+  ERR_HTTP_REQUEST_TIMEOUT: 408,
+}
+
+/** Answers what is no request, or none within the server's limits, with a problem document too, and ends its connection. */
+export function refuseUnread(server: Server): void {
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    // Nobody is there any more, or only half of them: an answer would not arrive.
+    if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+    const status = unreadStatus[error.code ?? ''] ?? 400
+    const title = STATUS_CODES[status] ?? 'Error'
+    const code: ErrorCode = status === 413 ? 'PAYLOAD_TOO_LARGE' : 'VALIDATION_ERROR'
+    const body = JSON.stringify({ type: 'about:blank', title, status, detail: 'The request cannot be read.', code })
+    const head = `Content-Type: application/problem+json; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}`
+    socket.end(`HTTP/1.1 ${status} ${title}\r\nConnection: close\r\n${head}\r\n\r\n${body}`, () => socket.destroy())
+  })
+}
+
+/** For a server with `requireHostHeader: false`, whose own answer to a request without `Host` would be no problem document. */
+export function requireHost(listener: RequestListener): RequestListener {
+  return (req, res) => {
+    if (req.headers.host !== undefined || req.httpVersion === '1.0') return listener(req, res)
+    problem(res, { status: 400, code: 'VALIDATION_ERROR', detail: 'A request names its host.' })
+  }
 }
 
 /** The middleware after all routes. */

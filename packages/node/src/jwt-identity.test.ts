@@ -43,6 +43,9 @@ describe('attacks on the claims', () => {
     ['nbf beyond the leeway', { nbf: nowSeconds + 6 }, 'not-yet-valid'],
     ['nbf within the leeway', { nbf: nowSeconds + 5 }, 'accepted'],
     ['nbf a text', { nbf: 'later' }, 'claims'],
+    ['iat beyond the leeway', { iat: nowSeconds + 6 }, 'not-yet-valid'],
+    ['iat within the leeway', { iat: nowSeconds + 5 }, 'accepted'],
+    ['iat a text', { iat: 'now' }, 'claims'],
   ])('[JW4] %s', async (_name, times, expected) => {
     expect(await refusal(hsToken({ ...good, ...times }))).toBe(expected)
   })
@@ -101,7 +104,7 @@ describe('attacks on the claims', () => {
     })
   })
 
-  test('[JW6] the names of claims are tried in order, and can be others', async () => {
+  test('[JW6] the names of claims are tried in order, and can be others (CN4)', async () => {
     const exp = good.exp
     expect(await claims({ exp, userId: 'u', workspaceId: 'w' })).toMatchObject({ userId: 'u', tenantId: 'w' })
     expect(await claims({ exp, externalUserId: 'e', tenant: 't' })).toMatchObject({ userId: 'e', tenantId: 't' })

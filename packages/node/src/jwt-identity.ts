@@ -9,6 +9,8 @@ export interface Identity {
   readonly permissions: readonly string[]
   /** When the token ends, ms since 1970. */
   readonly expiresAtMs?: number
+  /** `iat`, ms since 1970. */
+  readonly issuedAtMs?: number
   /** `jti`, by which a token is revoked. */
   readonly tokenId?: string
 }

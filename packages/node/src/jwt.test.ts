@@ -66,6 +66,7 @@ describe('tokens that are accepted', () => {
         roles: ['ADMIN'],
         permissions: ['kick'],
         expiresAtMs: expect.any(Number),
+        issuedAtMs: expect.any(Number),
         tokenId: expect.any(String),
       },
     })
@@ -230,6 +231,22 @@ describe('attacks on the form', () => {
       expect(await refusal(forge(payload, good, hs(secret)))).toBe('malformed')
     },
   )
+})
+
+describe('names that stand twice', () => {
+  test.each([
+    ['alg', '{"alg":"none","alg":"HS256"}', good],
+    ['kid', '{"alg":"HS256","kid":"a","kid":"b"}', good],
+    ['sub', '{"alg":"HS256"}', `{"sub":"root",${JSON.stringify(good).slice(1)}`],
+    ['sub, once escaped', '{"alg":"HS256"}', `{"s\\u0075b":"root",${JSON.stringify(good).slice(1)}`],
+  ])('[JW2] %s: malformed, as two readers could read two things', async (_name, header, payload) => {
+    expect(await refusal(forge(header, payload, hs(secret)))).toBe('malformed')
+  })
+
+  test('[JW2] a byte order mark is not JSON', async () => {
+    expect(await refusal(hsToken(`\ufeff${JSON.stringify(good)}`))).toBe('malformed')
+    expect(await refusal(hsToken(JSON.stringify(good)))).toBe('accepted')
+  })
 })
 
 describe('unsafe keys', () => {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { hasKeyTwice } from '@flotilla/core/json-guard'
 import jwt from 'jsonwebtoken'
 import { createJwks, matching } from './jwks.ts'
 import type { JwksOptions, KeyLookup } from './jwks.ts'
@@ -82,16 +83,22 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
   function judge(claims: Claims): Verdict {
     const nowSeconds = now() / 1_000
-    const { exp, nbf } = claims
+    const { exp, nbf, iat } = claims
     if (!isTime(exp) && (exp !== undefined || options.requireExpiry !== false)) return refuse('claims')
-    if (nbf !== undefined && !isTime(nbf)) return refuse('claims')
+    // A token of the future was made by a clock that is not to be trusted with exp either.
+    const begins = [nbf, iat].filter((time) => time !== undefined)
+    if (!begins.every(isTime)) return refuse('claims')
     if (isTime(exp) && nowSeconds >= exp + leewaySeconds) return refuse('expired')
-    if (isTime(nbf) && nowSeconds < nbf - leewaySeconds) return refuse('not-yet-valid')
+    if (begins.some((begin) => nowSeconds < begin - leewaySeconds)) return refuse('not-yet-valid')
     if (!isAccepted(claims['iss'], options.issuers) || !isAudience(claims['aud'], options.audiences))
       return refuse('claims')
     const identity = readIdentity(claims, names)
     if (identity === null) return refuse('claims')
-    return { ok: true, claims: isTime(exp) ? { ...identity, expiresAtMs: (exp + leewaySeconds) * 1_000 } : identity }
+    const times = {
+      ...(isTime(exp) ? { expiresAtMs: (exp + leewaySeconds) * 1_000 } : {}),
+      ...(isTime(iat) ? { issuedAtMs: iat * 1_000 } : {}),
+    }
+    return { ok: true, claims: { ...identity, ...times } }
   }
   return { verify }
 }
@@ -163,12 +170,14 @@ function readHeader(part: string): Header | null {
   return typeof kid === 'string' && kid.length <= maxKidLength ? { alg, kid } : null
 }
 
-const utf8 = new TextDecoder('utf-8', { fatal: true })
+/** A byte order mark is kept, and is not JSON: the decoder would take it away. */
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 function readObject(part: string): Claims | null {
   try {
-    const value: unknown = JSON.parse(utf8.decode(Buffer.from(part, 'base64url')))
-    return isObject(value) ? value : null
+    const text = utf8.decode(Buffer.from(part, 'base64url'))
+    const value: unknown = JSON.parse(text)
+    return isObject(value) && !hasKeyTwice(text, value) ? value : null
   } catch {
     return null
   }

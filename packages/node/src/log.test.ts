@@ -77,7 +77,7 @@ describe('log', () => {
     'x-api-key',
     'FLOTILLA_JWT_SECRET',
     'ticket',
-  ])('[LG2] the value of %s is never written, at any depth', (key) => {
+  ])('[LG2] the value of %s is never written, at any depth (LM4)', (key) => {
     const { log, text } = capture()
     log.info('top', { [key]: canary })
     log.info('deep', { request: { headers: [{ [key]: { nested: canary } }] } })
@@ -109,7 +109,7 @@ describe('log', () => {
     expect(redactUrl(text)).toBe(clean)
   })
 
-  test('[LG3] messages, fields and errors with cause and stack are clean', () => {
+  test('[LG3] messages, fields and errors with cause and stack are clean (LM4)', () => {
     const { log, text } = capture()
     const url = `redis://:${canary}@cache:6379`
     log.error(`cannot reach ${url}`, { url, at: new URL(url), err: new Error(`at ${url}`, { cause: new Error(url) }) })

@@ -4,7 +4,7 @@ import { createMetrics } from './metrics.ts'
 const create = () => createMetrics({ service: 'edge' })
 
 describe('metrics', () => {
-  test('[MT1] counters, gauges and histograms are rendered with their labels', async () => {
+  test('[MT1] counters, gauges and histograms are rendered with their labels (OP5)', async () => {
     const metrics = create()
     metrics.counter({ name: 'flotilla_refused_total', help: 'Refused.', labels: ['reason'] }).inc({ reason: 'full' }, 2)
     metrics.gauge({ name: 'flotilla_sockets', help: 'Open.', collect: (gauge) => gauge.set(7) })

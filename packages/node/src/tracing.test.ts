@@ -1,3 +1,5 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { SpanKind, SpanStatusCode } from '@opentelemetry/api'
 import {
   InMemorySpanExporter,
@@ -8,11 +10,12 @@ import {
 } from '@opentelemetry/sdk-trace'
 import { beforeEach, expect, test } from 'vitest'
 import { encodeLog } from '@flotilla/core/entry'
+import type { Log } from './log.ts'
 import { createMemoryStore } from './store/memory.ts'
 import type { Store } from './store/port.ts'
 import { tracedStore } from './store/traced.ts'
 import { withTrace } from './trace-context.ts'
-import { noTracing, tracingOf } from './tracing.ts'
+import { createTracing, noTracing, telling, tracingOf } from './tracing.ts'
 import type { Tracing } from './tracing.ts'
 
 const [traceId, spanId] = ['0af7651916cd43dd8448eb211c80319c', 'b7ad6b7169203331']
@@ -107,4 +110,33 @@ test('[OT3] a commit that is refused, or not answered, says so in its spans, and
   )
   await expect(failing.slots.commit(0, commits, 'r')).rejects.toThrow('no answer')
   expect(spans().map(({ status }) => status.message)).toEqual(['fenced', 'no answer'])
+})
+
+test('[OT5] that spans cannot be sent is said once, and when they can again', () => {
+  const said: string[] = []
+  const log = { warn: (text: string) => void said.push(text), info: (text: string) => void said.push(text) } as Log
+  let code = 0
+  const exporter = telling({ export: (_, done) => done({ code }), shutdown: async () => {} }, log)
+  const answers: number[] = []
+  for (code of [0, 1, 1, 0, 0, 1]) exporter.export([], (result) => answers.push(result.code))
+  expect(answers).toEqual([0, 1, 1, 0, 0, 1])
+  const [away, back] = ['traces cannot be sent, and are dropped', 'traces are sent again']
+  expect(said).toEqual([away, back, away])
+})
+
+test('[OT5] a collector that is away holds the end of a process up for less than 10 s, and that is said', async () => {
+  const server = createServer(() => {})
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  const said: string[] = []
+  const log = { warn: (text: string) => void said.push(text), info: () => {} } as unknown as Log
+  const options = { service: 'edge', memberId: 'e', version: '0', perMillion: 1_000_000, log } as const
+  const silent = await createTracing({ ...options, url: `http://127.0.0.1:${port}/v1/traces` })
+  silent.begin('publish', { kind: 'producer' })?.end()
+  const beganAt = performance.now()
+  await silent.close()
+  expect(performance.now() - beganAt).toBeLessThan(10_000)
+  expect(said).toEqual(['the last traces could not be sent'])
+  server.closeAllConnections()
+  server.close()
 })

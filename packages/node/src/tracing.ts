@@ -1,5 +1,6 @@
 import { ROOT_CONTEXT, SpanKind, SpanStatusCode, isSpanContextValid, trace } from '@opentelemetry/api'
 import type { Attributes, SpanContext, Tracer } from '@opentelemetry/api'
+import type { SpanExporter } from '@opentelemetry/sdk-trace'
 import { wait } from './backoff.ts'
 import type { Log } from './log.ts'
 import type { Scope } from './scope.ts'
@@ -79,7 +80,7 @@ export async function createTracing(options: TracingOptions): Promise<Tracing> {
     sampler: new ParentBasedSampler({ root: new TraceIdRatioBasedSampler(perMillion / 1_000_000) }),
     spanProcessors: [
       new BatchSpanProcessor({
-        exporter: new OTLPTraceExporter({ url }),
+        exporter: telling(new OTLPTraceExporter({ url }), log),
         maxQueueSize: maxQueue,
         scheduledDelayMillis: sendEveryMs,
       }),
@@ -89,12 +90,32 @@ export async function createTracing(options: TracingOptions): Promise<Tracing> {
   return {
     ...tracingOf(provider.getTracer('flotilla', version)),
     close: async () => {
-      // A collector that is away must not hold up the end of a process.
-      const late = wait(closeMs)
-      await Promise.race([provider.shutdown(), late]).catch((error: unknown) => {
-        log.warn('traces could not be sent', { err: error })
+      // A collector that is away must not hold up the end of a process, nor may this wait when there is none.
+      const over = new AbortController()
+      const late = wait(closeMs, over.signal).then(() => {
+        throw new Error(`not within ${closeMs} ms`)
       })
+      await Promise.race([provider.shutdown(), late])
+        .catch((error: unknown) => log.warn('the last traces could not be sent', { err: error }))
+        .finally(() => over.abort())
     },
+  }
+}
+
+/** Says once that spans cannot be sent, which are lost then, and when they can again: the SDK keeps that to itself. */
+export function telling(exporter: SpanExporter, log: Log): SpanExporter {
+  let failing = false
+  return {
+    export: (spans, done) =>
+      exporter.export(spans, (result) => {
+        const failed = result.code !== 0
+        if (failed && !failing) log.warn('traces cannot be sent, and are dropped', { err: result.error })
+        if (!failed && failing) log.info('traces are sent again')
+        failing = failed
+        done(result)
+      }),
+    shutdown: () => exporter.shutdown(),
+    forceFlush: async () => exporter.forceFlush?.(),
   }
 }
 

@@ -54,9 +54,12 @@ export function createCalls(boot: string, { store, log, metrics, leadership, tra
   async function publish({ plan, moves }: Effect<'publish'>): Promise<ControlInput> {
     const attributes = { 'flotilla.plan.version': plan.version, 'flotilla.plan.moves': moves.length }
     const span = moves.length === 0 ? undefined : tracing.begin('plan', { kind: 'internal', attributes })
-    const trace = span === undefined ? {} : { trace: span.traceparent }
-    const ok = await store.fleet.publishPlan(boot, { ...plan, ...trace })
-    span?.end({ 'flotilla.plan.taken': ok })
+    const traced = span === undefined ? plan : { ...plan, trace: span.traceparent }
+    const ok = await store.fleet.publishPlan(boot, traced).catch((error: unknown) => {
+      span?.end({}, error instanceof Error ? error.message : String(error))
+      throw error
+    })
+    span?.end({}, ok ? undefined : 'refused')
     if (ok && moves.length > 0) {
       for (const { reason } of moves) metrics.moves.inc({ reason })
       log.info('slots moved', { version: plan.version, slots: moves.length, moves })

@@ -35,12 +35,24 @@ describe('who is accepted, and for how long', () => {
     expect((await handshake(listed.port, '/ws', { origin: `http://127.0.0.1:${listed.port}` })).status).toBe(403)
   })
 
+  test('[EG47] from one address come so many connections as may, and another once one has ended (CN8)', async () => {
+    const edge = await here.fleet.edge({ connectionsPerAddress: 2 })
+    const two = [new Client(edge.port), new Client(edge.port)]
+    await until('both are open', () => two.every(({ socket }) => socket.readyState === 1))
+    const third = await handshake(edge.port, '/ws')
+    expect([third.status, third.headers['x-flotilla-reason']]).toEqual([429, 'address'])
+    expect(Number(third.headers['retry-after'])).toBeGreaterThan(0)
+    await two[0]?.end()
+    await until('there is room', async () => (await handshake(edge.port, '/ws')).status === 101)
+    await two[1]?.end()
+  })
+
   test('[EG41] what is no WebSocket handshake is answered with 400', async () => {
     expect((await handshake(here.edge.port, '/ws', { 'sec-websocket-version': '7' })).status).toBe(400)
     expect((await handshake(here.edge.port, '/ws', { 'sec-websocket-key': 'short' })).status).toBe(400)
   })
 
-  test('[EG23] beyond the accept rate, and beyond the number of connections, the answer is 503 with Retry-After', async () => {
+  test('[EG23] beyond the accept rate, and beyond the number of connections, the answer is 503 with Retry-After (LM3)', async () => {
     const slow = await here.fleet.edge({ acceptsPerSecond: 1 })
     expect((await handshake(slow.port, '/ws')).status).toBe(101)
     // Four wait, a second each, and the next one is refused before them.
@@ -63,7 +75,7 @@ describe('who is accepted, and for how long', () => {
     expect((await handshake(small.port, '/ws')).status).toBe(101)
   })
 
-  test('[EG23] who comes back has an accept rate of its own, which newcomers do not use up', async () => {
+  test('[EG23] who comes back has an accept rate of its own, which newcomers do not use up (LM3)', async () => {
     const slow = await here.fleet.edge({ acceptsPerSecond: 1, resumesPerSecond: 1 })
     expect((await handshake(slow.port, '/ws')).status).toBe(101)
     const order: string[] = []

@@ -20,13 +20,21 @@ beforeAll(async () => {
   const deps = (service: string) => ({ store, log, scope, metrics: createMetrics({ service }) })
   await startControl({ memberId: 'c', version: '0', host: '127.0.0.1', port: 0 }, deps('control'))
   await startShard({ memberId: 's', version: '0', drainTimeoutMs: 0 }, deps('shard'))
-  const limits = { maxSubscriptions: 1_000, maxPublishesInFlight: 256, framesPerSecond: 100_000, connectionsPerUser: 0 }
+  const limits = {
+    maxSubscriptions: 1_000,
+    maxPublishesInFlight: 256,
+    framesPerSecond: 100_000,
+    connectionsPerUser: 0,
+    connectionsPerTenant: 0,
+    idleMs: 0,
+  }
   const verifier = createVerifier({ keys: { type: 'secret', secrets: [secret] }, log })
   const server = {
     host: '127.0.0.1',
     port: 0,
     origins: ['https://app.example'],
     maxConnections: 100,
+    connectionsPerAddress: 0,
     acceptsPerSecond: 1_000,
     resumesPerSecond: 1_000,
     connectionAgeMs: 0,
@@ -112,7 +120,7 @@ describe('bad input at an edge', () => {
     ],
     ['a filter that is none', 'BAD_FILTER', { type: 'subscribe', id: 1, room: 'public:bad', filter: { a: { b: 1 } } }],
     ['a room that is not subscribed', 'NOT_SUBSCRIBED', { type: 'unsubscribe', id: 1, room: 'public:other' }],
-  ])('[EG1] %s is answered with %s, nothing changes, and the connection goes on', async (_what, code, frame) => {
+  ])('[EG1] %s is answered with %s, nothing changes, and the connection goes on (EV3)', async (_what, code, frame) => {
     const client = await open()
     client.send(frame)
     expect(await client.until((heard) => heard.type === 'error')).toMatchObject({ code })
@@ -138,7 +146,7 @@ describe('bad input at an edge', () => {
     client.socket.close()
   }, 30_000)
 
-  it('[EG3] a frame that is too big closes 1009, a binary one 1003, and others are not touched', async () => {
+  it('[EG3] a frame that is too big closes 1009, a binary one 1003, and others are not touched (CN1)', async () => {
     const witness = await open()
     const big = await open()
     big.send(`{"type":"publish","id":1,"room":"public:bad","event":"e","data":"${'x'.repeat(1_100_000)}"}`)
@@ -185,7 +193,7 @@ describe('bad input at an edge', () => {
     client.socket.close()
   })
 
-  it('[EG6] a page of a foreign origin is refused before the upgrade', async () => {
+  it('[EG6] a page of a foreign origin is refused before the upgrade (CN9)', async () => {
     await expect(open({ auth: false, headers: { origin: 'https://evil.example' } })).rejects.toThrow('403')
     const own = await open({ auth: false, headers: { origin: 'https://app.example' } })
     own.socket.close()

@@ -5,6 +5,7 @@ import {
   jwtSettings,
   logSettings,
   memberSettings,
+  policySettings,
   storeSettings,
   traceSettings,
 } from '@flotilla/node/store/settings'
@@ -16,6 +17,7 @@ export const edgeConfig = defineConfig({
   ...logSettings,
   ...traceSettings,
   ...memberSettings,
+  ...policySettings,
   ...jwtSettings,
   host: text('FLOTILLA_EDGE_HOST', { default: '0.0.0.0', description: 'Address that clients connect to' }),
   port: integer('FLOTILLA_EDGE_PORT', {
@@ -79,6 +81,28 @@ export const edgeConfig = defineConfig({
     max: 100_000,
     description:
       'Connections that one user may have over the whole fleet, counted by the worker of the user’s room; 0: no limit. To be the same on all edges, and set when all workers run a version that knows it',
+  }),
+  connectionsPerTenant: integer('FLOTILLA_CONNECTIONS_PER_TENANT', {
+    default: 0,
+    min: 0,
+    max: 20_000,
+    description:
+      'The same of one tenant, by the worker of the tenant’s room, which reads all of them when it takes the room over; 0: no limit',
+  }),
+  connectionsPerAddress: integer('FLOTILLA_EDGE_CONNECTIONS_PER_ADDRESS', {
+    default: 0,
+    min: 0,
+    max: 1_000_000,
+    description:
+      'Connections that one edge takes from one address; further ones are answered 429. Only where the edge sees the clients’ own addresses; 0: no limit',
+  }),
+  idleMs: durationMs('FLOTILLA_EDGE_IDLE_TIMEOUT', {
+    default: 0,
+    min: 0,
+    max: 86_400_000,
+    unit: 'ms',
+    description:
+      'A connection whose client asks for nothing for so long is closed with 4408; pings do not count, nor does what it hears. 0: never, as most clients only listen',
   }),
   maxPublishesInFlight: integer('FLOTILLA_EDGE_MAX_PUBLISHES_IN_FLIGHT', {
     default: maxPublishesInFlight,

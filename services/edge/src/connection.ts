@@ -4,6 +4,7 @@ import type { CloseName } from '@flotilla/core/codes'
 import type { ServerFrame } from '@flotilla/core/frames'
 import { hardBufferBytes, pingIntervalMs, pingTimeoutMs, softBufferBytes } from '@flotilla/core/limits'
 import { createSession, isDue, stepSession } from '@flotilla/core/session'
+import type { SessionOptions } from '@flotilla/core/session'
 import type {
   SessionClock,
   SessionEffect,
@@ -12,12 +13,16 @@ import type {
   SessionLimits,
   SessionState,
 } from '@flotilla/core/session-state'
+import type { RateStore } from '@flotilla/core/rates'
 import type { Verifier } from '@flotilla/node/jwt'
+import type { PolicySource } from '@flotilla/node/policy'
 import { startAging } from './age.ts'
 import type { AgeLimits, Aging } from './age.ts'
+import type { DenialSource } from './denials.ts'
 import type { Subscriber } from './fanout.ts'
 import type { EdgeMetrics } from './metrics.ts'
-import { behind, createReading, isSlow, isStuck, isTooSlow, mayReplay } from './pressure.ts'
+import type { PresenceSessionEffect } from './presence.ts'
+import { behind, createReading, isSlow, isStuck, isTooSlow, mayReplay, queuedBytes } from './pressure.ts'
 import { pingFrame, pongFrame, textFrame } from './wire.ts'
 
 /** Time that a client which does not read has before its socket is cut, ms: it will not answer the close either. */
@@ -40,17 +45,25 @@ export interface ConnectionDeps {
   readonly age: AgeLimits
   readonly verifier: Verifier
   readonly metrics: EdgeMetrics
+  readonly policy: PolicySource
+  readonly denials: DenialSource
+  readonly userRates: RateStore
   /** Effects that concern rooms. */
   onRooms(connection: Connection, effect: RoomEffect): void
   /** There is a limit of connections per user. */
   onRegister(connection: Connection, effect: Extract<SessionEffect, { type: 'register' }>): void
+  /** It is authenticated, and is a user's from now on. */
+  onOpened(connection: Connection): void
+  /** Effects that concern members of rooms. */
+  onPresence(connection: Connection, effect: PresenceSessionEffect): void
+  onLock(connection: Connection, effect: Extract<SessionEffect, { type: 'lock' }>): void
   onClosed(connection: Connection): void
   /** The connection has something to write at the end of this tick. */
   onDirty(connection: Connection): void
 }
 export type RoomEffect = Extract<
   SessionEffect,
-  { type: 'subscribe' | 'unsubscribe' | 'release' | 'publish' | 'ephemeral' | 'advance' }
+  { type: 'subscribe' | 'unsubscribe' | 'release' | 'publish' | 'ephemeral' | 'history' | 'advance' }
 >
 
 /** What a connection needs of its WebSocket (client-socket.ts). */
@@ -95,9 +108,8 @@ export class Connection {
   #closed = false
   #identity: SessionIdentity | null = null
 
-  /** `replaces`: the connection whose place it takes, as the client names it. */
   constructor(
-    { id, replaces = '' }: { readonly id: string; readonly replaces?: string },
+    { id, replaces = '', returns = false }: Pick<SessionOptions, 'replaces' | 'returns'> & { readonly id: string },
     socket: ConnectionSocket,
     raw: Duplex,
     deps: ConnectionDeps,
@@ -107,7 +119,9 @@ export class Connection {
     this.#raw = raw
     this.#deps = deps
     this.aging = startAging(deps.age, performance.now(), Math.random())
-    this.#session = createSession(id, performance.now(), deps.limits, replaces)
+    const { limits, policy, denials, userRates } = deps
+    const now = { policy: policy.current, denials: denials.current, userRates }
+    this.#session = createSession(id, performance.now(), { limits, replaces, returns, ...now })
   }
 
   /** Empty until authenticated. */
@@ -185,15 +199,25 @@ export class Connection {
         return this.close(effect.name, effect.reason)
       case 'opened':
         this.#identity = effect.identity
-        return
+        return this.#deps.onOpened(this)
       case 'register':
         this.#registerIfThere(effect)
         return
-      case 'subscribe':
+      case 'attend':
+      case 'show':
+        this.#deps.onPresence(this, effect)
+        return
+      case 'lock':
+        this.#deps.onLock(this, effect)
+        return
       case 'unsubscribe':
+        this.#deps.onPresence(this, effect)
+        return this.#deps.onRooms(this, effect)
+      case 'subscribe':
       case 'release':
       case 'publish':
       case 'ephemeral':
+      case 'history':
       case 'advance':
         this.#deps.onRooms(this, effect)
     }
@@ -217,8 +241,9 @@ export class Connection {
     if (this.#closed) return
     if (verdict.ok) {
       // What is needed of the claims: they are kept as long as the connection.
-      const { userId, tenantId, expiresAtMs } = verdict.claims
-      const identity = { userId, tenantId, expiresAtMs }
+      const { userId, tenantId, expiresAtMs, issuedAtMs, tokenId, roles, permissions } = verdict.claims
+      const grants = roles.length + permissions.length === 0 ? {} : { roles, permissions }
+      const identity = { userId, tenantId, expiresAtMs, issuedAtMs, tokenId, ...grants }
       this.step({ type: 'verdict', attempt, verdict: { ok: true, identity } })
     } else this.step({ type: 'verdict', attempt, verdict: { ok: false, retryable: verdict.retryable } })
   }
@@ -368,10 +393,4 @@ export class Connection {
     stepSession(this.#session, { type: 'closed' }, clock)
     this.#deps.onClosed(this)
   }
-}
-
-/** Bytes of the write under way that the kernel has not taken: the socket tells in a field of its handle only. */
-export function queuedBytes(raw: Duplex): number {
-  const { _handle: handle } = raw as Duplex & { readonly _handle?: { readonly writeQueueSize?: number } | null }
-  return handle?.writeQueueSize ?? 0
 }

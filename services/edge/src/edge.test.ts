@@ -22,7 +22,7 @@ const post = (room: string, data: unknown, options: object = {}) =>
 const seqs = (client: Client, room: string): unknown[] => client.events(room).map((event) => event.seq)
 
 describe('connecting', () => {
-  test('[EG20] the token may come in the query, the header, a subprotocol or the first frame; it is never sent back', async () => {
+  test('[EG20] the token may come in the query, the header, a subprotocol or the first frame; it is never sent back (CN4)', async () => {
     const encoded = Buffer.from(token('alice')).toString('base64url')
     const clients = [
       new Client(here.edge.port, { query: `?token=${token('alice')}` }),
@@ -45,7 +45,7 @@ describe('connecting', () => {
     await Promise.all(clients.map((client) => client.end()))
   })
 
-  test('[EG21] a token that is not good closes with 4401', async () => {
+  test('[EG21] a token that is not good closes with 4401 (CN5)', async () => {
     for (const bad of ['x', '', token('alice', -60)]) {
       const client = new Client(here.edge.port, { query: `?token=${bad}` })
       expect(await client.closedWith()).toBe(4401)
@@ -136,7 +136,7 @@ describe('connecting', () => {
   })
 })
 
-test('[EG25] who is connected is told to those of the same tenant only', async () => {
+test('[EG25] who is connected is told to those of the same tenant only (CN7)', async () => {
   const alice = await Client.open(here.edge.port)
   const look = (headers: Record<string, string>) => fetch(`http://127.0.0.1:${here.edge.port}/fleet`, { headers })
   expect((await look({})).status).toBe(401)
@@ -149,7 +149,7 @@ test('[EG25] who is connected is told to those of the same tenant only', async (
 })
 
 describe('rooms', () => {
-  test('[EG10] the rooms that the server joins are heard without subscribing', async () => {
+  test('[EG10] the rooms that the server joins are heard without subscribing (CN6)', async () => {
     const alice = await Client.open(here.edge.port)
     const bob = await Client.open(here.edge.port, 'bob')
     await post('user:alice', 'mine')
@@ -167,7 +167,7 @@ describe('rooms', () => {
     await Promise.all([alice.end(), bob.end()])
   })
 
-  test('[EG11] sockets of one room see one order, on whichever edge; a publish is answered with its position', async () => {
+  test('[EG11] sockets of one room see one order, on whichever edge; a publish is answered with its position (EV1)', async () => {
     const room = freshRoom()
     const other = await here.fleet.edge()
     const clients = [
@@ -258,7 +258,7 @@ describe('rooms', () => {
     await client.end()
   })
 
-  test('[EG15] under a filter only what matches comes, and a pong brings the position along', async () => {
+  test('[EG15] under a filter only what matches comes, and a pong brings the position along (RM6)', async () => {
     const room = freshRoom()
     const client = await Client.open(here.edge.port)
     await client.subscribe(room, { filter: { region: 'eu' } })
@@ -305,7 +305,7 @@ describe('rooms', () => {
     await Promise.all([alice.end(), bob.end()])
   })
 
-  test('[EG17] an ephemeral event has no seq, no place in the room and no position in its answer', async () => {
+  test('[EG17] an ephemeral event has no seq, no place in the room and no position in its answer (RM8)', async () => {
     const room = freshRoom()
     const client = await Client.open(here.edge.port)
     await client.subscribe(room)

@@ -1,6 +1,8 @@
 import type { SessionIdentity, SessionLimits } from '@flotilla/core/session-state'
 import { defaultSessionLimits } from '@flotilla/core/session'
 import { detached } from '@flotilla/core/entry'
+import { ephemeralPerSecondOf } from '@flotilla/core/policy'
+import { createRateStore } from '@flotilla/core/rates'
 import type { Member } from '@flotilla/core/plan'
 import type { DrainLimits } from '@flotilla/core/drain'
 import { wait } from '@flotilla/node/backoff'
@@ -9,6 +11,8 @@ import type { Endpoint } from '@flotilla/node/endpoint-port'
 import type { Verifier } from '@flotilla/node/jwt'
 import type { Log } from '@flotilla/node/log'
 import type { Metrics } from '@flotilla/node/metrics'
+import { fixedPolicy } from '@flotilla/node/policy'
+import type { PolicySource } from '@flotilla/node/policy'
 import type { Scope } from '@flotilla/node/scope'
 import type { Store } from '@flotilla/node/store/port'
 import { noTracing } from '@flotilla/node/tracing'
@@ -16,21 +20,28 @@ import type { Tracing } from '@flotilla/node/tracing'
 import { stepAging } from './age.ts'
 import type { AgeLimits } from './age.ts'
 import { Connection } from './connection.ts'
+import { tellOfConnections } from './connection-events.ts'
 import type { ConnectionDeps } from './connection.ts'
+import { watchDenials } from './denials.ts'
 import { emptyEdge } from './drain.ts'
 import { createHub } from './hub.ts'
 import type { Hub } from './hub.ts'
 import { createLag } from './lag.ts'
 import { edgeMetrics } from './metrics.ts'
 import { pageHtml, pagePolicy } from './page.ts'
+import { createEdgeLocks } from './locks.ts'
+import { createEdgePresence } from './presence.ts'
 import { listen } from './server.ts'
 import type { EdgeServer, ServerOptions } from './server.ts'
+import { createSlices } from './slices.ts'
 import { countConnections } from './user-connections.ts'
 
 /** How often the list of members is read, for the page and for a drain, ms. */
 const membersEveryMs = 2_000
 /** How often it looks whether control has it drain, ms. */
 const drainLookMs = 250
+/** Connections are judged by a new policy for so long before the event loop is let turn: 20,000 with ten rooms each take 0.4 s. */
+const judgeSliceMs = 8
 const maxUsersShown = 100
 /** A drain waits so long for that list at the most, ms. */
 const membersWithinMs = 1_000
@@ -40,7 +51,12 @@ export interface EdgeOptions extends ServerOptions {
   readonly version: string
   readonly limits: Pick<
     SessionLimits,
-    'maxSubscriptions' | 'maxPublishesInFlight' | 'framesPerSecond' | 'connectionsPerUser'
+    | 'maxSubscriptions'
+    | 'maxPublishesInFlight'
+    | 'framesPerSecond'
+    | 'connectionsPerUser'
+    | 'connectionsPerTenant'
+    | 'idleMs'
   >
   readonly drain: DrainLimits
   /** Age at which a client is told to move, ms; 0: never. */
@@ -54,6 +70,8 @@ export interface EdgeDeps {
   readonly metrics: Metrics
   readonly verifier: Verifier
   readonly tracing?: Tracing
+  /** The default one when it is left out. */
+  readonly policy?: PolicySource
 }
 export interface Edge {
   readonly port: number
@@ -71,7 +89,7 @@ export interface Edge {
 
 /** Starts an edge. Resolves when it listens. */
 export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<Edge> {
-  const { store, log, scope, verifier, tracing = noTracing } = deps
+  const { store, log, scope, verifier, tracing = noTracing, policy = fixedPolicy() } = deps
   const connections = new Set<Connection>()
   let endpoint: Endpoint | undefined
   let server: EdgeServer | undefined
@@ -93,14 +111,21 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
   }
   const { shape } = store
   const hub: Hub = createHub({
-    ...{ shape, log, scope, metrics, tracing },
+    ...{ shape, log, scope, metrics, tracing, policy },
     ...{ connections: () => connections, endpoint: theEndpoint },
   })
-  const userConnections = countConnections({
-    ...{ shape, metrics, endpoint: theEndpoint },
-    limit: options.limits.connectionsPerUser,
-    graceMs: options.drain.graceMs,
+  const counting = { shape, metrics, endpoint: theEndpoint, graceMs: options.drain.graceMs }
+  const counted = {
+    user: countConnections({ ...counting, scope: 'user', limit: options.limits.connectionsPerUser }),
+    tenant: countConnections({ ...counting, scope: 'tenant', limit: options.limits.connectionsPerTenant }),
+  }
+  const everyCount = Object.values(counted)
+  const told = tellOfConnections({
+    ...{ shape, scope, policy, metrics },
+    ...{ connections: () => connections, endpoint: theEndpoint },
   })
+  const presence = createEdgePresence({ shape, endpoint: theEndpoint })
+  const locks = createEdgeLocks({ endpoint: theEndpoint })
   const lagMs = createLag(scope)
   endpoint = await createEndpoint({
     role: 'edge',
@@ -111,6 +136,7 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     scope,
     metrics: deps.metrics,
     tracing,
+    ephemeralPerSecond: (room) => ephemeralPerSecondOf(policy.current, room),
     figures: () => ({
       connections: connections.size,
       rooms: hub.rooms,
@@ -118,35 +144,55 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
       acceptMs: server?.acceptMs() ?? 0,
     }),
     onRecords: (_lane, records) => {
-      userConnections.onRecords(records)
+      for (const count of everyCount) count.onRecords(records)
+      told.onRecords(records)
       hub.onRecords(records)
+      presence.onRecords(records)
+      locks.onRecords(records)
     },
     onResync: (lane, reason) => {
       metrics.resyncs.inc({ reason })
-      userConnections.onResync(lane)
+      for (const count of everyCount) count.onResync(lane)
+      told.onResync(lane)
       hub.onResync(lane)
+      presence.onResync(lane)
     },
     ...(options.admin === undefined ? {} : { admin: options.admin }),
   })
   const started = endpoint
+  told.begin()
   const limits: SessionLimits = {
     ...defaultSessionLimits,
     ...options.limits,
     framesAtOnce: options.limits.framesPerSecond * 4,
   }
   const age: AgeLimits = { ageMs: options.connectionAgeMs, graceMs: options.drain.graceMs }
+  const denials = await watchDenials(store, {
+    ...{ log, scope },
+    onChange: (current) => {
+      for (const connection of connections) connection.step({ type: 'denials', denials: current })
+    },
+  })
   const shared: ConnectionDeps = {
     limits,
     age,
     verifier,
     metrics,
+    policy,
+    denials,
+    userRates: createRateStore(),
     onRooms: hub.onRooms,
-    onRegister: userConnections.open,
+    onRegister: (connection, effect) => counted[effect.scope].open(connection, effect),
+    onPresence: presence.onSession,
+    onLock: locks.ask,
     onDirty: hub.onDirty,
+    onOpened: told.opened,
     onClosed: (closed) => {
       connections.delete(closed)
+      told.closed(closed)
       hub.onClosed(closed)
-      userConnections.closed(closed)
+      presence.onClosed(closed)
+      for (const count of everyCount) count.closed(closed)
     },
   }
   const listening = await listen(options, {
@@ -154,11 +200,11 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     metrics,
     admits: () => admits,
     connections: () => connections.size,
-    onConnection: (socket, raw, { token, ticket }) => {
+    onConnection: (socket, raw, { token, ticket, returns }) => {
       // What is cut out of a header holds on to all of it.
-      const replaces = limits.connectionsPerUser === 0 ? '' : detached(ticket)
+      const replaces = limits.connectionsPerUser + limits.connectionsPerTenant === 0 ? '' : detached(ticket)
       const id = `${started.boot.replace('#', '.')}.${(counter += 1).toString(36)}`
-      const connection = new Connection({ id, replaces }, socket, raw, shared)
+      const connection = new Connection({ id, replaces, returns }, socket, raw, shared)
       connections.add(connection)
       connection.start()
       if (token !== undefined) connection.step({ type: 'token', token })
@@ -201,9 +247,16 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     }
   }
 
+  const judged = createSlices(judgeSliceMs)
+  policy.onChange((current) => {
+    hub.onPolicy(current)
+    for (const connection of connections) judged.add(() => connection.step({ type: 'policy', policy: current }))
+  })
   scope.every(1_000, () => {
     const [now, wallMs] = [performance.now(), Date.now()]
-    userConnections.check(now)
+    for (const count of everyCount) count.check(now)
+    presence.check(now)
+    locks.check(now)
     const edges = members.filter(({ role, state }) => role === 'edge' && state === 'live').length
     for (const connection of connections) {
       connection.check(now, wallMs)
@@ -240,6 +293,7 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
         admits = taken
       },
     })
+    await told.end()
     await started.close()
     await listening.close()
   }

@@ -2,17 +2,23 @@ import type { OutRecord } from '@flotilla/core/entry'
 import { createFeed, isForgotten, needsTick, stepFeed } from '@flotilla/core/feed'
 import type { FeedEffect, FeedInput, FeedState } from '@flotilla/core/feed-state'
 import { positionAt } from '@flotilla/core/feed-place'
+import { feedLimits } from '@flotilla/core/limits'
 import type { OutEvent } from '@flotilla/core/entry'
 import { laneOf, slotOf } from '@flotilla/core/slot'
 import type { Endpoint } from '@flotilla/node/endpoint-port'
+import { historyOf } from '@flotilla/core/policy'
+import type { Policy } from '@flotilla/core/policy'
 import type { Log } from '@flotilla/node/log'
+import type { PolicySource } from '@flotilla/node/policy'
 import type { Scope } from '@flotilla/node/scope'
 import type { Tracing } from '@flotilla/node/tracing'
 import type { Connection, RoomEffect } from './connection.ts'
+import { controlsFor } from './controls.ts'
 import { beginDeliveries } from './delivery-spans.ts'
-import { createSubscriber, dropGate, encodeFor, fanOut, give, isPersonal, openGate } from './fanout.ts'
-import type { Audience, Encoded, Item, Subscriber } from './fanout.ts'
+import { catchUp, createSubscriber, dropGate, encodeFor, fanOut, give, isPersonal, openGate } from './fanout.ts'
+import type { Audience, Encoded, FannedOut, Item, Subscriber } from './fanout.ts'
 import type { EdgeMetrics } from './metrics.ts'
+import { readPage } from './pages.ts'
 import { createSlices } from './slices.ts'
 import { createTicker } from './ticker.ts'
 import { positionText, textFrame } from './wire.ts'
@@ -31,6 +37,7 @@ export interface HubDeps {
   readonly scope: Scope
   readonly metrics: EdgeMetrics
   readonly tracing: Tracing
+  readonly policy: PolicySource
   endpoint(): Endpoint
   connections(): Iterable<Connection>
 }
@@ -51,6 +58,7 @@ interface Room extends Audience {
 export interface Hub {
   onRecords(records: readonly OutRecord[]): void
   onResync(lane: number): void
+  onPolicy(policy: Policy): void
   onRooms(connection: Connection, effect: RoomEffect): void
   onClosed(connection: Connection): void
   onDirty(connection: Connection): void
@@ -71,6 +79,8 @@ export function createHub(deps: HubDeps): Hub {
   const rooms = new Map<string, Room>()
   /** Those that time alone can change. */
   const waiting = new Set<Room>()
+  /** Those with something for subscribers that were too slow for it. */
+  const behind = new Set<Room>()
   /** Subscribers that are not in their feeds yet, and what was read for them. */
   const slices = createSlices(joinSliceMs)
   let nextId = 0
@@ -85,7 +95,9 @@ export function createHub(deps: HubDeps): Hub {
   function roomFor(name: string): Room {
     const known = rooms.get(name)
     if (known !== undefined) return known
-    const [feed, json, slot] = [createFeed(name, (nextLife += 1)), JSON.stringify(name), slotOf(name, shape.slots)]
+    const { ageMs } = historyOf(deps.policy.current, name)
+    const feed = createFeed(name, (nextLife += 1), feedLimits, ageMs)
+    const [json, slot] = [JSON.stringify(name), slotOf(name, shape.slots)]
     const room: Room = { name, slot, feed, json, subscribers: new Map(), items: null, turn: 0, gone: false }
     rooms.set(name, room)
     return room
@@ -166,6 +178,7 @@ export function createHub(deps: HubDeps): Hub {
     if (!recovered) metrics.losses.inc({ reason: reason ?? 'epoch' })
     metrics.subscribed.inc({ result: !recovered ? 'lost' : events.length > 0 ? 'replayed' : 'current' })
     subscriber.live = true
+    obey(room, [subscriber], () => events)
     // What waits for the tick was decided before this subscriber was live.
     subscriber.from = room.items?.length ?? 0
     const missed = events.length
@@ -213,11 +226,25 @@ export function createHub(deps: HubDeps): Hub {
     const { items } = room
     if (items === null) return
     room.items = null
+    obey(room, room.subscribers.values(), () => items.map(({ event }) => event))
     const spans = beginDeliveries(deps.tracing, room.name, items)
-    const { written, full } = fanOut(room, items)
-    for (const span of spans) span.end({ 'flotilla.batch.written': written })
-    metrics.delivered.inc(written)
-    for (const subscriber of full) turnAway(room, subscriber)
+    const done = fanOut(room, items)
+    for (const span of spans) span.end({ 'flotilla.batch.written': done.written })
+    if (done.replaced > 0) metrics.conflated.inc(done.replaced)
+    settle(room, done)
+  }
+
+  function settle(room: Room, done: FannedOut): void {
+    metrics.delivered.inc(done.written)
+    for (const subscriber of done.full) turnAway(room, subscriber)
+    if (done.behind) behind.add(room)
+    else behind.delete(room)
+  }
+
+  /** In turns of their own: this may be within a step of one of these sessions. */
+  function obey({ name }: Room, subscribers: Iterable<Subscriber>, events: () => readonly OutEvent[]): void {
+    for (const { connection, control } of controlsFor(name, subscribers, events))
+      slices.add(() => connection.step({ type: 'control', control }))
   }
 
   function subscribe(connection: Connection, effect: Extract<RoomEffect, { type: 'subscribe' }>): void {
@@ -262,6 +289,7 @@ export function createHub(deps: HubDeps): Hub {
 
   deps.scope.every(feedTickMs, () => {
     for (const room of [...waiting]) step(room, { type: 'tick' })
+    for (const room of [...behind]) settle(room, catchUp(room))
   })
   deps.scope.every(filterPositionMs, () => {
     for (const connection of deps.connections()) advance(connection)
@@ -318,6 +346,9 @@ export function createHub(deps: HubDeps): Hub {
     onResync: (lane) => {
       for (const room of rooms.values()) if (laneOf(room.slot, shape.lanes) === lane) step(room, { type: 'resync' })
     },
+    onPolicy: (policy) => {
+      for (const room of rooms.values()) step(room, { type: 'keeps', historyMs: historyOf(policy, room.name).ageMs })
+    },
     onRooms: (connection, effect) => {
       switch (effect.type) {
         case 'subscribe':
@@ -333,8 +364,10 @@ export function createHub(deps: HubDeps): Hub {
           return advance(connection)
         case 'publish':
           return publish(connection, effect)
+        case 'history':
+          return readPage(deps, connection, effect)
         case 'ephemeral':
-          return deps.endpoint().ephemeral(effect.room, { options: '', tail: effect.tail })
+          return deps.endpoint().ephemeral(effect.room, { options: effect.options, tail: effect.tail })
       }
     },
     onClosed: (connection) => {

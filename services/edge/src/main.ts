@@ -6,6 +6,7 @@ import { createVerifier } from '@flotilla/node/jwt'
 import { createLog } from '@flotilla/node/log'
 import type { Log } from '@flotilla/node/log'
 import { createMetrics } from '@flotilla/node/metrics'
+import { openPolicy } from '@flotilla/node/policy'
 import { createScope, onShutdown } from '@flotilla/node/scope'
 import type { Scope } from '@flotilla/node/scope'
 import { openStore } from '@flotilla/node/store/open'
@@ -52,14 +53,23 @@ async function run(config: ConfigOf<typeof edgeConfig>, log: Log, scope: Scope):
   const store = await openStore(config, { log, scope })
   const memberId = config.memberId ?? hostMemberId()
   const tracing = await openTracing('edge', { config, memberId, version: packageVersion(), log, scope })
-  const { maxSubscriptions, maxPublishesInFlight, framesPerSecond, connectionsPerUser } = config
+  const policy = await openPolicy(config.policyFile, { log, scope, metrics })
+  const { maxSubscriptions, maxPublishesInFlight, framesPerSecond, connectionsPerUser, connectionsPerTenant, idleMs } =
+    config
   const { drainTimeoutMs, drainSettleMs, drainGraceMs, drainPerSecond } = config
   edge = await startEdge(
     {
       ...config,
       memberId,
       version: packageVersion(),
-      limits: { maxSubscriptions, maxPublishesInFlight, framesPerSecond, connectionsPerUser },
+      limits: {
+        maxSubscriptions,
+        maxPublishesInFlight,
+        framesPerSecond,
+        connectionsPerUser,
+        connectionsPerTenant,
+        idleMs,
+      },
       drain: {
         timeoutMs: drainTimeoutMs,
         settleMs: drainSettleMs,
@@ -67,7 +77,7 @@ async function run(config: ConfigOf<typeof edgeConfig>, log: Log, scope: Scope):
         perSecond: drainPerSecond,
       },
     },
-    { store, log, scope, metrics, verifier, tracing },
+    { store, log, scope, metrics, verifier, tracing, policy },
   )
   log.info('edge listens', { host: config.host, port: edge.port, adminPort: admin.port })
 }

@@ -2,7 +2,7 @@ import { closeCodes } from '@flotilla/core/codes'
 import type { Metrics } from '@flotilla/node/metrics'
 
 /** Why a connection is not taken. */
-const turnAwayReasons = ['rate', 'full', 'draining', 'origin', 'path', 'handshake', 'gone'] as const
+const turnAwayReasons = ['rate', 'full', 'draining', 'origin', 'path', 'handshake', 'gone', 'address'] as const
 export type TurnAwayReason = (typeof turnAwayReasons)[number]
 const lossReasons = ['epoch', 'ahead', 'expired', 'trimmed'] as const
 
@@ -49,6 +49,10 @@ export function edgeMetrics(metrics: Metrics, figures: EdgeFigures) {
       name: 'flotilla_edge_ephemerals_dropped_total',
       help: 'Ephemeral events not written to a slow consumer',
     }),
+    conflated: metrics.counter({
+      name: 'flotilla_edge_ephemerals_conflated_total',
+      help: 'Conflated ephemeral events that were not written because a newer one of the same key was',
+    }),
     losses: metrics.counter({
       name: 'flotilla_edge_continuity_lost_total',
       help: 'Position frames and answers that said recovered: false',
@@ -60,6 +64,20 @@ export function edgeMetrics(metrics: Metrics, figures: EdgeFigures) {
       help: 'Subscriptions answered: current, replayed, or with a loss of continuity',
       labels: ['result'],
     }),
+    ...histograms(metrics),
+    untold: metrics.counter({
+      name: 'flotilla_edge_connection_events_lost_total',
+      help: 'Connections opened or closed of which the backend could not be told in time',
+    }),
+    resyncs: metrics.counter({
+      name: 'flotilla_edge_resyncs_total',
+      help: 'Times a lane had to be made good',
+      labels: ['reason'],
+    }),
+  }
+}
+function histograms(metrics: Metrics) {
+  return {
     gateSeconds: metrics.histogram({
       name: 'flotilla_edge_gate_wait_seconds',
       help: 'Time that connections waited to be read, and then to be accepted as new or as coming back',
@@ -72,11 +90,6 @@ export function edgeMetrics(metrics: Metrics, figures: EdgeFigures) {
     deliverySeconds: metrics.histogram({
       name: 'flotilla_edge_delivery_seconds',
       help: 'Time from a commit, by the clock of its worker, to its events being taken by this edge',
-    }),
-    resyncs: metrics.counter({
-      name: 'flotilla_edge_resyncs_total',
-      help: 'Times a lane had to be made good',
-      labels: ['reason'],
     }),
   }
 }

@@ -4,8 +4,7 @@ import type { Socket } from 'node:net'
 import { hardBufferBytes, softBufferBytes, stuckSocketMs } from '@flotilla/core/limits'
 import { expect, test } from 'vitest'
 import { until } from '../test/fleet.ts'
-import { queuedBytes } from './connection.ts'
-import { behind, createReading, isSlow, isStuck, isTooSlow, mayReplay } from './pressure.ts'
+import { behind, createReading, isSlow, isStuck, isTooSlow, mayReplay, queuedBytes } from './pressure.ts'
 
 test('[EG37] slow is who has left the limit unread already, not who is given much at once', () => {
   const reading = { ...createReading(0), written: 50_000_000 }

@@ -1,3 +1,4 @@
+import type { Duplex } from 'node:stream'
 import { hardBufferBytes, softBufferBytes, stuckSocketMs } from '@flotilla/core/limits'
 
 /**
@@ -50,4 +51,10 @@ export function isStuck(reading: Reading, at: { nowMs: number; unread: number; q
   reading.read = read
   reading.queued = at.queued
   return at.nowMs - reading.movedAtMs > stuckSocketMs
+}
+
+/** Bytes of the write under way that the kernel has not taken: the socket tells in a field of its handle only. */
+export function queuedBytes(raw: Duplex): number {
+  const { _handle: handle } = raw as Duplex & { readonly _handle?: { readonly writeQueueSize?: number } | null }
+  return handle?.writeQueueSize ?? 0
 }

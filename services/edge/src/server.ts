@@ -1,6 +1,7 @@
 import { randomInt } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { maxFrameBytes } from '@flotilla/core/limits'
 import { serverLimits } from '@flotilla/node/http'
@@ -38,6 +39,8 @@ export interface ServerOptions extends Paces {
   readonly port: number
   readonly origins: readonly string[]
   readonly maxConnections: number
+  /** From one address; 0: no limit. */
+  readonly connectionsPerAddress: number
 }
 export interface ServerDeps {
   readonly log: Log
@@ -55,6 +58,8 @@ export interface CameWith {
   readonly token: string | undefined
   /** The connection whose place is to be taken; `''`: none. */
   readonly ticket: string
+  /** The client says that it was connected before, or still is. */
+  readonly returns: boolean
 }
 export interface Page {
   readonly status?: number
@@ -94,11 +99,12 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
     handleProtocols: (offered) => (offered.has(subprotocol) ? subprotocol : false),
   })
   const { reads, accepts, resumes } = createGates(options)
+  const addresses = countAddresses(options.connectionsPerAddress)
   readAtPace(http, reads, deps.metrics)
   upgrades.on('wsClientError', (_, socket) => refuse(socket, noHandshake))
   http.on('upgrade', (request: IncomingMessage, socket: Duplex, head: Buffer) => {
     socket.on('error', destroy)
-    const refusal = closedTo(accepts.waiting + resumes.waiting) ?? judge(request, options)
+    const refusal = closedTo(accepts.waiting + resumes.waiting) ?? judge(request, options) ?? addresses.enter(socket)
     if (refusal !== undefined) return refuse(socket, refusal)
     const returns = isResume(request)
     const gate = returns ? resumes : accepts
@@ -124,7 +130,8 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
     socket.cork()
     upgrades.handleUpgrade(request, socket, head, (ws) => {
       deps.metrics.accepted.inc()
-      deps.onConnection(ws, socket, { token: tokenOf(request), ticket: ticketOf(request) })
+      const came = { token: tokenOf(request), ticket: ticketOf(request), returns: isResume(request) }
+      deps.onConnection(ws, socket, came)
     })
   }
   const refuse = (socket: Duplex, refusal: TurnAway): void => {
@@ -195,13 +202,35 @@ function judge(request: IncomingMessage, options: ServerOptions): TurnAway | und
   return undefined
 }
 
+const tooManyOfAddress: TurnAway = { status: '429 Too Many Requests', reason: 'address' }
+
+/** Counts sockets by where they come from, from their handshake on, until they are closed. */
+function countAddresses(limit: number): { enter(socket: Duplex): TurnAway | undefined } {
+  const counts = new Map<string, number>()
+  return {
+    enter: (socket) => {
+      const address = limit === 0 ? undefined : (socket as Partial<Socket>).remoteAddress
+      if (address === undefined || socket.destroyed) return undefined
+      const count = counts.get(address) ?? 0
+      if (count >= limit) return tooManyOfAddress
+      counts.set(address, count + 1)
+      socket.once('close', () => {
+        const left = (counts.get(address) ?? 1) - 1
+        if (left === 0) counts.delete(address)
+        else counts.set(address, left)
+      })
+      return undefined
+    },
+  }
+}
+
 const tooMany: TurnAway = { status: '503 Service Unavailable', reason: 'rate' }
 /** Nobody reads the answer; it is counted. */
 const gone: TurnAway = { status: '503 Service Unavailable', reason: 'gone' }
 
 function turnAway(socket: Duplex, { status, reason }: TurnAway): void {
   const wait = randomInt(retryAfterSeconds[0], retryAfterSeconds[1] + 1)
-  const retry = status.startsWith('503') ? `Retry-After: ${wait}\r\n` : ''
+  const retry = /^(?:503|429)/.test(status) ? `Retry-After: ${wait}\r\n` : ''
   if (socket.destroyed) return
   socket.end(
     `HTTP/1.1 ${status}\r\nConnection: close\r\nContent-Length: 0\r\nX-Flotilla-Reason: ${reason}\r\n${retry}\r\n`,

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { Client, useReadyEdge, token, until } from '../test/fleet.ts'
 
 const here = useReadyEdge()
-test('[EG35] a consumer that does not read is closed with 4008 once 1 MiB waits for it; others are not held up', async () => {
+test('[EG35] a consumer that does not read is closed with 4008 once 1 MiB waits for it; others are not held up (LM3)', async () => {
   const busy = 'public:busy'
   const socket = connect(here.edge.port, '127.0.0.1')
   const chunks: Buffer[] = []

@@ -10,9 +10,9 @@ import { countConnections } from './user-connections.ts'
 import { Client, token, until, useReadyEdge } from '../test/fleet.ts'
 
 const here = useReadyEdge()
-const limits = (connectionsPerUser: number): EdgeOptions['limits'] => ({
+const limits = (connectionsPerUser: number, connectionsPerTenant = 0): EdgeOptions['limits'] => ({
   ...{ maxSubscriptions: 1_000, maxPublishesInFlight: 256, framesPerSecond: 500 },
-  connectionsPerUser,
+  ...{ connectionsPerUser, connectionsPerTenant, idleMs: 0 },
 })
 const graceMs = 500
 const edgesWith = async (perUser: number): Promise<[Edge, Edge]> => [
@@ -48,7 +48,7 @@ describe('connections per user, over all edges', () => {
     await Promise.all([second, third, other].map((client) => client.end()))
   })
 
-  test('[UC13] of many that come at once to all edges exactly as many as the limit stay', async () => {
+  test('[UC13] of many that come at once to all edges exactly as many as the limit stay (CN8)', async () => {
     const edges = await edgesWith(5)
     const came = await Promise.all(Array.from({ length: 60 }, (_, i) => come(edges[i % 2] ?? edges[0], 'cyd')))
     const refused = came.filter(({ frames }) => !frames.some(({ type }) => type === 'connected'))
@@ -63,7 +63,7 @@ describe('connections per user, over all edges', () => {
     const [next, came] = [await come(two, 'dan', idOf(old)), performance.now()]
     expect(next.closed).toBeUndefined()
     expect(old.closed).toBeUndefined()
-    await old.ok({ type: 'publish', room: 'public:all', event: 'e', data: 1 })
+    await old.ok({ type: 'publish', room: 'public:lobby', event: 'e', data: 1 })
     expect(await old.closedWith()).toBe(1012)
     expect(performance.now() - came).toBeGreaterThan(graceMs / 2)
     // Its own end gives no other place. A client that never heard of the new one names the old one again.
@@ -139,6 +139,42 @@ describe('connections per user, over all edges', () => {
   })
 })
 
+describe('connections per tenant, over all edges', () => {
+  const edges = async (perUser: number, perTenant: number): Promise<Edge[]> => [
+    await here.fleet.edge({ limits: limits(perUser, perTenant) }),
+    await here.fleet.edge({ limits: limits(perUser, perTenant) }),
+  ]
+  async function comeFrom(edge: Edge | undefined, sub: string, tenant: string): Promise<Client> {
+    const headers = { authorization: `Bearer ${token(sub, 600, tenant)}` }
+    const client = new Client(edge?.port ?? 0, { headers })
+    await until('in, or closed', () => client.closed !== undefined || client.of('connected').length === 1)
+    return client
+  }
+
+  test('[UC17] of many users of a tenant that come at once exactly as many connections as the limit stay; other tenants have their own (CN8)', async () => {
+    const both = await edges(0, 5)
+    const came = await Promise.all(Array.from({ length: 40 }, (_, i) => comeFrom(both[i % 2], `u${i}`, 't1')))
+    const isIn = (client: Client): boolean => client.of('connected').length === 1
+    expect(came.filter(isIn)).toHaveLength(5)
+    for (const client of came) if (!isIn(client)) expect(await refusal(client)).toEqual(tooMany)
+    const other = await comeFrom(both[0], 'u1', 't2')
+    expect(isIn(other)).toBe(true)
+    await Promise.all([...came.filter(isIn), other].map((client) => client.end()))
+  })
+
+  test('[UC17] who has no place in the tenant takes none of the user’s either', async () => {
+    const both = await edges(1, 1)
+    const first = await comeFrom(both[0], 'una', 't3')
+    expect(await refusal(await comeFrom(both[1], 'vic', 't3'))).toEqual(tooMany)
+    await first.end()
+    let next = await comeFrom(both[1], 'vic', 't3')
+    // Who ended is not counted any more when its workers have heard so.
+    for (let i = 0; next.closed !== undefined && i < 100; i += 1) next = await comeFrom(both[1], 'vic', 't3')
+    expect(next.closed).toBeUndefined()
+    await next.end()
+  })
+})
+
 describe('how it is told', () => {
   const metrics = edgeMetrics(createMetrics({ service: 'test' }), {
     ...{ connections: () => 0, rooms: () => 0, limit: 1, subscriptions: () => 0, drains: () => false },
@@ -148,10 +184,10 @@ describe('how it is told', () => {
     const heard: unknown[] = []
     const told: string[] = []
     const counted = countConnections({
-      ...{ shape: { slots: 8, lanes: 2 }, limit: 1, graceMs: 1_000, metrics },
+      ...{ scope: 'user', shape: { slots: 8, lanes: 2 }, limit: 1, graceMs: 1_000, metrics },
       endpoint: () => ({
-        connection: ({ change }) => {
-          told.push(change)
+        tell: (message) => {
+          told.push('change' in message ? message.change : message.type)
           return false
         },
       }),
@@ -159,7 +195,7 @@ describe('how it is told', () => {
     const steps = { id: 'c1', step: (input: { outcome: string }) => heard.push(input.outcome) }
     // Nothing else is asked of it.
     const connection = steps as unknown as Connection
-    counted.open(connection, { type: 'register', room: 'user:ann', replaces: '' })
+    counted.open(connection, { type: 'register', scope: 'user', room: 'user:ann', replaces: '' })
     expect(heard).toEqual([])
     await Promise.resolve()
     expect(heard).toEqual(['unknown'])

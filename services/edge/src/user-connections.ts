@@ -1,5 +1,5 @@
 import type { OutRecord } from '@flotilla/core/entry'
-import type { SessionEffect } from '@flotilla/core/session-state'
+import type { Place, SessionEffect } from '@flotilla/core/session-state'
 import { createUserConnections, stepUserConnections } from '@flotilla/core/user-connections'
 import type {
   UserConnectionsEffect,
@@ -11,11 +11,13 @@ import type { Connection } from './connection.ts'
 import type { EdgeMetrics } from './metrics.ts'
 
 export interface UserConnectionsDeps extends UserConnectionsOptions {
+  /** Whose connections: those of a user count in the room `user:<id>`, those of a tenant in `tenant:<id>`. */
+  readonly scope: Place['scope']
   readonly metrics: Pick<EdgeMetrics, 'replaced'>
-  endpoint(): Pick<Endpoint, 'connection'>
+  endpoint(): Pick<Endpoint, 'tell'>
 }
 
-/** Tells the workers of users' rooms of the connections of this edge, and the connections what came of it. */
+/** Tells the workers of users' rooms, or of tenants', of the connections of this edge, and the connections what came of it. */
 export interface CountedConnections {
   open(connection: Connection, effect: Extract<SessionEffect, { type: 'register' }>): void
   closed(connection: Connection): void
@@ -26,7 +28,7 @@ export interface CountedConnections {
 }
 
 /** Executes what `stepUserConnections` of core decides. */
-export function countConnections({ metrics, endpoint, ...options }: UserConnectionsDeps): CountedConnections {
+export function countConnections({ scope, metrics, endpoint, ...options }: UserConnectionsDeps): CountedConnections {
   const state = createUserConnections(options)
   const open = new Map<string, Connection>()
 
@@ -39,14 +41,15 @@ export function countConnections({ metrics, endpoint, ...options }: UserConnecti
       case 'tell': {
         const { connection } = effect.message
         // In a turn of its own: the session is still in the step that asked for this.
-        if (!endpoint().connection(effect.message)) queueMicrotask(() => step({ type: 'untold', connection }))
+        if (!endpoint().tell(effect.message)) queueMicrotask(() => step({ type: 'untold', connection }))
         break
       }
       case 'registered':
-        open.get(effect.connection)?.step(effect)
+        open.get(effect.connection)?.step({ type: 'registered', scope, outcome: effect.outcome })
         break
       case 'replaced':
-        metrics.replaced.inc()
+        // Once for each connection, whatever it is counted for.
+        if (scope === 'user') metrics.replaced.inc()
         break
       case 'close':
         open.get(effect.connection)?.close('goingAway')
@@ -63,7 +66,9 @@ export function countConnections({ metrics, endpoint, ...options }: UserConnecti
     },
     onRecords: (records) => {
       if (options.limit === 0) return
-      for (const record of records) if (record.type === 'connection' || record.type === 'reset') step(record)
+      for (const record of records)
+        if (record.type === 'reset' || (record.type === 'connection' && record.room.startsWith(`${scope}:`)))
+          step(record)
     },
     onResync: (lane) => step({ type: 'resync', lane }),
     check: (nowMs) => step({ type: 'tick' }, nowMs),

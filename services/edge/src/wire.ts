@@ -18,8 +18,11 @@ export function pongFrame(payload: Buffer): Buffer {
   return Buffer.concat([Buffer.from([0x8a, payload.length]), payload])
 }
 
-/** Several texts, each in a frame of its own, in one buffer: encoded once, written to many sockets. */
-export function textFrames(texts: readonly string[]): Buffer {
+/**
+ * Several texts, each in a frame of its own, in one buffer: encoded once, written to many sockets. `ends` gets where each of
+ * them ends.
+ */
+export function textFrames(texts: readonly string[], ends?: number[]): Buffer {
   const sizes = texts.map((text) => Buffer.byteLength(text))
   const total = sizes.reduce((sum, bytes) => sum + headerBytes(bytes) + bytes, 0)
   const frames = Buffer.allocUnsafe(total)
@@ -29,6 +32,7 @@ export function textFrames(texts: readonly string[]): Buffer {
     at = writeHeader(frames, at, bytes)
     frames.write(text, at, 'utf8')
     at += bytes
+    ends?.push(at)
   })
   return frames
 }

@@ -3,6 +3,8 @@ import type { Endpoint } from '@flotilla/node/endpoint-port'
 import { createVerifier, DEVELOPMENT_SECRET, signToken } from '@flotilla/node/jwt'
 import { createLog } from '@flotilla/node/log'
 import { createMetrics } from '@flotilla/node/metrics'
+import { fixedPolicy } from '@flotilla/node/policy'
+import type { PolicySource } from '@flotilla/node/policy'
 import { createScope } from '@flotilla/node/scope'
 import type { Scope } from '@flotilla/node/scope'
 import { createMemoryStore } from '@flotilla/node/store/memory'
@@ -26,7 +28,7 @@ export interface Fleet {
   readonly publisher: Endpoint
   /** Port of control's API. */
   readonly controlPort: number
-  readonly edge: (options?: Partial<EdgeOptions>) => Promise<Edge>
+  readonly edge: (options?: Partial<EdgeOptions>, policy?: PolicySource) => Promise<Edge>
   readonly close: () => Promise<void>
 }
 
@@ -89,14 +91,22 @@ async function startFleet(): Promise<Fleet> {
     store,
     publisher,
     controlPort: control.port,
-    edge: async (options = {}) => {
+    edge: async (options = {}, policy = fixedPolicy()) => {
       count += 1
-      const limits = { maxSubscriptions: 1_000, maxPublishesInFlight: 256, framesPerSecond: 500, connectionsPerUser: 0 }
+      const limits = {
+        maxSubscriptions: 1_000,
+        maxPublishesInFlight: 256,
+        framesPerSecond: 500,
+        connectionsPerUser: 0,
+        connectionsPerTenant: 0,
+        idleMs: 0,
+      }
       const usual = {
         host,
         port: 0,
         origins: [],
         maxConnections: 1_000,
+        connectionsPerAddress: 0,
         acceptsPerSecond: 1_000,
         resumesPerSecond: 1_000,
         connectionAgeMs: 0,
@@ -106,7 +116,7 @@ async function startFleet(): Promise<Fleet> {
       const verifier = createVerifier({ keys: { type: 'secret', secrets: [DEVELOPMENT_SECRET] }, log })
       const edge = await startEdge(
         { ...usual, limits, memberId: `edge-${count}`, ...options },
-        { ...deps('edge'), verifier },
+        { ...deps('edge'), verifier, policy },
       )
       edges.push(edge)
       return edge
@@ -118,8 +128,8 @@ async function startFleet(): Promise<Fleet> {
   }
 }
 
-export const token = (sub: string, ttlSeconds = 3_600, tenant = 'acme'): string =>
-  signToken({ secret: DEVELOPMENT_SECRET, sub, tenant, ttlSeconds })
+export const token = (sub: string, ttlSeconds = 3_600, tenant = 'acme', roles: readonly string[] = []): string =>
+  signToken({ secret: DEVELOPMENT_SECRET, sub, tenant, ttlSeconds, roles })
 
 /** Resolves when the condition holds; looks again whenever the event loop has turned. */
 export async function until(what: string, holds: () => boolean | Promise<boolean>): Promise<void> {

@@ -4,12 +4,15 @@ import type { LogEntry, OutRecord } from '@flotilla/core/entry'
 import type { ServerFrame } from '@flotilla/core/frames'
 import { serverFrame } from '@flotilla/core/frames'
 import { slotOf } from '@flotilla/core/slot'
+import { createRateStore } from '@flotilla/core/rates'
 import { defaultSessionLimits } from '@flotilla/core/session'
 import type { Endpoint } from '@flotilla/node/endpoint-port'
 import { createLog } from '@flotilla/node/log'
 import { createMetrics } from '@flotilla/node/metrics'
 import { createScope } from '@flotilla/node/scope'
 import { Connection } from '../src/connection.ts'
+import { noDenials } from '@flotilla/core/denials'
+import { fixedPolicy } from '@flotilla/node/policy'
 import { noTracing } from '@flotilla/node/tracing'
 import type { ConnectionDeps, ConnectionSocket } from '../src/connection.ts'
 import { createHub } from '../src/hub.ts'
@@ -76,7 +79,7 @@ export function startHub(): {
   }
   const endpoint: Endpoint = {
     ...{ boot: 'edge#1', healthy: true, plan: null, publish: unheard, ephemeral: unheard, tail: unheard },
-    connection: unheard,
+    tell: unheard,
     drain: () => undefined,
     close: () => Promise.resolve(),
     interest: (room, on, nonce) => {
@@ -84,9 +87,10 @@ export function startHub(): {
     },
     history: (room) => new Promise((answer) => reads.push({ room, answer })),
   }
+  const policy = fixedPolicy()
   const connections = new Set<Connection>()
   const hub = createHub({
-    ...{ shape: { slots, lanes: 1 }, log, scope, metrics, tracing: noTracing },
+    ...{ shape: { slots, lanes: 1 }, log, scope, metrics, tracing: noTracing, policy },
     endpoint: () => endpoint,
     connections: () => connections,
   })
@@ -107,8 +111,19 @@ export function startHub(): {
       limits: { ...defaultSessionLimits, framesAtOnce: 100_000 },
       verifier: { verify: () => Promise.resolve({ ok: true, claims: { userId: user, roles: [], permissions: [] } }) },
       metrics,
+      policy,
+      denials: { current: noDenials },
+      userRates: createRateStore(),
       age: { ageMs: 0, graceMs: 0 },
-      ...{ onRooms: hub.onRooms, onRegister: () => undefined, onDirty: hub.onDirty, onClosed: hub.onClosed },
+      onOpened: () => undefined,
+      ...{
+        onRooms: hub.onRooms,
+        onRegister: () => undefined,
+        onPresence: () => undefined,
+        onLock: () => undefined,
+        onDirty: hub.onDirty,
+        onClosed: hub.onClosed,
+      },
     }
     // The hub writes only.
     const connection = new Connection({ id: `c${(count += 1)}` }, socket, wire as unknown as Duplex, deps)

@@ -9,7 +9,7 @@ const overloaded: PublishOutcome = { type: 'refused', code: 'OVERLOADED', retryA
 const unknown: PublishOutcome = { type: 'unknown', retryAfterMs: 1_000 }
 
 describe('posting an event', () => {
-  it('[IN1] an event is answered 202 with its id and position after the commit', async () => {
+  it('[IN1] an event is answered 202 with its id and position after the commit (OP7)', async () => {
     const { post, rooms } = await harness()
     const { status, answer } = await post({ room: 'public:a', event: 'e', data: { n: 1 }, id: 'x' })
     expect(status).toBe(202)
@@ -27,7 +27,7 @@ describe('posting an event', () => {
     [{ rooms: ['public:a', 'deal:acme:7'] }, ['public:a', 'deal:acme:7']],
     [{ tenant: 'acme' }, ['tenant:acme']],
     [{ all: true }, ['public:all']],
-  ])('[IN2] the target %j is the rooms %j', async (target, expected) => {
+  ])('[IN2] the target %j is the rooms %j (EV2)', async (target, expected) => {
     const { post, rooms } = await harness()
     expect(await post({ ...target, event: 'e', data: null })).toMatchObject({ status: 202 })
     expect([...rooms.keys()]).toEqual(expected)
@@ -75,12 +75,12 @@ describe('posting an event', () => {
     const event = { room: 'public:a', event: 'e' }
     expect((await post(event, { 'Idempotency-Key': 'h' })).answer).toMatchObject({ id: 'h' })
     expect((await post(event, { 'Idempotency-Key': '"h"' })).answer).toMatchObject({ id: 'h' })
-    expect((await post({ ...event, id: 'b' }, { 'Idempotency-Key': 'h' })).answer).toMatchObject({ id: 'b' })
+    expect((await post({ ...event, id: 'b' }, { 'Idempotency-Key': 'i' })).answer).toMatchObject({ id: 'b' })
     const ids = [await post(event), await post(event)].map(({ answer }) => eventAccepted.parse(answer).id)
     expect(new Set(ids).size).toBe(2)
   })
 
-  it('[IN5] except and filter travel as the options of the event', async () => {
+  it('[IN5] except and filter travel as the options of the event (EV2)', async () => {
     const { post, rooms } = await harness()
     await post({ room: 'public:a', event: 'e', except: ['bob'], filter: { region: 'eu' } })
     expect(rooms.get('public:a')?.map(({ options }) => options)).toEqual(['{"except":["bob"],"match":{"region":"eu"}}'])
@@ -133,7 +133,7 @@ describe('posting an event', () => {
   })
 
   it('[IN8] above the cap of publishes in flight the answer is OVERLOADED at once', async () => {
-    const { post, fault, rooms } = await harness(2)
+    const { post, fault, rooms } = await harness({ maxInFlight: 2 })
     let release = (): void => {}
     fault.hold = new Promise((resolve) => (release = resolve))
     const held = post({ rooms: ['public:a', 'public:b'], event: 'e' })

@@ -3,6 +3,7 @@ import {
   durabilitySettings,
   logSettings,
   memberSettings,
+  policySettings,
   storeSettings,
   traceSettings,
 } from '@flotilla/node/store/settings'
@@ -14,6 +15,7 @@ export const ingestConfig = defineConfig({
   ...logSettings,
   ...traceSettings,
   ...memberSettings,
+  ...policySettings,
   host: text('FLOTILLA_INGEST_HOST', { default: '0.0.0.0', description: 'Address that the API listens on' }),
   port: integer('FLOTILLA_INGEST_PORT', { default: 8081, max: 65_535, unit: 'port', description: 'Port of the API' }),
   adminHost: text('FLOTILLA_ADMIN_HOST', { default: '0.0.0.0', description: 'Address the admin port listens on' }),
@@ -26,6 +28,23 @@ export const ingestConfig = defineConfig({
   keys: optional(
     secret('FLOTILLA_INGEST_KEYS', {
       description: 'Comma list of name:key or bare keys, each of at least 16 characters, that may post events',
+    }),
+  ),
+  keyring: optional(
+    text('FLOTILLA_INGEST_KEYRING', {
+      description:
+        'Path of a YAML or JSON file of keys with scopes, times and rates (docs/ingest.md); read again every 2 s',
+    }),
+  ),
+  sourcesFile: optional(
+    text('FLOTILLA_SOURCES_FILE', {
+      description:
+        'Path of a YAML or JSON file with sources of events: NATS JetStream and Redis Streams (docs/sources.md)',
+    }),
+  ),
+  webhooksFile: optional(
+    text('FLOTILLA_WEBHOOKS_FILE', {
+      description: 'Path of a YAML or JSON file with webhooks that outgoing events are sent to (docs/webhooks.md)',
     }),
   ),
   drainSettleMs: durationMs('FLOTILLA_INGEST_DRAIN_SETTLE', {

@@ -1,3 +1,5 @@
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { expect, it } from 'vitest'
 import { createLog } from '@flotilla/node/log'
 import { createMetrics } from '@flotilla/node/metrics'
@@ -41,5 +43,37 @@ it('[IN16] [IN21] a drain answers the requests under way and new ones for a whil
   await closed
   await expect(post()).rejects.toThrow('fetch failed')
   expect((await store.fleet.read()).members).toEqual([])
+  await scope.close()
+})
+
+it.each([
+  ['no HTTP', 400, 'HELLO\r\n\r\n'],
+  [
+    'half a request',
+    400,
+    'POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer 0123456789abcdef\r\nContent-Length: 9\r\n\r\n{"room"',
+  ],
+  ['a length that is none', 400, 'POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n'],
+  ['two lengths', 400, 'POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab'],
+  ['no host', 400, 'GET /openapi.json HTTP/1.1\r\nConnection: close\r\n\r\n'],
+  ['headers that are too long', 431, `GET / HTTP/1.1\r\nHost: x\r\nX-Long: ${'x'.repeat(17_000)}\r\n\r\n`],
+  ['an expectation', 401, 'POST /v1/events HTTP/1.1\r\nHost: x\r\nExpect: wonders\r\nContent-Length: 0\r\n\r\n'],
+])('[HT9] %s is answered %d with a problem document', async (_, status, text) => {
+  const log = createLog({ service: 'ingest', level: 'silent' })
+  const scope = createScope(log)
+  const store = createMemoryStore({ slots: 8, lanes: 2 })
+  const keys = parseKeys('0123456789abcdef')
+  const config = { host: '127.0.0.1', port: 0, keys, memberId: 'ingest-1', version: '0', maxInFlight: 10 }
+  const ingest = await startIngest(config, { store, log, scope, metrics: createMetrics({ service: 'ingest' }) })
+  const socket = connect({ port: ingest.port, host: '127.0.0.1' })
+  let answer = ''
+  socket.on('data', (data) => (answer += data.toString()))
+  socket.end(text)
+  await once(socket, 'close')
+  const [head = '', body = ''] = answer.split('\r\n\r\n')
+  expect(head).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `))
+  expect(head).toMatch(/\r\nContent-Type: application\/problem\+json; charset=utf-8\r\n/i)
+  expect(JSON.parse(body)).toMatchObject({ status, code: status === 401 ? 'UNAUTHORIZED' : 'VALIDATION_ERROR' })
+  await ingest.close()
   await scope.close()
 })

@@ -1,11 +1,15 @@
 import { createServer } from 'node:http'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Server } from 'node:http'
+import { ephemeralPerSecondOf } from '@flotilla/core/policy'
 import { createEndpoint } from '@flotilla/node/endpoint'
 import type { EndpointOptions } from '@flotilla/node/endpoint'
-import { serverLimits } from '@flotilla/node/http'
+import type { Endpoint } from '@flotilla/node/endpoint-port'
+import { refuseUnread, requireHost, serverLimits } from '@flotilla/node/http'
 import type { Log } from '@flotilla/node/log'
 import type { Metrics } from '@flotilla/node/metrics'
+import { fixedPolicy } from '@flotilla/node/policy'
+import type { PolicySource } from '@flotilla/node/policy'
 import type { Scope } from '@flotilla/node/scope'
 import type { Store } from '@flotilla/node/store/port'
 import { noTracing } from '@flotilla/node/tracing'
@@ -13,6 +17,13 @@ import type { Tracing } from '@flotilla/node/tracing'
 import { createApp } from './app.ts'
 import type { IngestKeys } from './keys.ts'
 import { ingestMetrics } from './metrics.ts'
+import { createReader } from './outgoing/reader.ts'
+import type { Webhook } from './outgoing/webhook-file.ts'
+import { startWebhooks, webhookFigures } from './outgoing/webhooks.ts'
+import type { WebhooksDeps } from './outgoing/webhooks.ts'
+import { createPresenceReader } from './presence.ts'
+import type { Source } from './sources/schema.ts'
+import { sourceFigures, startSources } from './sources/sources.ts'
 
 export interface IngestConfig {
   readonly host: string
@@ -22,15 +33,24 @@ export interface IngestConfig {
   readonly memberId: string
   readonly version: string
   readonly maxInFlight: number
+  /** What events are taken from besides requests. */
+  readonly sources?: readonly Source[]
+  /** What outgoing events are sent to, and the delays of what is not taken. */
+  readonly webhooks?: readonly Webhook[]
+  readonly webhookRetryMs?: WebhooksDeps['retryMs']
   /** Limits of the endpoint that are not the default ones. */
   readonly limits?: Pick<EndpointOptions, 'publishDeadlineMs' | 'closeFlushMs'>
 }
 export interface IngestDeps {
   readonly store: Store
   readonly log: Log
+  /** What the audit is written to; `log` by default. */
+  readonly auditLog?: Log
   readonly scope: Scope
   readonly metrics: Metrics
   readonly tracing?: Tracing
+  /** Says how old events are served; the default one when it is left out. */
+  readonly policy?: PolicySource
 }
 export interface Ingest {
   /** The port it listens on. */
@@ -52,7 +72,15 @@ const closeIdleEveryMs = 100
 
 /** Resolves when it listens; waits for a store that is away. */
 export async function startIngest(config: IngestConfig, deps: IngestDeps): Promise<Ingest> {
-  const { store, log, scope, metrics, tracing = noTracing } = deps
+  const { store, log, auditLog, scope, metrics, tracing = noTracing, policy = fixedPolicy() } = deps
+  const { webhooks = [] } = config
+  const figures = { ...sourceFigures(config.sources ?? []), ...webhookFigures(webhooks) }
+  const closing = new AbortController()
+  let started: Endpoint | undefined
+  const presence = createPresenceReader(() => {
+    if (started === undefined) throw new Error('the endpoint is not there yet')
+    return started
+  })
   const endpoint = await createEndpoint({
     role: 'ingest',
     memberId: config.memberId,
@@ -62,16 +90,29 @@ export async function startIngest(config: IngestConfig, deps: IngestDeps): Promi
     scope,
     metrics,
     tracing,
+    ephemeralPerSecond: (room) => ephemeralPerSecondOf(policy.current, room),
     ...config.limits,
-    // It has no subscribers: whatever concerns rooms is for edges.
-    onRecords: () => {},
+    ...(Object.keys(figures).length === 0 ? {} : { figures: () => figures }),
+    // It has no subscribers: what else concerns rooms is for edges.
+    onRecords: (_lane, records) => presence.onRecords(records),
     onResync: () => {},
   })
+  started = endpoint
   const { keys, maxInFlight, version } = config
-  const app = createApp({ endpoint, keys, log, metrics: ingestMetrics(metrics), maxInFlight, version })
-  const server = createServer(serverLimits, app)
+  const parts = { endpoint, fleet: store.fleet, keys, log, auditLog, policy, presence, metrics: ingestMetrics(metrics) }
+  const outgoing = { store, webhooks, closing: closing.signal }
+  const app = requireHost(createApp({ ...parts, ...outgoing, maxInFlight, version }))
+  const server = createServer({ ...serverLimits, requireHostHeader: false }, app)
   server.maxConnections = maxConnections
+  refuseUnread(server)
+  // An expectation that is not known is none: the answer says the same either way.
+  server.on('checkExpectation', app)
   const port = await listen(server, config)
+  const { memberId } = config
+  const sources = startSources(config.sources ?? [], { endpoint, store, memberId, log, scope, metrics })
+  const reader = createReader({ store, policy })
+  const retryMs = config.webhookRetryMs
+  const sending = startWebhooks(webhooks, { endpoint, store, reader, log, scope, metrics, retryMs })
   let leaving = false
   server.prependListener('request', (_, response) => {
     if (leaving) response.setHeader('Connection', 'close')
@@ -84,8 +125,12 @@ export async function startIngest(config: IngestConfig, deps: IngestDeps): Promi
     },
     close: async (settleMs = 0) => {
       leaving = true
+      // Another process may take the sources' messages from now on, and send to the webhooks.
+      endpoint.drain()
+      const stopped = Promise.all([sources.close(), sending.close()])
+      closing.abort()
       if (settleMs > 0) await delay(settleMs)
-      await closeServer(server)
+      await Promise.all([closeServer(server), stopped])
       await endpoint.close()
     },
   }

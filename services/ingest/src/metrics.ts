@@ -20,6 +20,11 @@ export function ingestMetrics(metrics: Metrics) {
       help: 'Events of requests and batches, by the code of their answer (OK when accepted).',
       labels: ['code'],
     }),
+    repeats: metrics.counter({
+      name: 'flotilla_ingest_idempotency_total',
+      help: 'Requests whose Idempotency-Key was known: answered from memory, under way, or reused with another body.',
+      labels: ['outcome'],
+    }),
     inFlight: metrics.gauge({
       name: 'flotilla_ingest_publishes_in_flight',
       help: 'Publishes (one per room of an event) that wait for their commit.',

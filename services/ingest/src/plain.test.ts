@@ -35,6 +35,7 @@ const answersIn = (text: string) => text.split('HTTP/1.1 ').slice(1)
 const shape = (answer: string) =>
   answer
     .replace(/Date: .*/, 'Date')
+    .replace(/X-Request-Id: .*/, 'X-Request-Id')
     .replaceAll(/"id":"[^"]+"/g, '"id"')
     .replace(/"seq":\d+/, '"seq"')
 

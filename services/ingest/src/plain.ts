@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, RequestListener } from 'node:http'
 import { failRequest } from '@flotilla/node/http'
 import type { Log } from '@flotilla/node/log'
-import { keyNameOf } from './keys.ts'
+import { keyOf } from './keys.ts'
 import type { IngestKeys } from './keys.ts'
 import { observeRequests } from './metrics.ts'
 import type { IngestMetrics } from './metrics.ts'
@@ -30,12 +30,12 @@ export function plainPosts({ posts, keys, metrics, log, otherwise }: PlainOption
   return (req, res) => {
     const route = req.method === 'POST' ? plain.get(req.url ?? '') : undefined
     const bytes = route === undefined ? 0 : plainBytes(req.headers)
-    const keyName = bytes === 0 ? undefined : keyNameOf(keys, req)
-    if (route === undefined || keyName === undefined) return otherwise(req, res)
+    const key = bytes === 0 ? undefined : keyOf(keys, req)
+    if (route === undefined || key === undefined) return otherwise(req, res)
     route.observe(res)
     collect(req, bytes, (body) => {
       try {
-        route.answer({ req, res, body, keyName })
+        route.answer({ req, res, body, key })
       } catch (error) {
         failRequest(log, error, { req, res })
       }

@@ -1,9 +1,11 @@
-import { randomUUID } from 'node:crypto'
-import { maxDataBytes } from '@flotilla/core/limits'
+import { hash, randomUUID } from 'node:crypto'
+import { writeOptions } from '@flotilla/core/event-options'
+import { maxConflatedDataBytes, maxDataBytes, maxMatchChars } from '@flotilla/core/limits'
 import { parseRoomName, validEventName, validKey } from '@flotilla/core/room-name'
 import type { ErrorCode } from '@flotilla/core/codes'
+import type { EventFrame } from '@flotilla/core/frames'
 import type { Endpoint, PublishOutcome } from '@flotilla/node/endpoint-port'
-import { describeIssues, eventRequest, maxFilterChars } from './schema.ts'
+import { describeIssues, eventRequest } from './schema.ts'
 import type { EventRequest } from './schema.ts'
 
 /** One room's part of a publish that named it. */
@@ -31,7 +33,9 @@ export interface CheckedEvent {
   readonly tail: string
   readonly ephemeral: boolean
 }
-type Refusal = Extract<EventAnswer, { ok: false }>
+/** 128 bits and more. */
+const copyIdChars = 22
+export type Refusal = Extract<EventAnswer, { ok: false }>
 
 export function refusal(code: ErrorCode, detail: string): Refusal {
   return { ok: false, code, detail }
@@ -40,7 +44,7 @@ export function refusal(code: ErrorCode, detail: string): Refusal {
 /** Judges a request's body; `fallbackId` names the event when the body does not (the `Idempotency-Key` header). */
 export function checkEvent(
   body: unknown,
-  context: { readonly keyName: string; readonly nowMs: number; readonly fallbackId?: string },
+  context: { readonly keyName: string; readonly nowMs: number; readonly fallbackId: string | undefined },
 ): { readonly ok: true; readonly event: CheckedEvent } | Refusal {
   const parsed = eventRequest.safeParse(body)
   if (!parsed.success) return refusal('VALIDATION_ERROR', describeIssues(parsed.error))
@@ -51,15 +55,35 @@ export function checkEvent(
   if (!validEventName(request.event)) return refusal('VALIDATION_ERROR', 'event: has a character that is not allowed')
   const id = request.id ?? context.fallbackId ?? randomUUID()
   if (!validKey(id)) return refusal('VALIDATION_ERROR', 'id: 1 to 128 printable characters')
+  const wrongOption = optionsFault(request)
+  if (wrongOption !== undefined) return refusal('VALIDATION_ERROR', wrongOption)
   const data = JSON.stringify(request.data ?? null)
-  if (Buffer.byteLength(data) > maxDataBytes)
-    return refusal('PAYLOAD_TOO_LARGE', `data is larger than ${maxDataBytes} bytes`)
-  if (request.filter !== undefined && JSON.stringify(request.filter).length > maxFilterChars) {
-    return refusal('VALIDATION_ERROR', `filter: more than ${maxFilterChars} characters of JSON`)
+  const maxBytes = request.conflate === undefined ? maxDataBytes : maxConflatedDataBytes
+  if (Buffer.byteLength(data) > maxBytes) return refusal('PAYLOAD_TOO_LARGE', `data is larger than ${maxBytes} bytes`)
+  if (request.filter !== undefined && JSON.stringify(request.filter).length > maxMatchChars) {
+    return refusal('VALIDATION_ERROR', `filter: more than ${maxMatchChars} characters of JSON`)
   }
-  const meta = JSON.stringify({ userId: `key:${context.keyName}`, timestamp: new Date(context.nowMs).toISOString() })
-  const tail = `"event":${JSON.stringify(request.event)},"data":${data},"meta":${meta}`
-  return { ok: true, event: { rooms, id, options: optionsOf(request), tail, ephemeral: request.ephemeral ?? false } }
+  const meta = {
+    userId: `key:${context.keyName}`,
+    timestamp: new Date(context.nowMs).toISOString(),
+    ...(rooms.length > 1 ? { id: copyId(context.keyName, id) } : {}),
+  }
+  const tail = eventTail(request.event, data, meta)
+  const options = optionsOf(request, context)
+  return { ok: true, event: { rooms, id, options, tail, ephemeral: request.ephemeral ?? false } }
+}
+
+/**
+ * By this who hears several rooms of an event tells that they brought one. The same for a post that is repeated, and not the id itself:
+ * that may be a signature, or a name that is nobody's business.
+ */
+function copyId(keyName: string, id: string): string {
+  return hash('sha256', `${keyName}\n${id}`, 'base64url').slice(0, copyIdChars)
+}
+
+/** The part of an event frame that is the same in every room. `data` is JSON. */
+export function eventTail(event: string, data: string, meta: Omit<EventFrame['meta'], 'connectionId'>): string {
+  return `"event":${JSON.stringify(event)},"data":${data},"meta":${JSON.stringify(meta)}`
 }
 
 interface Publication {
@@ -136,10 +160,20 @@ function isRoom(room: string, request: EventRequest): boolean {
   return request.room !== undefined || request.rooms !== undefined || name.tenant === undefined
 }
 
-function optionsOf({ except, filter }: EventRequest): string {
-  if (except === undefined && filter === undefined) return ''
-  return JSON.stringify({
-    ...(except === undefined ? {} : { except }),
-    ...(filter === undefined ? {} : { match: filter }),
+function optionsFault({ ephemeral = false, conflate, ttl }: EventRequest): string | undefined {
+  if (ttl !== undefined && ephemeral) return 'ttl: an ephemeral event is not kept'
+  if (conflate === undefined) return undefined
+  if (!ephemeral) return 'conflate: every durable event is kept'
+  return validKey(conflate) ? undefined : 'conflate: 1 to 64 printable characters'
+}
+
+function optionsOf(
+  { except, filter, conflate, ttl }: EventRequest,
+  { keyName, nowMs }: { readonly keyName: string; readonly nowMs: number },
+): string {
+  return writeOptions({
+    ...{ except, match: filter },
+    conflate: conflate === undefined ? undefined : `key:${keyName} ${conflate}`,
+    until: ttl === undefined ? undefined : nowMs + ttl,
   })
 }

@@ -1,3 +1,4 @@
+import { maxConflateChars, maxExcept, maxTtlMs, minTtlMs } from '@flotilla/core/limits'
 import { maxEventChars, maxKeyChars, maxRoomChars } from '@flotilla/core/room-name'
 import { z } from 'zod'
 
@@ -5,10 +6,6 @@ import { z } from 'zod'
 export const maxTargets = 100
 /** Events of one batch. */
 export const maxBatchEvents = 500
-/** User ids an event may be withheld from. */
-export const maxExcept = 100
-/** Attributes for filters, characters of their JSON text. */
-export const maxFilterChars = 4_096
 /** Events one page of a room's history may have. */
 export const maxHistoryPage = 1_000
 
@@ -46,6 +43,21 @@ export const eventRequest = z
       .optional()
       .describe("Attributes that subscribers' filters are judged by, besides the data."),
     ephemeral: z.boolean().optional().describe('Not logged, not numbered, may be dropped.'),
+    conflate: z
+      .string()
+      .min(1)
+      .max(maxConflateChars)
+      .optional()
+      .describe('Ephemeral events: of those of a key of ingest with this text that wait only the newest goes on.'),
+    ttl: z
+      .number()
+      .int()
+      .min(minTtlMs)
+      .max(maxTtlMs)
+      .optional()
+      .describe(
+        'Durable events: how long it is served, ms. After that nobody gets it any more, its number is passed over.',
+      ),
   })
   .refine((body) => targets.filter((target) => body[target] !== undefined).length === 1, {
     error: `exactly one of ${targets.join(', ')} is needed`,
@@ -59,10 +71,13 @@ export const batchEnvelope = z.strictObject({ events: z.array(z.unknown()).min(1
 
 const digits = z.string().regex(/^\d{1,15}$/)
 /** Query of `GET /v1/rooms/:room/history`. */
-export const historyQuery = z.strictObject({
-  after: digits.transform(Number).optional(),
-  limit: digits.transform(Number).pipe(z.number().int().min(1).max(maxHistoryPage)).default(100),
-})
+export const historyQuery = z
+  .strictObject({
+    after: digits.transform(Number).optional(),
+    before: digits.transform(Number).pipe(z.number().int().min(1)).optional(),
+    limit: digits.transform(Number).pipe(z.number().int().min(1).max(maxHistoryPage)).default(100),
+  })
+  .refine(({ after, before }) => after === undefined || before === undefined, { error: 'after or before, not both' })
 
 const position = z.object({ epoch: z.string(), seq: z.number().int().positive() })
 /** What became of one room; `position` is absent for ephemeral events. */

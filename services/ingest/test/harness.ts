@@ -5,17 +5,26 @@ import type { LogEntry, OutEvent } from '@flotilla/core/entry'
 import type { Endpoint, PublishOutcome, PublishRequest } from '@flotilla/node/endpoint-port'
 import { createLog } from '@flotilla/node/log'
 import { createMetrics } from '@flotilla/node/metrics'
+import { fixedPolicy } from '@flotilla/node/policy'
+import { createMemoryStore } from '@flotilla/node/store/memory'
 import type { StoreError } from '@flotilla/node/store/port'
 import { createApp } from '../src/app.ts'
+import { allowedAnswer, denialAnswer, denialsAnswer } from '../src/denials.ts'
 import { parseKeys } from '../src/keys.ts'
+import type { IngestKeys } from '../src/keys.ts'
 import { ingestMetrics } from '../src/metrics.ts'
+import { streamAnswer } from '../src/outgoing/stream.ts'
+import type { Webhook } from '../src/outgoing/webhook-file.ts'
+import { replayAnswer, webhooksAnswer } from '../src/outgoing/webhook-routes.ts'
+import { presenceAnswer } from '../src/presence.ts'
+import type { PresenceReader } from '../src/presence.ts'
 import { routes } from '../src/routes.ts'
 import type { Route, RouteName } from '../src/routes.ts'
 import { batchAnswer, eventAccepted, historyAnswer, problemAnswer } from '../src/schema.ts'
 
 export const secret = '0123456789abcdef'
 /** An endpoint whose rooms are lists: keys are remembered, and an outcome can be given for a room. */
-function listEndpoint() {
+export function listEndpoint() {
   const rooms = new Map<string, (PublishRequest & { timeMs: number })[]>()
   const ephemeral: (OutEvent & { room: string })[] = []
   const outcomes = new Map<string, PublishOutcome>()
@@ -49,7 +58,7 @@ function listEndpoint() {
     },
     ephemeral: (room, event) => void ephemeral.push({ ...event, room }),
     interest: () => {},
-    connection: () => false,
+    tell: () => false,
     history: async (room, after, limit) =>
       log(room)
         .filter((entry) => entry.first > after)
@@ -78,21 +87,50 @@ interface Call {
   readonly headers?: Readonly<Record<string, string>>
   readonly raw?: string | Uint8Array<ArrayBuffer>
   readonly query?: string
+  /** What stands in the path. */
   readonly room?: string
+  readonly user?: string
 }
 
-const answers = { postEvent: eventAccepted, postBatch: batchAnswer, getHistory: historyAnswer, getOpenapi: null }
+const answers = {
+  ...{ postEvent: eventAccepted, postBatch: batchAnswer, getHistory: historyAnswer, getOpenapi: null },
+  ...{ getStream: streamAnswer, getWebhooks: webhooksAnswer, postReplay: replayAnswer },
+  getPresence: presenceAnswer,
+  ...{ postDenial: denialAnswer, getDenials: denialsAnswer, deleteDenial: allowedAnswer },
+  ...{ postUserRoom: eventAccepted, deleteUserRoom: eventAccepted },
+}
+
+interface HarnessOptions {
+  readonly maxInFlight?: number
+  /** `crm` with the harness' secret, and `key2`, by default. */
+  readonly keys?: IngestKeys
+  readonly webhooks?: readonly Webhook[]
+  /** Nobody can say by default. */
+  readonly presence?: PresenceReader['read']
+}
 
 /** The app over an endpoint that is a list, behind a real server. */
-export async function harness(maxInFlight = 1_000) {
+export async function harness(options: HarnessOptions = {}) {
+  const { maxInFlight = 1_000, keys = parseKeys(`crm:${secret}, abcdefghijklmnopq`) } = options
   const list = listEndpoint()
+  const store = createMemoryStore({ slots: 4, lanes: 2 })
+  const { fleet } = store
   const metrics = createMetrics({ service: 'ingest' })
+  /** Lines of the audit. */
+  const audit: string[] = []
   const app = createApp({
     endpoint: list.endpoint,
-    keys: parseKeys(`crm:${secret}, abcdefghijklmnopq`),
+    keys,
     log: createLog({ service: 'ingest', level: 'silent' }),
+    auditLog: createLog({ service: 'ingest', level: 'info', destination: { write: (line) => void audit.push(line) } }),
     metrics: ingestMetrics(metrics),
     maxInFlight,
+    policy: fixedPolicy(),
+    fleet,
+    store,
+    webhooks: options.webhooks ?? [],
+    closing: new AbortController().signal,
+    presence: { read: options.presence ?? (() => Promise.resolve(undefined)) },
     version: '0.1.0',
   })
   const server = createServer(app)
@@ -102,19 +140,21 @@ export async function harness(maxInFlight = 1_000) {
   const port = typeof address === 'object' && address !== null ? address.port : 0
 
   /** Every answer is one that the route declares, in the declared form. */
-  const call = async (name: RouteName, { body, headers = {}, raw, query = '', room = 'public:a' }: Call = {}) => {
+  const call = async (
+    name: RouteName,
+    { body, headers = {}, raw, query = '', room = 'public:a', user = '' }: Call = {},
+  ) => {
     const route: Route = routes[name]
-    const response = await fetch(
-      `http://127.0.0.1:${port}${route.path.replace(':room', encodeURIComponent(room))}${query}`,
-      {
-        method: route.method.toUpperCase(),
-        headers: { authorization: `Bearer ${secret}`, ...headers },
-        ...(route.method === 'get' ? {} : { body: raw ?? JSON.stringify(body) }),
-      },
-    )
+    const path = route.path.replace(':user', encodeURIComponent(user)).replace(/:\w+/, encodeURIComponent(room))
+    const response = await fetch(`http://127.0.0.1:${port}${path}${query}`, {
+      method: route.method.toUpperCase(),
+      headers: { authorization: `Bearer ${secret}`, ...headers },
+      ...(route.method !== 'post' ? {} : { body: raw ?? JSON.stringify(body) }),
+    })
     const answer: unknown = await response.json()
-    if (response.status === route.ok) {
-      answers[name]?.parse(answer)
+    if (response.status === route.ok || response.status === route.okOfBatch) {
+      const form = response.status === route.okOfBatch ? batchAnswer : answers[name]
+      form?.parse(answer)
       return { status: response.status, headers: response.headers, answer, code: undefined }
     }
     const { code } = problemAnswer.parse(answer)
@@ -124,5 +164,5 @@ export async function harness(maxInFlight = 1_000) {
   }
   const post = (body: unknown, headers?: Readonly<Record<string, string>>) =>
     call('postEvent', { body, ...(headers === undefined ? {} : { headers }) })
-  return { ...list, metrics, call, post, port }
+  return { ...list, metrics, audit, call, post, port, fleet, store }
 }

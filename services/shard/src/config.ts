@@ -1,5 +1,11 @@
 import { defineConfig, durationMs, integer, optional, text } from '@flotilla/node/config'
-import { logSettings, memberSettings, storeSettings, traceSettings } from '@flotilla/node/store/settings'
+import {
+  logSettings,
+  memberSettings,
+  policySettings,
+  storeSettings,
+  traceSettings,
+} from '@flotilla/node/store/settings'
 
 /** The settings of a shard worker. */
 export const shardConfig = defineConfig({
@@ -7,6 +13,7 @@ export const shardConfig = defineConfig({
   ...logSettings,
   ...traceSettings,
   ...memberSettings,
+  ...policySettings,
   adminHost: text('FLOTILLA_ADMIN_HOST', { default: '0.0.0.0', description: 'Address the admin port listens on' }),
   adminPort: integer('FLOTILLA_SHARD_ADMIN_PORT', {
     default: 9083,
@@ -20,7 +27,8 @@ export const shardConfig = defineConfig({
     min: 0,
     max: 600_000,
     unit: 'ms',
-    description: 'Time for the slots to move away after SIGTERM',
+    description:
+      'Time for the slots to move away after SIGTERM; the first one moves 1.5 s after control has heard of it',
   }),
   failpoints: optional(
     text('FLOTILLA_FAILPOINTS', {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import type { CommitReply } from '@flotilla/core/commit'
-import { UnreadableLogError } from '@flotilla/core/entry'
+import { UnreadableLogError } from '@flotilla/core/whole-log'
 import type { LogEntry } from '@flotilla/core/entry'
 import { ownedEpochs, pendingBytes, stepLane, vouchedRuns } from '@flotilla/core/lane'
 import { createLane } from '@flotilla/core/lane-state'

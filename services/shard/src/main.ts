@@ -5,6 +5,7 @@ import { createAdminServer } from '@flotilla/node/http'
 import { createLog } from '@flotilla/node/log'
 import type { Log } from '@flotilla/node/log'
 import { createMetrics } from '@flotilla/node/metrics'
+import { openPolicy } from '@flotilla/node/policy'
 import { createScope, onShutdown } from '@flotilla/node/scope'
 import type { Scope } from '@flotilla/node/scope'
 import { withFailpoints } from '@flotilla/node/store/failpoints'
@@ -40,9 +41,10 @@ async function run(config: ConfigOf<typeof shardConfig>, log: Log, scope: Scope)
     nodeEnv: process.env['NODE_ENV'],
     kill: () => process.kill(process.pid, 'SIGKILL'),
   })
+  const policy = await openPolicy(config.policyFile, { log, scope, metrics })
   const { drainTimeoutMs } = config
   const version = packageVersion()
-  shard = await startShard({ memberId, version, drainTimeoutMs }, { store, log, scope, metrics })
+  shard = await startShard({ memberId, version, drainTimeoutMs }, { store, log, scope, metrics, policy })
   log.info('shard serves', { boot: shard.boot, adminPort: admin.port })
 }
 

@@ -2,9 +2,12 @@ import { randomBytes } from 'node:crypto'
 import { workerDeadMs, workerHeartbeatMs } from '@flotilla/core/limits'
 import { learn, slotsByRun, versionHeld } from '@flotilla/core/plan'
 import type { Knowledge, Member, Plan } from '@flotilla/core/plan'
+import type { Policy } from '@flotilla/core/policy'
 import { wait } from '@flotilla/node/backoff'
 import type { Log } from '@flotilla/node/log'
 import type { Metrics } from '@flotilla/node/metrics'
+import { fixedPolicy } from '@flotilla/node/policy'
+import type { PolicySource } from '@flotilla/node/policy'
 import type { Scope } from '@flotilla/node/scope'
 import type { Store } from '@flotilla/node/store/port'
 import { runLane } from './lane-loop.ts'
@@ -26,6 +29,8 @@ export interface ShardDeps {
   readonly log: Log
   readonly scope: Scope
   readonly metrics: Metrics
+  /** Says how much rooms keep; the default one when it is left out. */
+  readonly policy?: PolicySource
 }
 export interface Shard {
   readonly boot: string
@@ -38,7 +43,7 @@ export interface Shard {
 
 /** Starts a worker: one loop per lane, a heartbeat, and the list of members they share. */
 export async function startShard(options: ShardOptions, deps: ShardDeps): Promise<Shard> {
-  const { store, scope, log } = deps
+  const { store, scope, log, policy = fixedPolicy() } = deps
   const boot = `${options.memberId}#${BigInt(`0x${randomBytes(6).toString('hex')}`).toString(36)}`
   const metrics = shardMetrics(deps.metrics)
   const startedAtMs = Date.now()
@@ -61,6 +66,12 @@ export async function startShard(options: ShardOptions, deps: ShardDeps): Promis
       refreshMembers: soon.members,
     }),
   )
+
+  const keep = (current: Policy): void => {
+    for (const lane of lanes) lane.input({ type: 'policy', policy: current })
+  }
+  keep(policy.current)
+  policy.onChange(keep)
 
   function owned(): Record<string, number> {
     const all: Record<string, number> = {}

@@ -23,7 +23,9 @@ export function readConnections(redisUrl: string): Promise<string[]> {
   return reading(redisUrl, async (store) => {
     const slots = Array.from({ length: shape.slots }, (_, slot) => store.rooms.interest(slot))
     const all = (await Promise.all(slots)).flat()
-    return all.flatMap(({ room, connection }) => (connection === undefined ? [] : [`${room} ${connection}`]))
+    return all.flatMap(({ room, connection, member }) =>
+      connection === undefined || member !== undefined ? [] : [`${room} ${connection}`],
+    )
   })
 }
 

@@ -3,6 +3,7 @@ import type { LossReason, ServerFrame } from '@flotilla/core/frames'
 import type { Recorder } from '../recorder.ts'
 import { tokenOf } from './library-client.ts'
 import type { Dial } from './library-client.ts'
+import { presenceRooms } from './rooms.ts'
 
 /** First and longest wait before connecting again, ms; without jitter beyond `random`. */
 const reconnectMs = 100
@@ -160,13 +161,20 @@ export class RawClient {
       case 'error':
         // Its only frames are resumes: this one was refused as a whole.
         return this.#askAgain([...this.#waiting])
+      case 'unsubscribed':
+        // No policy of the campaign changes.
+        throw new Error(`${this.name} was taken out of ${frame.room}`)
+      case 'history':
       case 'pong':
       case 'drain':
+        return
+      case 'presence':
+        this.#dial.seen.take(this.name, frame)
     }
   }
 
   #ask(names: readonly string[]): void {
-    const rooms = names.map((room) => ({ room, since: this.#places.get(room) }))
+    const rooms = names.map((room) => ({ room, since: this.#places.get(room), presence: presenceRooms.has(room) }))
     this.#socket?.send(JSON.stringify({ type: 'resume', id: 1, rooms }))
   }
 

@@ -1,9 +1,10 @@
 import type { Random } from '../../../packages/core/sim/random.ts'
 
-/** Who is where: 12 rooms of two kinds, 4 rooms per client, so that rooms have equally many subscribers. */
+/** Who is where: 12 rooms of two kinds, those of one with presence, 4 rooms per client, so that rooms have equally many subscribers. */
 export const rooms: readonly string[] = Array.from({ length: 12 }, (_, i) =>
-  i % 2 === 0 ? `public:faults-${i}` : `case:acme:faults-${i}`,
+  i % 2 === 0 ? `public:faults-${i}` : `chat:acme:faults-${i}`,
 )
+export const presenceRooms: ReadonlySet<string> = new Set(rooms.filter((room) => room.startsWith('chat:')))
 const roomsPerClient = 4
 
 export const tenant = 'acme'

@@ -3,10 +3,12 @@ import type { Random } from '../../../packages/core/sim/random.ts'
 import { until } from '../../fleet/until.ts'
 import type { Recorder } from '../recorder.ts'
 import { openLibraryClient } from './library-client.ts'
+import type { Dial } from './library-client.ts'
 import { postBatch, publishAs } from './publishers.ts'
 import type { Message } from './publishers.ts'
 import { RawClient } from './raw-client.ts'
 import { nextRoom, roomsOf } from './rooms.ts'
+import { createSeen } from './seen.ts'
 
 export interface TrafficOptions {
   /** Where client number `i` connects: `ws://…/ws`. */
@@ -37,6 +39,8 @@ export interface Traffic {
   reconnected(cut: () => number, withinMs?: number): Promise<number>
   /** Of every client, by its name, which is its user's too, the connection that it has now. */
   connections(): ReadonlyMap<string, string | undefined>
+  /** Where a client was told otherwise than it is who is in its rooms; all clients have to be connected. */
+  absent(): readonly string[]
   /** Begins no further publish; resolves when every one that was begun has its outcome. */
   stop(): Promise<void>
   close(): void
@@ -49,7 +53,10 @@ const maxInFlight = 3_000
 /** Opens the clients, lets them subscribe, and begins to publish: half through the library, half through ingest. */
 export async function startTraffic(options: TrafficOptions): Promise<Traffic> {
   const { recorder, libraryClients, rawClients, urlOf } = options
-  const dial = (kind: string, i: number) => ({ name: nameOf(kind, i), url: urlOf(i), rooms: roomsOf(i), recorder })
+  const seen = createSeen()
+  const dial = (kind: string, i: number): Dial => ({
+    ...{ name: nameOf(kind, i), url: urlOf(i), rooms: roomsOf(i), recorder, seen },
+  })
   const raw = Array.from({ length: rawClients }, (_, i) => new RawClient(dial('raw', libraryClients + i)))
   const library = await Promise.all(
     Array.from({ length: libraryClients }, (_, i) => openLibraryClient(dial('library', i))),
@@ -84,6 +91,13 @@ export async function startTraffic(options: TrafficOptions): Promise<Traffic> {
           return [nameOf('library', i), state === 'connected' ? session?.connectionId : undefined] as const
         }),
       ]),
+    absent: () => {
+      const named = [
+        ...library.map((_, i) => [nameOf('library', i), roomsOf(i)] as const),
+        ...raw.map(({ name }, i) => [name, roomsOf(libraryClients + i)] as const),
+      ]
+      return seen.differs(new Map(named))
+    },
     stop: publishing.stop,
     close: () => {
       publishing.halt()

@@ -4,13 +4,13 @@ import type {
   Claim,
   ClaimReply,
   CommitReply,
-  InterestChange,
   LogAppend,
   Mark,
   OutAppend,
   SlotCommit,
   SlotValue,
 } from '@flotilla/core/commit'
+import type { InterestChange } from '@flotilla/core/interest'
 import { decodeOut, encodeLog, encodeLogMessage } from '@flotilla/core/entry'
 import type { LogEntry, OutRecord } from '@flotilla/core/entry'
 import type { Member, Plan } from '@flotilla/core/plan'

@@ -1,8 +1,10 @@
 import { afterEach, beforeEach, describe } from 'vitest'
 import { claimContract } from './contract-claim.ts'
 import { commitContract } from './contract-commit.ts'
+import { denialContract } from './contract-denials.ts'
 import { fleetContract } from './contract-fleet.ts'
 import type { ContractSubject, MakeSubject } from './contract-kit.ts'
+import { placeContract } from './contract-places.ts'
 import { regressContract } from './contract-regress.ts'
 import { streamContract } from './contract-streams.ts'
 
@@ -26,5 +28,7 @@ export function storeContract(name: string, make: MakeSubject): void {
     claimContract(subject)
     streamContract(subject)
     fleetContract(subject)
+    denialContract(subject)
+    placeContract(subject)
   })
 }

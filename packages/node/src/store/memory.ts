@@ -1,5 +1,9 @@
+import { withDenial } from '@flotilla/core/denials'
+import type { Denial, DenialList } from '@flotilla/core/denials'
 import { StoreModel } from '@flotilla/core/store-model'
-import type { OutboxRead, ReadOptions, Store } from './port.ts'
+import type { LogEntry } from '@flotilla/core/entry'
+import { maxAside } from './port.ts'
+import type { FleetStore, OutboxRead, PlaceStore, ReadOptions, Store, StreamEntry } from './port.ts'
 
 export interface MemoryStoreOptions {
   readonly slots: number
@@ -103,6 +107,7 @@ export function createMemoryStore({
         answer(() => {
           const reply = model.commit(lane, commits, now(), run)
           for (const commit of commits) wakeOutboxes(lane, commit.outs.keys())
+          wake(`log ${lane}`)
           return reply
         }),
       claim: (claim) =>
@@ -139,6 +144,20 @@ export function createMemoryStore({
     rooms: {
       range: (room, after, limit) => answer(() => model.roomRange(room, after, limit)),
       tail: (room, before, limit) => answer(() => model.roomTail(room, before, limit)),
+      follow: async (lane, after, options) => {
+        for (;;) {
+          const change = written(`log ${lane}`, options)
+          const found = await answer(() => follow(model, after, options.count))
+          if (found.size > 0 || options.signal.aborted || options.blockMs === 0) {
+            change.cancel()
+            return options.signal.aborted ? new Map() : found
+          }
+          const startedAt = performance.now()
+          await change.done
+          const leftMs = options.blockMs - (performance.now() - startedAt)
+          options = { ...options, blockMs: Math.max(0, leftMs) }
+        }
+      },
       interest: (slot) => answer(() => model.interest(slot)),
     },
     fleet: {
@@ -149,7 +168,9 @@ export function createMemoryStore({
       lead: (boot, ttlMs, term = 0) => answer(() => model.lead(boot, { ttlMs, term }, now())),
       publishPlan: (boot, plan) => answer(() => model.publishPlan(boot, plan, now())),
       nextEpoch: (_boot, above, count) => answer(() => model.nextEpoch(above, count, now())),
+      ...memoryDenials(answer),
     },
+    places: memoryPlaces(answer),
     watchRuns: (listener) => {
       listeners.add(listener)
       setImmediate(() => {
@@ -158,6 +179,55 @@ export function createMemoryStore({
       return () => listeners.delete(listener)
     },
     close: () => Promise.resolve(),
+  }
+}
+
+function follow(
+  model: StoreModel,
+  after: ReadonlyMap<string, number>,
+  count: number,
+): ReadonlyMap<string, readonly LogEntry[]> {
+  const found = [...after].map(([room, seq]) => [room, model.roomRange(room, seq, count)] as const)
+  return new Map(found.filter(([, entries]) => entries.length > 0))
+}
+
+function memoryPlaces(answer: <T>(call: () => T) => Promise<T>): PlaceStore {
+  const places = new Map<string, { readonly version: number; readonly text: string }>()
+  const asides = new Map<string, StreamEntry[]>()
+  return {
+    read: (name) => answer(() => places.get(name) ?? null),
+    keep: (name, version, text) =>
+      answer(() => {
+        const isLast = (places.get(name)?.version ?? 0) === version
+        if (isLast) places.set(name, { version: version + 1, text })
+        return isLast
+      }),
+    putAside: (name, body) =>
+      answer(() => {
+        const list = asides.get(name) ?? []
+        const id = `${Number.parseInt(list[0]?.id ?? '0', 10) + 1}-0`
+        asides.set(name, [{ id, body }, ...list].slice(0, maxAside))
+      }),
+    aside: (name, count) =>
+      answer(() => {
+        const list = asides.get(name) ?? []
+        return { total: list.length, entries: list.slice(0, count) }
+      }),
+  }
+}
+
+function memoryDenials(answer: <T>(call: () => T) => Promise<T>): Pick<FleetStore, 'deny' | 'allow' | 'denials'> {
+  let list: DenialList = { version: '0', denials: [] }
+  const change = (denials: readonly Denial[] | null): boolean => {
+    if (denials !== null) list = { version: String(Number(list.version) + 1), denials }
+    return denials !== null
+  }
+  const without = (id: string): readonly Denial[] | null =>
+    list.denials.some((denial) => denial.id === id) ? list.denials.filter((denial) => denial.id !== id) : null
+  return {
+    deny: (denial, nowMs) => answer(() => change(withDenial(list.denials, denial, nowMs))),
+    allow: (id) => answer(() => change(without(id))),
+    denials: (version) => answer(() => (version === list.version ? undefined : list)),
   }
 }
 

@@ -1,4 +1,6 @@
-import type { Claim, ClaimReply, CommitReply, Interest, SlotCommit, SlotValues } from '@flotilla/core/commit'
+import type { Claim, ClaimReply, CommitReply, SlotCommit, SlotValues } from '@flotilla/core/commit'
+import type { Interest } from '@flotilla/core/interest'
+import type { Denial, DenialList } from '@flotilla/core/denials'
 import type { LogEntry } from '@flotilla/core/entry'
 import type { Member, Plan } from '@flotilla/core/plan'
 
@@ -12,6 +14,7 @@ export interface Store {
   readonly outboxes: Outboxes
   readonly rooms: RoomLogs
   readonly fleet: FleetStore
+  readonly places: PlaceStore
   readonly shape: { readonly slots: number; readonly lanes: number }
   /** Replicas that must have a commit before its publishes are acknowledged; 0: the primary's own word is enough. */
   readonly ackReplicas: number
@@ -118,12 +121,36 @@ export interface RoomLogs {
   range(room: string, after: number, limit: number): Promise<readonly LogEntry[]>
   /**
    * Log entries whose last seq is below `before`, newest first (`before` = Infinity: from the head). Rejects with
-   * UnreadableLogError (core/entry.ts) when one of them cannot be read: a head that is not known must not be taken for
+   * UnreadableLogError (core/whole-log.ts) when one of them cannot be read: a head that is not known must not be taken for
    * another.
    */
   tail(room: string, before: number, limit: number): Promise<readonly LogEntry[]>
+  /**
+   * Log entries that contain a seq above the one given, per room, oldest first, `count` per room at the most; empty after
+   * `blockMs`. All rooms are of one lane. What this version cannot read rejects, as for `tail`.
+   */
+  follow(
+    lane: number,
+    after: ReadonlyMap<string, number>,
+    options: ReadOptions,
+  ): Promise<ReadonlyMap<string, readonly LogEntry[]>>
   /** Which boots declared interest in which rooms of the slot, and the connections that are counted there. */
   interest(slot: number): Promise<readonly Interest[]>
+}
+
+/** What each reader keeps of what was put aside for it, about. */
+export const maxAside = 10_000
+
+/** How far those have got who read on behalf of others, by name, and what they gave up. */
+export interface PlaceStore {
+  /** Null: there is none of that name. */
+  read(name: string): Promise<{ readonly version: number; readonly text: string } | null>
+  /** Writes it under `version` + 1, if its version is `version` (0: there is none). False: it is another, and nothing was written. */
+  keep(name: string, version: number, text: string): Promise<boolean>
+  /** Keeps the newest 10,000, about. */
+  putAside(name: string, body: string): Promise<void>
+  /** How many there are, and the newest of them, newest first. */
+  aside(name: string, count: number): Promise<{ readonly total: number; readonly entries: readonly StreamEntry[] }>
 }
 
 export interface Beat {
@@ -151,4 +178,10 @@ export interface FleetStore {
   lead(boot: string, ttlMs: number, term?: number): Promise<boolean>
   publishPlan(boot: string, plan: Plan): Promise<boolean>
   nextEpoch(boot: string, above: number, count: number): Promise<number>
+  /** Keeps it; one with the same id takes the place of the one before. False: there are as many as there may be (`maxDenials`). */
+  deny(denial: Denial, nowMs: number): Promise<boolean>
+  /** False: there is none with this id. */
+  allow(id: string): Promise<boolean>
+  /** All of them when their version is not the one given, else undefined. */
+  denials(version: string): Promise<DenialList | undefined>
 }

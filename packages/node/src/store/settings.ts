@@ -89,6 +89,16 @@ export const memberSettings = {
   ),
 } as const
 
+/** Who may do what in which rooms, and how much they keep. */
+export const policySettings = {
+  policyFile: optional(
+    text('FLOTILLA_POLICY_FILE', {
+      description:
+        'Policy of rooms, YAML or JSON (docs/policy.md); read again when it changes. The same for edges, shards and ingest; the default policy when it is not set',
+    }),
+  ),
+} as const
+
 /** How tokens are checked: by a secret (HS256) or by the keys of a JWKS. */
 export const jwtSettings = {
   jwtSecret: optional(

@@ -1,10 +1,15 @@
+import { maxDenials } from '@flotilla/core/denials'
+import type { Denial } from '@flotilla/core/denials'
 import type { Member, Plan } from '@flotilla/core/plan'
 import type { FleetStore } from '../port.ts'
 import type { Keys } from './keys.ts'
+import { allow } from './lua/allow.ts'
+import { deny } from './lua/deny.ts'
 import { heartbeat } from './lua/heartbeat.ts'
 import { lead } from './lua/lead.ts'
 import { nextEpoch } from './lua/next-epoch.ts'
 import { publishPlan } from './lua/publish-plan.ts'
+import { readDenials } from './lua/read-denials.ts'
 import { readFleet } from './lua/read-fleet.ts'
 import { register } from './lua/register.ts'
 import { removeMember } from './lua/remove-member.ts'
@@ -14,6 +19,7 @@ import type { Topology } from './topology.ts'
 
 /** What the whole fleet shares: on the primary that has the fleet's tag. */
 export function redisFleet(topology: Topology, keys: Keys): FleetStore {
+  const denialKeys = [keys.denials, keys.denialsVersion, keys.denialsOver]
   const parsePlan = (text: unknown): Plan | undefined =>
     typeof text === 'string' && text !== '' ? (JSON.parse(text) as Plan) : undefined
   /**
@@ -59,6 +65,21 @@ export function redisFleet(topology: Topology, keys: Keys): FleetStore {
     nextEpoch: async (_boot, above, count) => {
       const [first] = (await topology.fleet().script(nextEpoch, [keys.epoch], [above, count])).rest
       return Number(first)
+    },
+    deny: async (denial, nowMs) => {
+      const args = [denial.id, denial.untilMs ?? 0, JSON.stringify(denial), nowMs, maxDenials]
+      const [kept] = (await topology.fleet().script(deny, denialKeys, args)).rest
+      return kept === 1
+    },
+    allow: async (id) => {
+      const [removed] = (await topology.fleet().script(allow, denialKeys, [id])).rest
+      return removed === 1
+    },
+    denials: async (known) => {
+      const [version, values] = (await topology.fleet().script(readDenials, denialKeys.slice(0, 2), [known])).rest
+      if (values === undefined) return undefined
+      const denials = (values as string[]).map((value) => JSON.parse(value) as Denial)
+      return { version: String(version), denials }
     },
   }
 }

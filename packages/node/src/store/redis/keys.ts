@@ -36,6 +36,13 @@ export interface Keys {
   readonly term: string
   /** The last epoch issued. */
   readonly epoch: string
+  /** Hash: id → record as JSON; a number that each change raises; and sorted, ids by when they are over, of those that ever are. */
+  readonly denials: string
+  readonly denialsVersion: string
+  readonly denialsOver: string
+  /** Hash: version and text; stream: what was put aside. Of a reader by its name. */
+  readerPlace(name: string): string
+  aside(name: string): string
   /** `slots/lanes`, written once. */
   readonly shape: string
   /** On every independent primary: which of how many it is, written once. */
@@ -68,6 +75,11 @@ export function createKeys(prefix: string, shape: { slots: number; lanes: number
     lead: `${fleet}:lead`,
     term: `${fleet}:term`,
     epoch: `${fleet}:epoch`,
+    denials: `${fleet}:denials`,
+    denialsVersion: `${fleet}:denials-version`,
+    denialsOver: `${fleet}:denials-over`,
+    readerPlace: (name) => `${fleet}:reader:${name}`,
+    aside: (name) => `${fleet}:aside:${name}`,
     shape: `${fleet}:shape`,
     place: `${fleet}:place`,
   }

@@ -1,4 +1,4 @@
-import { formatInterest } from '@flotilla/core/commit'
+import { formatInterest } from '@flotilla/core/interest'
 import type { Claim, ClaimReply, CommitReply, OutAppend, SlotCommit, SlotStatus } from '@flotilla/core/commit'
 import { encodeOut, RS, US } from '@flotilla/core/entry'
 import { laneOf } from '@flotilla/core/slot'

@@ -3,6 +3,7 @@ import type { Store } from '../port.ts'
 import { checkPlaces, checkServer, checkSettings, checkShape } from './checks.ts'
 import { redisFleet } from './fleet.ts'
 import { createKeys } from './keys.ts'
+import { redisPlaces } from './places.ts'
 import { redisSlots } from './slots.ts'
 import { redisInputs, redisOutboxes, redisRooms } from './streams.ts'
 import { clusterTopology, fixedTopology } from './topology.ts'
@@ -65,6 +66,7 @@ export async function createRedisStore(options: RedisStoreOptions): Promise<Stor
     outboxes: redisOutboxes(topology, keys, ackReplicas),
     rooms: redisRooms(topology, keys),
     fleet: redisFleet(topology, keys),
+    places: redisPlaces(topology, keys),
     watchRuns: (listener) => {
       listeners.add(listener)
       for (const [primary, run] of runs) listener(primary, run)

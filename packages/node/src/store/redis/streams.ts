@@ -1,5 +1,6 @@
-import { parseInterest } from '@flotilla/core/commit'
-import { decodeLog, decodeWholeLog, encodeOut } from '@flotilla/core/entry'
+import { parseInterest } from '@flotilla/core/interest'
+import { decodeLog, encodeOut } from '@flotilla/core/entry'
+import { decodeWholeLog } from '@flotilla/core/whole-log'
 import type { LogEntry } from '@flotilla/core/entry'
 import { laneOf } from '@flotilla/core/slot'
 import type { InputStreams, Outboxes, RoomLogs, StreamEntry } from '../port.ts'
@@ -73,6 +74,18 @@ export function redisRooms(topology: Topology, keys: Keys): RoomLogs {
       const end = before === Infinity ? '+' : `(${before}-0`
       const reply = await of(room).command('XREVRANGE', [keys.log(room), end, '-', 'COUNT', limit])
       return decodeWholeLog(room, (reply as RawEntry[]).map(entryOf))
+    },
+    follow: async (lane, after, { blockMs, count, signal }) => {
+      const byKey = new Map([...after.keys()].map((room) => [keys.logIn(lane, room), room]))
+      const ids = [...after.values()].map((seq) => `${seq}-0`)
+      const args = ['COUNT', count, 'STREAMS', ...byKey.keys(), ...ids]
+      const { reply } = await topology.lane(lane).read(`log:${lane}`, args, { blockMs, signal })
+      return new Map(
+        streamsOf(reply).map(([key, entries]) => {
+          const room = byKey.get(key) ?? ''
+          return [room, decodeWholeLog(room, entries)]
+        }),
+      )
     },
     interest: async (slot) => {
       const fields = await topology.lane(laneOf(slot, keys.lanes)).command('HKEYS', [keys.interest(slot)])

@@ -21,7 +21,15 @@ function roomLog(entries: number, size: number, old = 0): readonly LogEntry[] {
   }))
 }
 
-async function page(log: readonly LogEntry[], request: { readonly after?: number; readonly limit: number }) {
+async function page(
+  log: readonly LogEntry[],
+  request: {
+    readonly after?: number
+    readonly before?: number
+    readonly limit: number
+    readonly maxChars?: number
+  },
+) {
   const lastOf = (entry: LogEntry): number => entry.first + entry.messages.length - 1
   const reader = {
     history: async (_room: string, after: number, limit: number) =>
@@ -32,7 +40,12 @@ async function page(log: readonly LogEntry[], request: { readonly after?: number
         .toReversed()
         .slice(0, limit),
   }
-  const { events, first, last, epoch } = await readHistory(reader, { room: 'public:a', nowMs: now, ...request })
+  const { events, first, last, epoch } = await readHistory(reader, {
+    room: 'public:a',
+    nowMs: now,
+    ageMs: historyMs,
+    ...request,
+  })
   for (const [i, event] of events.entries())
     expect(event).toMatchObject({ seq: (first ?? 0) + i, event: `e${event.seq}` })
   return { count: events.length, first, last, epoch }
@@ -101,6 +114,70 @@ it('[IN18] what is too old does not count for the limit of a page', async () => 
     history: async (_room: string, after: number, limit: number) => log.filter((e) => e.first > after).slice(0, limit),
     tail: async () => [],
   }
-  const page = await readHistory(reader, { room: 'public:a', after: 0, limit: 10, nowMs })
+  const page = await readHistory(reader, { room: 'public:a', after: 0, limit: 10, nowMs, ageMs: historyMs })
   expect(page.first).toBe(31)
+})
+
+it('[HI1] pages lead back from the newest to the oldest, without a hole and without a repeat, wherever entries begin', async () => {
+  for (const size of [1, 3, 7]) {
+    const log = roomLog(60, size)
+    const total = 60 * size
+    for (const limit of [1, 4, 10, 50]) {
+      let before: number | undefined
+      let seen = 0
+      for (let pages = 0; pages <= total; pages += 1) {
+        const { count, first, last } = await page(log, { limit, ...(before === undefined ? {} : { before }) })
+        if (count === 0) break
+        expect(last).toBe((before ?? total + 1) - 1)
+        seen += count
+        before = first ?? 0
+      }
+      expect([seen, before]).toEqual([total, 1])
+    }
+  }
+})
+
+it('[HI1] before the first event there is nothing, and before what is not there yet is the newest', async () => {
+  const log = roomLog(4, 3)
+  expect(await page(log, { before: 1, limit: 5 })).toMatchObject({ count: 0, first: null, last: null })
+  expect(await page(log, { before: 1_000, limit: 5 })).toMatchObject({ count: 5, first: 8, last: 12 })
+  expect(await page([], { before: 9, limit: 5 })).toMatchObject({ count: 0 })
+})
+
+it('[HI2] what is not shown to who asks is left out, and the page goes over it', async () => {
+  const log = roomLog(4, 1).map((entry) => ({
+    ...entry,
+    messages: entry.messages.map((message) => ({ ...message, options: entry.first % 2 === 0 ? 'hidden' : '' })),
+  }))
+  const reader = {
+    history: async (_room: string, after: number, limit: number) => log.filter((e) => e.first > after).slice(0, limit),
+    tail: async (_room: string, before: number, limit: number) =>
+      log
+        .filter((e) => e.first < before)
+        .toReversed()
+        .slice(0, limit),
+  }
+  const request = {
+    room: 'public:a',
+    limit: 3,
+    nowMs: now,
+    ageMs: historyMs,
+    shows: (options: string) => options === '',
+  }
+  const shown = await readHistory(reader, request)
+  expect([shown.events.map(({ seq }) => seq), shown.first, shown.last]).toEqual([[3], 2, 4])
+})
+
+it('[TT3] events whose time is over are not in a page, which goes over them', async () => {
+  const options = ['', '{"until":9999999}', '{"until":10000001}', '{"until":10000000}']
+  const messages = roomLog(1, 4)[0]?.messages.map((message, i) => ({ ...message, options: options[i] ?? '' })) ?? []
+  const log = [{ inc: 2, tag: 5, first: 1, timeMs: now, messages }]
+  const reader = { history: async () => log, tail: async () => log }
+  const { events, first, last } = await readHistory(reader, {
+    room: 'public:a',
+    nowMs: now,
+    ageMs: historyMs,
+    limit: 10,
+  })
+  expect({ seqs: events.map(({ seq }) => seq), first, last }).toEqual({ seqs: [1, 3], first: 1, last: 4 })
 })

@@ -1,0 +1,2 @@
+// `node flotilla policy check FILE`, as the image starts it.
+import './packages/cli/dist/main.js'

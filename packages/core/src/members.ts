@@ -1,0 +1,264 @@
+import type { Interest, InterestChange } from './interest.ts'
+import { detached } from './entry.ts'
+import { endpointDeadMs, maxListedMembers, presenceGraceMs } from './limits.ts'
+import type { MemberMessage, PresenceRecord, PresentUser } from './member-entry.ts'
+
+/** One connection of a member, as the room's worker keeps it. */
+export interface Member {
+  readonly boot: string
+  readonly user: string
+  /** The incarnation of the slot in which it was told. */
+  readonly inc: number
+  readonly sinceMs: number
+  readonly state: string
+  /** When that was set; 0: never. */
+  readonly stateMs: number
+  /** Its connection has ended, and somebody else's has not taken its place. */
+  readonly gone: boolean
+  /** When it stops being a member, ms of the lane's clock; null: it is there. 0: at the time of grace after the next look. */
+  readonly leavesAtMs: number | null
+}
+/** Members of one room by connection, and the connections of each user. */
+interface RoomMembers {
+  readonly connections: Map<string, Member>
+  readonly users: Map<string, Set<string>>
+}
+/** Of a slot: its rooms' members, and who changed since that was told, with what had been told of them. */
+export interface Members {
+  readonly rooms: Map<string, RoomMembers>
+  readonly changed: Map<string, Map<string, string>>
+  /** Rooms with too many members for a list: their number is told now and then. */
+  readonly counted: Set<string>
+}
+interface Clock {
+  readonly now: number
+  readonly wallMs: number
+}
+
+export function createMembers(): Members {
+  return { rooms: new Map(), changed: new Map(), counted: new Set() }
+}
+
+/** Of what the store kept, one row. Who was told under another incarnation has the time of grace to be told of again. */
+export function knowMember(all: Members, row: Interest, now: number): void {
+  const { room, boot, connection = '', inc = 0, member } = row
+  if (member === undefined) return
+  const isStale = member.gone || inc !== now
+  put(all, room, connection, { ...member, boot, inc, leavesAtMs: isStale ? 0 : null })
+}
+
+/** One message of the edge `boot`. It may come again. Returns what the store is to keep of it. */
+export function takeMember(
+  all: Members,
+  message: MemberMessage,
+  from: Clock & { readonly boot: string; readonly inc: number },
+): InterestChange[] {
+  const { room, connection, user, change } = message
+  const before = all.rooms.get(room)?.connections.get(connection)
+  if (change !== 'in' && before === undefined) return []
+  touch(all, room, before?.user ?? user)
+  if (before !== undefined && change === 'out') return [drop(all, room, connection, before)]
+  if (before !== undefined && change === 'gone') {
+    if (before.gone) return []
+    return replace(all, { room, connection, before }, { ...before, gone: true, leavesAtMs: from.now + presenceGraceMs })
+  }
+  return enter(all, message, { ...from, before })
+}
+
+function enter(
+  all: Members,
+  { room, connection, user, state }: MemberMessage,
+  { boot, inc, wallMs, before }: Clock & { boot: string; inc: number; before: Member | undefined },
+): InterestChange[] {
+  const latest = latestOf(all, room, user)
+  // Who comes back, or on another device, goes on with what it showed: a reconnect is silent.
+  const shown = before ?? latest?.member
+  const own: Member = {
+    ...{ boot, inc, user: detached(user), gone: false, leavesAtMs: null },
+    ...shownFrom(state, shown, wallMs),
+    sinceMs: before?.sinceMs ?? latest?.sinceMs ?? wallMs,
+  }
+  if (before !== undefined && isSame(before, own)) {
+    put(all, room, connection, own)
+    return []
+  }
+  return replace(all, { room, connection, before }, own)
+}
+
+function shownFrom(state: string, before: Member | undefined, wallMs: number): Pick<Member, 'state' | 'stateMs'> {
+  if (state !== '' && state !== before?.state) return { state: detached(state), stateMs: wallMs }
+  return { state: before?.state ?? '', stateMs: before?.stateMs ?? 0 }
+}
+
+function isSame(a: Member, b: Member): boolean {
+  return a.gone === b.gone && a.boot === b.boot && a.inc === b.inc && a.state === b.state
+}
+
+/** Those of edges that are gone. They have been for as long as it took to be sure, so less of the grace is left. */
+export function loseMembers(all: Members, isGone: (boot: string) => boolean, now: number): void {
+  for (const { connections } of all.rooms.values())
+    for (const [connection, member] of connections)
+      if (member.leavesAtMs === null && isGone(member.boot))
+        connections.set(connection, { ...member, leavesAtMs: now + presenceGraceMs - endpointDeadMs })
+}
+
+/** Once a second: those whose time is over leave. Returns what the store is to forget. */
+export function expireMembers(all: Members, now: number): InterestChange[] {
+  const rows: InterestChange[] = []
+  for (const [room, { connections }] of all.rooms)
+    for (const [connection, member] of connections) {
+      if (member.leavesAtMs === null) continue
+      if (member.leavesAtMs === 0) connections.set(connection, { ...member, leavesAtMs: now + presenceGraceMs })
+      else if (member.leavesAtMs <= now) {
+        touch(all, room, member.user)
+        rows.push(drop(all, room, connection, member))
+      }
+    }
+  for (const room of all.counted) if (!all.changed.has(room)) all.changed.set(room, new Map())
+  all.counted.clear()
+  return rows
+}
+
+/** Everybody in a room; null when they are too many to be listed. */
+export function listMembers(all: Members, room: string): { count: number; all: readonly PresentUser[] | null } {
+  const users = all.rooms.get(room)?.users
+  if (users === undefined) return { count: 0, all: [] }
+  const count = users.size
+  return {
+    count,
+    all: count > maxListedMembers ? null : [...users.keys()].flatMap((user) => presentIn(all, room, user) ?? []),
+  }
+}
+
+/** What has changed since the last call, room by room. */
+export function takeChanges(all: Members, wallMs: number): PresenceRecord[] {
+  const records: PresenceRecord[] = []
+  for (const [room, users] of all.changed) {
+    const count = all.rooms.get(room)?.users.size ?? 0
+    const base = { type: 'presence', room, nonce: '', count } as const
+    if (count > maxListedMembers) {
+      // Told at the next look, once however many come and go until then.
+      if (users.size > 0) all.counted.add(room)
+      else records.push({ ...base, all: null, in: [], out: [] })
+      continue
+    }
+    const came: PresentUser[] = []
+    const left: { user: string; lastMs: number }[] = []
+    for (const [user, was] of users) {
+      const present = presentIn(all, room, user)
+      if (present === undefined) {
+        if (was !== '') left.push({ user, lastMs: wallMs })
+      } else if (textOf(present) !== was) came.push(present)
+    }
+    if (came.length + left.length > 0) records.push({ ...base, in: came, out: left })
+  }
+  all.changed.clear()
+  return records
+}
+
+/** Of one user in one room: whether it came, left, or shows something else, since the last call of {@link takeChanges}. */
+export interface MemberNews {
+  readonly type: 'joined' | 'left' | 'changed'
+  readonly room: string
+  readonly user: string
+  /** JSON, or `''`. */
+  readonly state: string
+}
+
+/** User by user what has changed, also of rooms with too many members for a list. */
+export function* memberNews(all: Members): Iterable<MemberNews> {
+  for (const [room, users] of all.changed)
+    for (const [user, was] of users) {
+      const present = presentIn(all, room, user)
+      if (present === undefined) {
+        if (was !== '') yield { type: 'left', room, user, state: '' }
+      } else if (textOf(present) !== was) {
+        yield { type: was === '' ? 'joined' : 'changed', room, user, state: present.state }
+      }
+    }
+}
+
+/** Whether something is to be told. */
+export function hasChanges(all: Members): boolean {
+  return all.changed.size > 0
+}
+
+function presentIn(all: Members, room: string, user: string): PresentUser | undefined {
+  const latest = latestOf(all, room, user)
+  if (latest === undefined) return undefined
+  const { sinceMs, connections, member } = latest
+  return { user, sinceMs, state: member.state, connections }
+}
+
+/** Of a user's connections: since when there was one, how many there are, and the one that was last told what to show. */
+function latestOf(
+  all: Members,
+  room: string,
+  user: string,
+): { sinceMs: number; connections: number; member: Member } | undefined {
+  const own = all.rooms.get(room)
+  let [sinceMs, connections] = [Infinity, 0]
+  let [latestId, latest]: [string, Member | undefined] = ['', undefined]
+  for (const id of own?.users.get(user) ?? []) {
+    const member = own?.connections.get(id)
+    if (member === undefined) continue
+    sinceMs = Math.min(sinceMs, member.sinceMs)
+    if (!member.gone) connections += 1
+    // Of one millisecond: the same at every owner.
+    const isLater = latest === undefined || member.stateMs > latest.stateMs
+    if (isLater || (member.stateMs === latest?.stateMs && id > latestId)) [latestId, latest] = [id, member]
+  }
+  return latest === undefined ? undefined : { sinceMs, connections, member: latest }
+}
+
+/** What others see of a user who is there: only a change of this is told. */
+const textOf = ({ state }: PresentUser): string => `+${state}`
+
+/** Before a change: what had been told of the user is remembered until the next telling. */
+function touch(all: Members, room: string, user: string): void {
+  const users = all.changed.get(room) ?? new Map<string, string>()
+  all.changed.set(detached(room), users)
+  if (users.has(user)) return
+  const present = presentIn(all, room, user)
+  users.set(detached(user), present === undefined ? '' : textOf(present))
+}
+
+interface Place {
+  readonly room: string
+  readonly connection: string
+  readonly before: Member | undefined
+}
+
+function replace(all: Members, { room, connection, before }: Place, member: Member): InterestChange[] {
+  const rows: InterestChange[] = []
+  if (before !== undefined) rows.push({ ...rowOf(room, connection, before), on: false })
+  // What was cut out of an entry would keep all of it.
+  const [name, id] = [detached(room), detached(connection)]
+  put(all, name, id, member)
+  rows.push({ ...rowOf(name, id, member), on: true })
+  return rows
+}
+
+function rowOf(room: string, connection: string, member: Member): Interest {
+  const { boot, inc, user, sinceMs, state, stateMs, gone } = member
+  return { room, connection, boot, inc, member: { user, sinceMs, state, stateMs, gone } }
+}
+
+function put(all: Members, room: string, connection: string, member: Member): void {
+  let own = all.rooms.get(room)
+  if (own === undefined) all.rooms.set(room, (own = { connections: new Map(), users: new Map() }))
+  own.connections.set(connection, member)
+  const ids = own.users.get(member.user)
+  if (ids === undefined) own.users.set(member.user, new Set([connection]))
+  else ids.add(connection)
+}
+
+function drop(all: Members, room: string, connection: string, member: Member): InterestChange {
+  const own = all.rooms.get(room)
+  own?.connections.delete(connection)
+  const ids = own?.users.get(member.user)
+  ids?.delete(connection)
+  if (ids?.size === 0) own?.users.delete(member.user)
+  if (own?.connections.size === 0) all.rooms.delete(room)
+  return { ...rowOf(room, connection, member), on: false }
+}

@@ -1,0 +1,246 @@
+import { z } from 'zod'
+import { ephemeralPerSecond, historyEvents, historyMs, maxKeptEvents, roomIdleMs } from './limits.ts'
+import { eventLogEvents, maxEventLogEvents, outgoingEvents } from './outgoing.ts'
+import type { Outgoing } from './outgoing.ts'
+import type { Condition, History, Policy, RoomPolicy, Rule } from './policy.ts'
+import { classesFrom, classNames, rates } from './policy-rates.ts'
+import { isRoomType, maxEventChars, maxRoomChars, parseRoomName } from './room-name.ts'
+
+/** Types, and rooms, that one policy may name. */
+export const maxPolicyTypes = 200
+/** Conditions of one rule, and words of one list. */
+const maxConditions = 32
+const maxWords = 256
+const maxConnectRooms = 16
+
+const word = z.string().min(1).max(128)
+const words = z.union([word, z.array(word).min(1).max(maxWords)]).describe('One, or a list of which one is enough.')
+
+const condition = z
+  .strictObject({
+    id: z.enum(['user', 'tenant']).optional().describe("The room's id is the user's own, or the tenant's."),
+    tenant: z
+      .enum(['own', 'any'])
+      .optional()
+      .describe("`any` opens rooms of other tenants; without it type:tenant:id is for the tenant's own users."),
+    role: words.optional().describe('Roles of the token.'),
+    permission: words.optional().describe('Permissions of the token.'),
+  })
+  .refine(({ tenant, role, permission }) => tenant !== 'any' || role !== undefined || permission !== undefined, {
+    error: 'tenant: any opens every tenant to everybody; name a role or a permission besides',
+  })
+const rule = z
+  .union([z.enum(['everyone', 'nobody']), z.array(condition).min(1).max(maxConditions)])
+  .describe('`everyone`, `nobody`, or conditions of which one has to hold; of a condition all parts have to.')
+
+const duration = z
+  .union([
+    z.number().int().min(0).max(roomIdleMs),
+    z
+      .string()
+      .regex(/^\d{1,9}(ms|s|m|h)$/, { error: 'a time is a text like 250ms, 30s, 5m or 24h, or a number of ms' })
+      .refine((value) => !(toMs(value) > roomIdleMs), { error: 'a room is kept for 24h at the most' }),
+  ])
+  .describe('`30s`, `5m`, `24h`, or ms.')
+const history = z
+  .strictObject({
+    events: z.number().int().min(1).max(maxKeptEvents).optional().describe('Events that a room keeps at the least.'),
+    age: duration.optional().describe('Older events are not served.'),
+  })
+  .describe('What can be resumed and read again.')
+
+const ephemeral = z
+  .strictObject({ perSecond: z.number().int().min(1).max(1_000_000).describe('Of one room, by one process.') })
+  .describe('What ephemeral events a room may have; those above it are dropped.')
+
+const roomPolicy = z.strictObject({
+  form: z
+    .enum(['id', 'tenant', 'any'])
+    .optional()
+    .describe('Names are `type:id` (id), `type:tenant:id` (tenant, the default), or either (any).'),
+  join: rule.optional().describe('Who may subscribe; nobody when it is left out.'),
+  publish: rule.optional().describe('Which clients may publish; nobody when it is left out. Services always may.'),
+  presence: rule
+    .optional()
+    .describe('Who is told of the members; with nobody they are kept for services. Left out: nobody keeps them.'),
+  events: z
+    .array(z.string().min(1).max(maxEventChars))
+    .min(1)
+    .max(maxWords)
+    .optional()
+    .describe('Events that clients may publish, `deal.*` for all that begin so; any when it is left out.'),
+  history: history.optional(),
+  ephemeral: ephemeral.optional(),
+})
+
+const outgoing = z
+  .strictObject({
+    events: z.array(z.enum(outgoingEvents)).min(1).max(maxWords).describe('Which of them.'),
+    types: z
+      .array(z.string().refine(isRoomType, { error: 'is not a room type' }))
+      .min(1)
+      .max(maxPolicyTypes)
+      .optional()
+      .describe('Of events of rooms, those of these types only.'),
+    retain: z
+      .strictObject({
+        events: z.number().int().min(1).max(maxEventLogEvents).optional().describe('Events that a slot keeps.'),
+        age: duration.optional().describe('Older events are not served.'),
+      })
+      .optional(),
+  })
+  .describe('What the backend is told of connections, rooms and messages: docs/webhooks.md.')
+
+const named = (what: string, isGood: (name: string) => boolean) =>
+  z
+    .record(z.string().refine(isGood, { error: `is not ${what}` }), roomPolicy)
+    .refine((value) => Object.keys(value).length <= maxPolicyTypes, { error: `at most ${maxPolicyTypes}` })
+
+/** A policy file, as it is written in YAML or JSON. */
+export const policyFile = z.strictObject({
+  $schema: z.string().optional().describe('For editors.'),
+  version: z.literal(1),
+  connect: z
+    .array(
+      z
+        .string()
+        .min(1)
+        .max(maxRoomChars)
+        .refine(isTemplate, { error: 'is not a room, with {user} or {tenant} as a part of its own' }),
+    )
+    .max(maxConnectRooms)
+    .optional()
+    .describe('Rooms that every connection is put into, as far as it may join them.'),
+  history: history.optional().describe('Of rooms whose type says nothing else.'),
+  ephemeral: ephemeral.optional().describe('Of rooms whose type says nothing else.'),
+  classes: classNames.optional(),
+  rates: rates.optional(),
+  types: named('a room type: lower case letters, digits, - and _', isRoomType).optional(),
+  rooms: named('a room: type:id or type:tenant:id', (name) => parseRoomName(name).ok)
+    .optional()
+    .describe('Rooms that differ from their type, by their whole name.'),
+  others: roomPolicy.optional().describe('Types that are not named; without it they are UNKNOWN_ROOM_TYPE.'),
+  outgoing: outgoing.optional(),
+})
+export type PolicyFile = z.input<typeof policyFile>
+
+/** The JSON schema of a policy file (2020-12): editors complete and check by it. What it cannot say {@link parsePolicy} does. */
+export function policySchema(): object {
+  return { title: 'Flotilla policy', ...z.toJSONSchema(policyFile, { io: 'input', reused: 'ref' }) }
+}
+
+export type ParsedPolicy =
+  | { readonly ok: true; readonly policy: Policy }
+  /** One line each: where, and what is wrong. */
+  | { readonly ok: false; readonly problems: readonly string[] }
+
+/** `value`: the file's content as JSON values. */
+export function parsePolicy(value: unknown): ParsedPolicy {
+  const parsed = policyFile.safeParse(value)
+  if (!parsed.success) return { ok: false, problems: parsed.error.issues.flatMap((issue) => describe(issue, [])) }
+  const { connect = [], types = {}, rooms = {}, others, ephemeral: budget } = parsed.data
+  const limited = classesFrom(parsed.data)
+  if (!limited.ok) return limited
+  const general = {
+    history: historyFrom(parsed.data.history, { events: historyEvents, ageMs: historyMs }),
+    ephemeralPerSecond: budget?.perSecond ?? ephemeralPerSecond,
+  }
+  const all = (given: Record<string, z.infer<typeof roomPolicy>>): ReadonlyMap<string, RoomPolicy> =>
+    new Map(Object.entries(given).map(([name, each]) => [name, roomPolicyFrom(each, general)]))
+  const rest = others === undefined ? null : roomPolicyFrom(others, general)
+  const named = { types: all(types), rooms: all(rooms), others: rest }
+  const told = parsed.data.outgoing === undefined ? null : outgoingFrom(parsed.data.outgoing)
+  return { ok: true, policy: { connect, ...general, rates: limited.rates, ...named, outgoing: told } }
+}
+
+function outgoingFrom({ events, types, retain = {} }: z.infer<typeof outgoing>): Outgoing {
+  return {
+    events: new Set(events),
+    types: types === undefined ? null : new Set(types),
+    retain: {
+      events: retain.events ?? eventLogEvents,
+      ageMs: retain.age === undefined ? roomIdleMs : toMs(retain.age),
+    },
+  }
+}
+
+type General = Pick<RoomPolicy, 'history' | 'ephemeralPerSecond'>
+
+function roomPolicyFrom(given: z.infer<typeof roomPolicy>, general: General): RoomPolicy {
+  return {
+    form: given.form ?? 'tenant',
+    join: ruleFrom(given.join),
+    publish: ruleFrom(given.publish),
+    presence: given.presence === undefined ? null : ruleFrom(given.presence),
+    events: given.events ?? null,
+    history: historyFrom(given.history, general.history),
+    ephemeralPerSecond: given.ephemeral?.perSecond ?? general.ephemeralPerSecond,
+  }
+}
+
+const open: Condition = { id: null, tenant: 'own', role: null, permission: null }
+
+function ruleFrom(given: z.infer<typeof rule> = 'nobody'): Rule {
+  if (given === 'nobody') return []
+  if (given === 'everyone') return [open]
+  return given.map(({ id = null, tenant = 'own', role, permission }) => ({
+    ...{ id, tenant },
+    role: role === undefined ? null : new Set([role].flat()),
+    permission: permission === undefined ? null : new Set([permission].flat()),
+  }))
+}
+
+function historyFrom(given: z.infer<typeof history> | undefined, general: History): History {
+  const { events = general.events, age } = given ?? {}
+  return { events, ageMs: age === undefined ? general.ageMs : toMs(age) }
+}
+
+const unitMs: ReadonlyMap<string, number> = new Map([
+  ['ms', 1],
+  ['s', 1_000],
+  ['m', 60_000],
+  ['h', 3_600_000],
+])
+
+function toMs(value: string | number): number {
+  if (typeof value === 'number') return value
+  return Number.parseInt(value, 10) * (unitMs.get(value.replace(/^\d+/, '')) ?? Number.NaN)
+}
+
+function isTemplate(text: string): boolean {
+  const parts = text.split(':').map((part, i) => (i > 0 && (part === '{user}' || part === '{tenant}') ? 'x' : part))
+  return parts.every((part) => !/[{}]/.test(part)) && parseRoomName(parts.join(':')).ok
+}
+
+interface Issue {
+  readonly message: string
+  readonly path: readonly PropertyKey[]
+  readonly code?: string | undefined
+  /** Of a value that may have several forms: what is wrong with it in each. */
+  readonly errors?: readonly (readonly Issue[])[]
+  /** Of a key. */
+  readonly issues?: readonly Issue[]
+}
+
+/** Of several forms that a value may have, the complaints of the one that it came furthest with. */
+function describe(issue: Issue, above: readonly PropertyKey[]): string[] {
+  const path = [...above, ...issue.path]
+  if (issue.code === 'invalid_key') return (issue.issues ?? []).map(({ message }) => `${pathText(path)}: ${message}`)
+  if (issue.code === 'invalid_union' && issue.errors !== undefined) {
+    const depth = (issues: readonly Issue[]): number => Math.max(...issues.map((each) => each.path.length))
+    const [best] = issue.errors.toSorted((a, b) => depth(b) - depth(a))
+    if (best !== undefined && depth(best) > 0) return best.flatMap((each) => describe(each, path))
+    return [
+      `${pathText(path)}: ${issue.errors
+        .flat()
+        .map((each) => each.message)
+        .join(', or ')}`,
+    ]
+  }
+  return [`${pathText(path)}: ${issue.message}`]
+}
+
+function pathText(path: readonly PropertyKey[]): string {
+  const text = path.map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`)).join('')
+  return text === '' ? 'the policy' : text.replace(/^\./, '')
+}

@@ -1,0 +1,79 @@
+import type { ClientFrame, RequestId } from './frames.ts'
+import { maxLocks, maxLocksInFlight, maxLockTtlMs } from './limits.ts'
+import type { LockChange } from './lock-entry.ts'
+import { decide } from './policy.ts'
+import { validKey } from './room-name.ts'
+import { mayJoin } from './session-rooms.ts'
+import { fail, send } from './session-state.ts'
+import type { Fault, Open, SessionInput, SessionStep } from './session-state.ts'
+import { refusalText } from './session-text.ts'
+
+/** Time that who asks too much, or hears of no outcome, is asked to wait, ms. */
+const retryAfterMs = 1_000
+
+export interface LockRequest {
+  readonly id: RequestId
+  readonly room: string
+  readonly change: LockChange
+}
+
+type LockFrame = Extract<ClientFrame, { type: 'lock' | 'unlock' | 'locks' }>
+
+/** Who may publish to a room may lock something in it, and who may join it may see what is locked. */
+export function locks(step: SessionStep, open: Open, frame: LockFrame): void {
+  const { state, effects } = step
+  const { id, room, type } = frame
+  const { identity } = open
+  const isList = type === 'locks'
+  const decision = isList ? mayJoin(state, identity, room) : decide(state.policy, { identity, room, action: 'publish' })
+  if (!decision.allow) return fail(step, { code: decision.code, message: refusalText[decision.code], id, room })
+  const { name, holder, ttlMs } = wantedBy(frame)
+  if (![name, holder].every((text) => text === '' || validKey(text)))
+    return fail(step, { code: 'VALIDATION_ERROR', message: 'a character of name or holder is not allowed', id, room })
+  if ((state.locks?.size ?? 0) >= maxLocksInFlight) {
+    const message = `${maxLocksInFlight} requests about locks are under way already`
+    return fail(step, { code: 'RATE_LIMITED', message, id, room, retryAfterMs })
+  }
+  const request = (state.requests += 1)
+  const change: LockChange = isList ? 'list' : type
+  state.locks ??= new Map()
+  state.locks.set(request, { id, room, change })
+  effects.push({ type: 'lock', request, room, change, name, holder, user: identity.userId, ttlMs })
+}
+
+function wantedBy(frame: LockFrame): { name: string; holder: string; ttlMs: number } {
+  if (frame.type === 'locks') return { name: '', holder: '', ttlMs: maxLockTtlMs }
+  const { name = '', holder } = frame
+  return { name, holder, ttlMs: (frame.type === 'lock' ? frame.ttlMs : undefined) ?? maxLockTtlMs }
+}
+
+export function lockAnswered(step: SessionStep, { request, answer }: Extract<SessionInput, { type: 'lock' }>): void {
+  const asked = step.state.locks?.get(request)
+  if (asked === undefined) return
+  step.state.locks?.delete(request)
+  const { id, room } = asked
+  if (answer === null)
+    return fail(step, { code: 'UNKNOWN', message: 'the outcome is not known, ask again', id, room, retryAfterMs })
+  const [lock] = answer.locks
+  const list = answer.locks.map(({ name, user, fence, leftMs }) => ({ name, userId: user, fence, leftMs }))
+  switch (answer.outcome) {
+    case 'held':
+      return send(step, { type: 'ok', id, room, ...(list[0] === undefined ? {} : { lock: list[0] }) })
+    case 'list':
+      return send(step, { type: 'ok', id, room, locks: list })
+    case 'released':
+      return send(step, { type: 'ok', id, room })
+    default:
+      fail(step, { ...faults[answer.outcome](lock?.user ?? ''), id, room, ...waitOf(answer.retryAfterMs) })
+  }
+}
+
+const waitOf = (ms: number): { retryAfterMs?: number } => (ms > 0 ? { retryAfterMs: ms } : {})
+
+const faults: Readonly<Record<'taken' | 'none' | 'wait' | 'full', (user: string) => Pick<Fault, 'code' | 'message'>>> =
+  {
+    taken: (user) => ({ code: 'LOCKED', message: `locked by ${user}` }),
+    none: () => ({ code: 'NOT_LOCKED', message: 'this holder does not have the lock' }),
+    wait: () => ({ code: 'OVERLOADED', message: 'no lock can be given now' }),
+    full: () => ({ code: 'TOO_MANY_LOCKS', message: `at most ${maxLocks} locks per room` }),
+  }

@@ -1,0 +1,50 @@
+import type { ClientFrame } from './frames.ts'
+import { maxPresenceStateChars } from './limits.ts'
+import { decide, hasPresence } from './policy.ts'
+import { fail, send } from './session-state.ts'
+import type { SessionState, SessionStep, Subscription } from './session-state.ts'
+
+/** A subscription that is live makes its connection a member, where the policy keeps members; it is told of the others if it asked and may. */
+export function attend(step: SessionStep, room: string, subscription: Subscription): void {
+  const { attends } = subscription
+  const member = hasPresence(step.state.policy, room)
+  const watch = member && isTold(step.state, room, subscription)
+  if (attends === null ? !member : attends.member === member && attends.watch === watch) return
+  subscription.attends = { member, watch }
+  step.effects.push({ type: 'attend', room, member, watch })
+}
+
+/** Of a subscription that was replaced: who asks again is told of everybody again. */
+export function attendAgain(
+  step: SessionStep,
+  room: string,
+  before: Subscription | undefined,
+): Subscription['attends'] {
+  const attends = before?.attends ?? null
+  if (attends?.watch !== true) return attends
+  const again = { ...attends, watch: false }
+  step.effects.push({ type: 'attend', room, ...again })
+  return again
+}
+
+/** What an answer says of it; nothing when it did not ask. */
+export function presenceOf(state: SessionState, room: string, subscription: Subscription): { presence?: boolean } {
+  return subscription.presence ? { presence: isTold(state, room, subscription) } : {}
+}
+
+function isTold({ policy, phase }: SessionState, room: string, { presence }: Subscription): boolean {
+  return (
+    presence && phase.type === 'open' && decide(policy, { identity: phase.identity, room, action: 'presence' }).allow
+  )
+}
+
+/** What the user shows of itself, in every room. */
+export function show(step: SessionStep, { id, status, data }: Extract<ClientFrame, { type: 'presence' }>): void {
+  const state = JSON.stringify({ status, ...(data === undefined ? {} : { data }) })
+  if (state.length > maxPresenceStateChars) {
+    const message = `at most ${maxPresenceStateChars} characters of JSON can be shown`
+    return fail(step, { code: 'PAYLOAD_TOO_LARGE', message, id })
+  }
+  step.effects.push({ type: 'show', state })
+  send(step, { type: 'ok', id })
+}
