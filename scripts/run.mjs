@@ -10,6 +10,7 @@ import { controlConfig } from '@flotilla/control/config'
 import { startControl } from '@flotilla/control/control'
 import { edgeConfig } from '@flotilla/edge/config'
 import { startEdge } from '@flotilla/edge/edge'
+import { secretProblems } from '@flotilla/edge/hooks/secrets'
 import { verifierOptions } from '@flotilla/edge/keys'
 import { ingestConfig } from '@flotilla/ingest/config'
 import { startIngest } from '@flotilla/ingest/ingest'
@@ -48,7 +49,7 @@ async function main() {
 
   const store = await openStore(edgeSettings, { log, scope })
   const metrics = createMetrics({ service: 'flotilla' })
-  const policy = await openPolicy(edgeSettings.policyFile, { log, scope, metrics })
+  const policy = await openPolicy(edgeSettings.policyFile, { log, scope, metrics, check: secretProblems })
   const deps = (service) => ({
     ...{ store, log: log.child({ part: service }), scope, policy },
     metrics: createMetrics({ service }),

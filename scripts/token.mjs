@@ -12,6 +12,10 @@ const usage = `Prints a signed token (HS256) for development.
   --permissions  permissions, separated by commas
   --ttl          lifetime in seconds; default 3600
 
+  npm run --silent token -- --sub alice --room project:acme:7 [--ttl 3600]
+
+  --room         a token for these rooms, separated by commas (docs/hooks.md)
+
 FLOTILLA_JWT_SECRET is the secret; without it the public development secret is used.
 `
 
@@ -22,7 +26,15 @@ function fail(message) {
 
 function readOptions() {
   const text = { type: 'string' }
-  const options = { sub: text, tenant: text, roles: text, permissions: text, ttl: text, help: { type: 'boolean' } }
+  const options = {
+    sub: text,
+    tenant: text,
+    roles: text,
+    permissions: text,
+    ttl: text,
+    room: text,
+    help: { type: 'boolean' },
+  }
   try {
     return parseArgs({ options }).values
   } catch (error) {
@@ -45,27 +57,23 @@ const items = (list) =>
     .map((item) => item.trim())
     .filter((item) => item !== '')
 
-const { sub, tenant, roles, permissions, ttl = '3600', help } = readOptions()
+const { sub, tenant, roles, permissions, ttl = '3600', room, help } = readOptions()
 if (help) {
   process.stdout.write(usage)
   process.exit(0)
 }
-if (!sub || !tenant) fail(`--sub and --tenant are required.\n\n${usage}`)
+if (!sub || (!tenant && !room)) fail(`--sub, and --tenant or --room, are required.\n\n${usage}`)
 if (!/^[1-9]\d{0,8}$/.test(ttl)) fail('--ttl is a number of seconds, 1 or more.')
 
-const { DEVELOPMENT_SECRET, signToken } = await loadSigner()
+const { DEVELOPMENT_SECRET, signRoomToken, signToken } = await loadSigner()
 const secret = process.env.FLOTILLA_JWT_SECRET || DEVELOPMENT_SECRET
 if (secret === DEVELOPMENT_SECRET) {
   process.stderr.write(
     'note: signed with the development secret, which is public; set FLOTILLA_JWT_SECRET for another\n',
   )
 }
-const token = signToken({
-  secret,
-  sub,
-  tenant,
-  roles: items(roles),
-  permissions: items(permissions),
-  ttlSeconds: Number(ttl),
-})
+const ttlSeconds = Number(ttl)
+const token = room
+  ? signRoomToken({ secret, sub, rooms: items(room), ttlSeconds })
+  : signToken({ secret, sub, tenant, roles: items(roles), permissions: items(permissions), ttlSeconds })
 process.stdout.write(`${token}\n`)

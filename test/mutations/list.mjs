@@ -237,15 +237,15 @@ export const mutations = [
   {
     rule: 'who is banned does not come in while the connection is counted',
     file: 'packages/core/src/session-denials.ts',
-    find: 'phase.registering?.identity',
+    find: '(phase.registering ?? phase.connecting)?.identity',
     replace: 'undefined',
     tests: { project: 'unit', file: 'packages/core/src/session-denials.test.ts', name: '[DE7]' },
   },
   {
     rule: 'a page is judged again when it is there',
     file: 'packages/core/src/session-history.ts',
-    find: 'mayJoin(step.state, phase.identity, room)',
-    replace: "mayJoin(step.state, { userId: 'alice', roles: ['ADMIN'] }, room)",
+    find: 'mayJoin(step, phase.identity, room)',
+    replace: "mayJoin(step, { userId: 'alice', roles: ['ADMIN'] }, room)",
     tests: { project: 'unit', file: 'packages/core/src/session-history.test.ts', name: '[HI6]' },
   },
   {
@@ -275,5 +275,26 @@ export const mutations = [
     find: "of('abandoned') ?? of('refused') ??",
     replace: "of('refused') ??",
     tests: { project: 'unit', file: 'services/ingest/src/sources/publisher.test.ts', name: '[NS12]' },
+  },
+  {
+    rule: 'a hook that cannot be asked is no yes',
+    file: 'packages/core/src/session-permit.ts',
+    find: "      return allowed\n    case 'deny':",
+    replace: "    case 'failed':\n      return allowed\n    case 'deny':",
+    tests: { project: 'unit', file: 'packages/core/src/session-hooks.test.ts', name: '[HK2]' },
+  },
+  {
+    rule: 'a redirect of a hook is not followed',
+    file: 'services/edge/src/hooks/post.ts',
+    find: "redirect: 'manual'",
+    replace: "redirect: 'follow'",
+    tests: { project: 'unit', file: 'services/edge/src/hooks/hooks.test.ts', name: '[HK17]' },
+  },
+  {
+    rule: "a token for rooms is none for a connection's, and the other way",
+    file: 'packages/node/src/jwt.ts',
+    find: 'const roomType = /^(?:application\\/)?room\\+jwt$/i',
+    replace: 'const roomType = /jwt$/i',
+    tests: { project: 'unit', file: 'packages/node/src/jwt.test.ts', name: '[RT6]' },
   },
 ]

@@ -72,3 +72,22 @@ test.each([
   const { out, code } = await policyCommand(args)
   expect([code, out.includes('flotilla policy check FILE')]).toEqual([2, true])
 })
+
+test('[HK26] where a hook is asked the answer says so, and is not a yes (RM3)', async () => {
+  const hooks = readFileSync(new URL('docs/hooks.md', root), 'utf8')
+  const [, policy = ''] = /```yaml hooks\n([^]*?)```/.exec(hooks) ?? []
+  mkdirSync(new URL('out', root), { recursive: true })
+  const path = new URL('out/hooks.yaml', root).pathname
+  writeFileSync(path, policy)
+  const ask = (line: string) => policyCommand(['test', '--policy', path, ...line.split(' ')])
+  expect(await ask('--user 42 --tenant acme join project:acme:7')).toEqual({
+    out: [
+      'asked: 42 of acme may join project:acme:7 if the hook members says so',
+      '  types.project.join[0]: none of the roles ADMIN',
+      '  types.project.join[1]: holds if the hook members says so',
+      '',
+    ].join('\n'),
+    code: 1,
+  })
+  expect((await ask('--user 42 --tenant acme --role ADMIN join project:acme:7')).code).toBe(0)
+})

@@ -2,7 +2,7 @@ import { parseArgs } from 'node:util'
 import { defaultPolicy, defaultPolicyFile } from '@flotilla/core/policy-default'
 import { policySchema } from '@flotilla/core/policy-file'
 import { decide, explain, roomsAtConnect } from '@flotilla/core/policy'
-import type { Identity, Policy, RoomAction } from '@flotilla/core/policy'
+import type { Decision, Identity, Policy, RoomAction } from '@flotilla/core/policy'
 import { readPolicy } from '@flotilla/node/policy'
 import { stringify } from 'yaml'
 
@@ -87,11 +87,14 @@ function answer(policy: Policy, question: Parameters<typeof decide>[1]): Outcome
   const decision = decide(policy, question)
   const who = identity.tenantId === undefined ? identity.userId : `${identity.userId} of ${identity.tenantId}`
   const what = `${action} ${room}${event === undefined ? '' : ` with ${event}`}`
-  const lines = [
-    decision.allow ? `allowed: ${who} may ${what}` : `${decision.code}: ${who} may not ${what}`,
-    ...explain(policy, question).map((line) => `  ${line}`),
-  ]
+  const lines = [verdictText(decision, `${who} may`, what), ...explain(policy, question).map((line) => `  ${line}`)]
   if (action === 'join' && roomsAtConnect(policy, identity).includes(room))
     lines.push('  every connection of this user is put into it by itself')
   return { out: `${lines.join('\n')}\n`, code: decision.allow ? 0 : 1 }
+}
+
+function verdictText(decision: Decision, who: string, what: string): string {
+  if (decision.allow) return `allowed: ${who} ${what}`
+  if (decision.hook !== undefined) return `asked: ${who} ${what} if the hook ${decision.hook} says so`
+  return `${decision.code}: ${who} not ${what}`
 }

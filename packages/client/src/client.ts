@@ -11,13 +11,16 @@ import { settle } from './options.ts'
 import type { ConnectOptions, Settings } from './options.ts'
 import { encodePublish, PublishQueue } from './queue.ts'
 import type { EphemeralOptions, Published, PublishOptions, Recipients } from './queue.ts'
-import { Histories } from './histories.ts'
+import { call, callKind } from './calls.ts'
+import type { CallOptions } from './calls.ts'
+import { askPage, historyKind } from './histories.ts'
 import type { HistoryOptions, HistoryPage } from './histories.ts'
 import { Locks } from './locks.ts'
 import type { Lock, LockOptions } from './locks.ts'
 import { Showing } from './presence.ts'
 import type { Member, PresenceListener, RoomPresence, Shown } from './presence.ts'
 import { Renewal } from './renewal.ts'
+import { Requests } from './requests.ts'
 import { Rooms } from './rooms.ts'
 import type { ConnectedFrame } from './socket.ts'
 import type { SubscribeOptions, Subscription } from './subscription.ts'
@@ -37,6 +40,7 @@ export type { Carriage, ConnectOptions, Log, QueueOptions, TokenSource } from '.
 export type { Continuity, Filter, SubscribeOptions, Subscription } from './subscription.ts'
 export type { SocketConstructor, SocketLike } from './socket.ts'
 export type {
+  CallOptions,
   ClientState,
   ConnectedFrame,
   EphemeralOptions,
@@ -101,6 +105,12 @@ export interface Client {
    * @example const lock = await client.lock('document:acme:7', { name: 'title', waitMs: 5_000 })
    */
   lock(room: string, options?: LockOptions): Promise<Lock>
+  /**
+   * Calls a service of the backend: the part of `method` before its first dot says which one. Rejects with `CALL_REFUSED` and the service's
+   * `reason`, with `UNKNOWN` when it may have been done, or with the server's code. Asked again only when nothing was done.
+   * @example const { total } = await client.call('billing.total', { invoice: 7 })
+   */
+  call(method: string, params?: unknown, options?: CallOptions): Promise<unknown>
   /** Events of every room, by name or all with `*`. */
   on(event: string, listener: EventListener): Off
   room(room: string): RoomView
@@ -128,7 +138,8 @@ class FleetClient implements Client {
   readonly #wire: Wire
   readonly #rooms: Rooms
   readonly #queue: PublishQueue
-  readonly #histories: Histories
+  readonly #histories: Requests
+  readonly #calls: Requests
   readonly #showing: Showing
   readonly #locks: Locks
   readonly #events: Emitter<RoomEvent>
@@ -156,7 +167,8 @@ class FleetClient implements Client {
       (text) => this.#connector.send(text),
     )
     this.#queue = new PublishQueue(settings, this.#wire)
-    this.#histories = new Histories(settings, this.#wire)
+    this.#histories = new Requests(settings, this.#wire, historyKind)
+    this.#calls = new Requests(settings, this.#wire, callKind)
     this.#showing = new Showing(this.#wire)
     this.#locks = new Locks(settings, this.#wire)
     this.#rooms = new Rooms(settings, this.#wire, {
@@ -212,7 +224,7 @@ class FleetClient implements Client {
 
   history(room: string, options: HistoryOptions = {}): Promise<HistoryPage> {
     if (this.state === 'closed') return Promise.reject(new ClosedError())
-    return this.#histories.ask(room, options)
+    return askPage(this.#histories, room, options)
   }
 
   setPresence(shown: Shown): Promise<void> {
@@ -223,6 +235,11 @@ class FleetClient implements Client {
   lock(room: string, options: LockOptions = {}): Promise<Lock> {
     if (this.state === 'closed') return Promise.reject(new ClosedError())
     return this.#locks.lock(room, options)
+  }
+
+  call(method: string, params?: unknown, options: CallOptions = {}): Promise<unknown> {
+    if (this.state === 'closed') return Promise.reject(new ClosedError())
+    return call(this.#calls, { method, params }, options)
   }
 
   on(event: string, listener: EventListener): Off {
@@ -266,6 +283,7 @@ class FleetClient implements Client {
         this.#rooms.up(frame.rooms)
         this.#queue.flush()
         this.#histories.flush()
+        this.#calls.flush()
         this.#locks.flush()
         ready.resolve(this)
         this.#pause()
@@ -282,6 +300,7 @@ class FleetClient implements Client {
         this.#rooms.takeOver(rooms, connected.rooms)
         this.#queue.flush()
         this.#histories.flush()
+        this.#calls.flush()
         this.#locks.flush()
       },
       down: () => {
@@ -291,6 +310,7 @@ class FleetClient implements Client {
         this.#rooms.lost()
         this.#queue.lost()
         this.#histories.lost()
+        this.#calls.lost()
         this.#locks.lost()
       },
       closed: (error) => {
@@ -299,6 +319,7 @@ class FleetClient implements Client {
         this.#rooms.close(error)
         this.#queue.close(error)
         this.#histories.close(error)
+        this.#calls.close(error)
         this.#showing.close(error)
         this.#locks.close(error)
       },
@@ -318,6 +339,7 @@ class FleetClient implements Client {
         return this.#rooms.presence(frame)
       case 'ok':
       case 'history':
+      case 'result':
         this.#wire.answer(frame)
         return
       case 'error':

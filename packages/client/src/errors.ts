@@ -2,9 +2,12 @@
 export class FlotillaError extends Error {
   override readonly name: string = 'FlotillaError'
   readonly code: string
-  constructor(code: string, message: string, options?: ErrorOptions) {
+  /** Of a call that a service refused (`CALL_REFUSED`): the service's own word for why. */
+  readonly reason: string | undefined
+  constructor(code: string, message: string, options?: ErrorOptions & { readonly reason?: string | undefined }) {
     super(message, options)
     this.code = code
+    this.reason = options?.reason
   }
 }
 

@@ -6,11 +6,13 @@ import type { RoomEvent } from './emitter.ts'
 import { FlotillaError, TimeoutError } from './errors.ts'
 import { maxRooms } from './options.ts'
 import type { Settings } from './options.ts'
+import { Pass } from './pass.ts'
 import { Attendance } from './presence.ts'
 import type { PresenceFrame } from './presence.ts'
+import { askOf, batches, continuityOf, isPending, lacksToken, noToken, sameFilter } from './room-asks.ts'
 import type { Resumed, ResumeAsk } from './successor.ts'
 import { Handle } from './subscription.ts'
-import type { Continuity, Filter, RoomRecord, SubscribeOptions, Subscription } from './subscription.ts'
+import type { Continuity, RoomRecord, SubscribeOptions, Subscription } from './subscription.ts'
 import { fieldsOf, isRetryable, noAnswer } from './wire.ts'
 import type { ErrorFrame, OkFrame, Refusal, RoomAnswer, Wire } from './wire.ts'
 
@@ -26,17 +28,6 @@ export interface RoomsPort {
   /** The server does not answer: give this connection up. */
   drop(reason: string): void
 }
-
-/** Rooms and bytes of one `resume` frame; the server takes 1,000 rooms and 1 MiB. */
-const maxResumeRooms = 1_000
-const maxResumeBytes = 524_288
-
-const askOf = (record: RoomRecord): Record<string, unknown> => ({
-  room: record.room,
-  since: positionOf(record.cursor),
-  filter: record.filter,
-  presence: record.attendance === null ? undefined : true,
-})
 
 /** What the client is subscribed to: asks for it again on every connection, and judges every event by its cursor. */
 export class Rooms {
@@ -58,7 +49,8 @@ export class Rooms {
   subscribe(room: string, options: SubscribeOptions): Promise<Subscription> {
     const known = this.#records.get(room)
     // A room that only the server joined can still be given a filter or a position.
-    const shared = known !== undefined && (known.handles.size > 0 || (!options.since && !options.filter))
+    const { since, filter, token } = options
+    const shared = known !== undefined && (known.handles.size > 0 || (!since && !filter && token === undefined))
     const refusal = this.#refusalOf(room, shared ? known : undefined, options)
     if (refusal !== undefined) return Promise.reject(refusal)
     const record = shared ? known : this.#create(room, options, known?.joined ?? false)
@@ -88,7 +80,13 @@ export class Rooms {
   /** A new connection: asks for every room in one frame. `joined` are those the server put it into by itself. */
   up(joined: readonly string[]): void {
     this.#join(joined)
-    for (const batch of batches(this.#records.values())) this.#resume(batch)
+    this.#resumeAll(Array.from(this.#records.values()))
+  }
+
+  /** Those that have no token yet are asked for when they have. */
+  #resumeAll(records: readonly RoomRecord[]): void {
+    for (const record of records) if (lacksToken(record) && record.stopRetry === undefined) this.#fetch(record)
+    for (const batch of batches(records.filter((record) => !lacksToken(record)))) this.#resume(batch)
   }
 
   /** The rooms that the server put this connection into by itself. */
@@ -103,7 +101,9 @@ export class Rooms {
 
   /** What a second connection has to ask for to go on here: of every room, or of these. */
   asks(rooms?: ReadonlySet<string>): ResumeAsk[] {
-    const records = Array.from(this.#records.values()).filter(({ room }) => rooms?.has(room) ?? true)
+    const records = Array.from(this.#records.values()).filter(
+      (record) => !lacksToken(record) && (rooms?.has(record.room) ?? true),
+    )
     return batches(records).map((batch) => ({
       fields: fieldsOf({ rooms: batch.map(askOf) }),
       asked: batch.map((record) => ({ record, since: positionOf(record.cursor) })),
@@ -123,7 +123,7 @@ export class Rooms {
     })
     // A room that was refused may have made the application close the client.
     if (!this.#wire.up) return
-    for (const batch of batches(again)) this.#resume(batch)
+    this.#resumeAll(again)
   }
 
   /** False: what was answered does not fit where the room stands by now. */
@@ -206,7 +206,7 @@ export class Rooms {
   }
 
   #create(room: string, options: SubscribeOptions, joined: boolean): RoomRecord {
-    const { since, filter } = options
+    const { since, filter, token } = options
     const cursor = createCursor({ filtered: filter !== undefined, ...(since === undefined ? {} : { since }) })
     const empty = {
       attendance: null,
@@ -216,7 +216,8 @@ export class Rooms {
       refusals: 0,
       last: undefined,
     }
-    const record: RoomRecord = { room, filter, cursor, joined, handles: new Set(), ...empty }
+    const pass = token === undefined ? undefined : new Pass(token, this.#settings)
+    const record: RoomRecord = { room, filter, cursor, joined, pass, handles: new Set(), ...empty }
     this.#records.set(room, record)
     return record
   }
@@ -271,9 +272,18 @@ export class Rooms {
   }
 
   #ask(record: RoomRecord): void {
+    if (lacksToken(record)) return this.#fetch(record)
     this.#request('subscribe', fieldsOf(askOf(record)), [record], (reply) => {
       if (reply.type === 'error') return () => ({ error: reply })
       return () => reply
+    })
+  }
+
+  #fetch(record: RoomRecord): void {
+    record.stopRetry = record.pass?.fetch(() => {
+      record.stopRetry = undefined
+      if (lacksToken(record)) this.#refused(record, noToken)
+      else if (this.#wire.up) this.#ask(record)
     })
   }
 
@@ -316,6 +326,7 @@ export class Rooms {
     if (answer.error !== undefined || position === undefined) return this.#refused(record, answer.error ?? noAnswer)
     const hadPosition = record.cursor.epoch !== null
     record.refusals = 0
+    record.pass?.taken()
     answered(record.cursor, { position, recovered, missed })
     const continuity = continuityOf(answer, position)
     record.last = continuity
@@ -325,6 +336,7 @@ export class Rooms {
 
   #refused(record: RoomRecord, refusal: Refusal): void {
     const { code, message, retryAfterMs } = refusal
+    if (record.pass?.outlived(code) === true) return this.#fetch(record)
     if (isRetryable(refusal)) {
       const random = this.#settings.random()
       const backOff = fullJitterMs(record.refusals, { minMs: 500, maxMs: 10_000 }, random)
@@ -359,36 +371,4 @@ export class Rooms {
     // Where nobody listens another room may still bring it to somebody.
     if (this.#port.deliver(delivered) || heard) this.#copies.add(frame)
   }
-}
-
-/** As many rooms as one `resume` frame may have. */
-function batches(records: Iterable<RoomRecord>): RoomRecord[][] {
-  const all: RoomRecord[][] = []
-  let batch: RoomRecord[] = []
-  let bytes = 0
-  for (const record of records) {
-    const size = JSON.stringify(askOf(record)).length
-    if (batch.length >= maxResumeRooms || (batch.length > 0 && bytes + size > maxResumeBytes)) {
-      all.push(batch)
-      batch = []
-      bytes = 0
-    }
-    batch.push(record)
-    bytes += size
-  }
-  return batch.length > 0 ? [...all, batch] : all
-}
-
-/** It is being asked for, or will be: its subscription of now is not the one that counts. */
-function isPending(record: RoomRecord): boolean {
-  return record.asking !== undefined || record.stopRetry !== undefined
-}
-
-function continuityOf(answer: Omit<RoomAnswer, 'position'>, position: Continuity['position']): Continuity {
-  const { recovered = true, missed = 0, reason } = answer
-  return { position, recovered, missed, ...(reason === undefined ? {} : { reason }) }
-}
-
-function sameFilter(a: Filter | undefined, b: Filter | undefined): boolean {
-  return JSON.stringify(a) === JSON.stringify(b)
 }

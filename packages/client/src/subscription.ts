@@ -5,7 +5,8 @@ import type { Position } from '@flotilla/core/position'
 import { Emitter } from './emitter.ts'
 import type { EventListener, Off, RoomEvent } from './emitter.ts'
 import type { FlotillaError } from './errors.ts'
-import type { Log } from './options.ts'
+import type { Log, TokenSource } from './options.ts'
+import type { Pass } from './pass.ts'
 import type { Attendance, PresenceListener, RoomPresence } from './presence.ts'
 
 export type Filter = Readonly<Record<string, unknown>>
@@ -29,6 +30,8 @@ export interface SubscribeOptions {
   readonly onPosition?: (continuity: Continuity) => void
   /** Who is in the room: told once at the beginning, and at every change. Where the policy does not allow it, never. */
   readonly onPresence?: PresenceListener
+  /** A signed token for this room; a function is asked at the beginning, and again when the server does not take the last one any more. */
+  readonly token?: TokenSource | undefined
   /** Default: waits as long as the client lives. */
   readonly timeoutMs?: number
 }
@@ -59,6 +62,7 @@ export interface RoomRecord {
   readonly filter: Filter | undefined
   readonly cursor: Cursor
   readonly handles: Set<Handle>
+  readonly pass: Pass | undefined
   /** Null: nobody wants to be told of the members. */
   attendance: Attendance | null
   /** The server put this connection into the room by itself. */

@@ -15,14 +15,16 @@ export function isRetryable({ code, retryAfterMs }: Pick<Refusal, 'code' | 'retr
 export const noAnswer: Refusal = { code: 'INTERNAL_ERROR', message: 'the server gave no answer for this room' }
 export type Reply = (reply: OkFrame | ErrorFrame) => void
 export type PageFrame = Extract<ServerFrame, { type: 'history' }>
-export type PageReply = (reply: PageFrame | ErrorFrame) => void
+/** What is answered with data. */
+export type DataFrame = PageFrame | Extract<ServerFrame, { type: 'result' }>
+export type DataReply = (reply: DataFrame | ErrorFrame) => void
 
 /** How requests leave and answers come back; what is not answered when the connection goes is forgotten. */
 export class Wire {
   readonly #send: (text: string) => void
   readonly #up: () => boolean
   readonly #waiting = new Map<number | string, Reply>()
-  readonly #pages = new Map<number | string, PageReply>()
+  readonly #data = new Map<number | string, DataReply>()
   #lastId = 0
 
   constructor(up: () => boolean, send: (text: string) => void) {
@@ -41,11 +43,11 @@ export class Wire {
     this.#send(`{"type":"${type}","id":${id},${fields}}`)
   }
 
-  /** Asks for a page of history. Only while `up`. */
-  page(fields: string, reply: PageReply): void {
+  /** The same of what is answered with data. Only while `up`. */
+  get(type: string, fields: string, reply: DataReply): void {
     const id = ++this.#lastId
-    this.#pages.set(id, reply)
-    this.#send(`{"type":"history","id":${id},${fields}}`)
+    this.#data.set(id, reply)
+    this.#send(`{"type":"${type}","id":${id},${fields}}`)
   }
 
   /** Sends what needs no answer. */
@@ -54,14 +56,14 @@ export class Wire {
   }
 
   /** False when nobody waits for it. */
-  answer(frame: OkFrame | ErrorFrame | PageFrame): boolean {
+  answer(frame: OkFrame | ErrorFrame | DataFrame): boolean {
     const { id } = frame
     if (id === undefined) return false
     if (frame.type !== 'ok') {
-      const page = this.#pages.get(id)
-      this.#pages.delete(id)
-      page?.(frame)
-      if (page !== undefined || frame.type === 'history') return page !== undefined
+      const asked = this.#data.get(id)
+      this.#data.delete(id)
+      asked?.(frame)
+      if (asked !== undefined || frame.type !== 'error') return asked !== undefined
     }
     const reply = this.#waiting.get(id)
     this.#waiting.delete(id)
@@ -71,7 +73,7 @@ export class Wire {
 
   forget(): void {
     this.#waiting.clear()
-    this.#pages.clear()
+    this.#data.clear()
   }
 }
 

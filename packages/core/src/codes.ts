@@ -21,6 +21,8 @@ export const errorCodes = {
   FORBIDDEN: { retry: false },
   /** A service has taken the user out of the room; asking for it again is judged by the policy. */
   REMOVED: { retry: false },
+  /** The signed token by which the room was open has ended: ask again with a newer one. */
+  ROOM_TOKEN_EXPIRED: { retry: false },
   /** The room's type is not one the policy knows. */
   UNKNOWN_ROOM_TYPE: { retry: false },
   /** The room's policy lists the events that clients may publish, and this one is not among them. */
@@ -43,6 +45,10 @@ export const errorCodes = {
   NOT_LOCKED: { retry: false },
   /** The room has as many locks as it may. */
   TOO_MANY_LOCKS: { retry: true },
+  /** No service is called by a method of this name. */
+  UNKNOWN_METHOD: { retry: false },
+  /** The service that was called refuses; `reason` is its own word for why. */
+  CALL_REFUSED: { retry: false },
   /** The payload is larger than the limit. */
   PAYLOAD_TOO_LARGE: { retry: false },
   /** The body, or the data of an event, is of another media type than the documented ones (HTTP). */

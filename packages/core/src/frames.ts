@@ -4,6 +4,7 @@ import {
   maxExcept,
   maxHistoryEvents,
   maxLockTtlMs,
+  maxMethodChars,
   maxTtlMs,
   minLockTtlMs,
   minTtlMs,
@@ -15,13 +16,15 @@ import {
  * - 1: auth, subscribe, unsubscribe, publish, resume, ping; connected, ok, error, position, event, pong. Later, for clients
  *   that know it (others ignore the frame, as any that they do not know): drain, unsubscribed, history. Later: echo, except, match
  *   of publish; presence, of subscribe and as a frame both ways; lock, unlock, locks; id of meta;
- *   conflate and ttl of publish, event of error.
+ *   conflate and ttl of publish, event of error; token of subscribe and resume, call, result, reason of error, data of connected.
  */
 export const PROTOCOL_VERSION = 1
 
 const requestId = z.union([z.number().int().nonnegative(), z.string().min(1).max(64)])
 const room = z.string().min(1).max(200)
 const position = z.strictObject({ epoch: z.string().min(1).max(64), seq: z.number().int().nonnegative() })
+/** A signed token for this room. */
+const roomToken = z.string().min(1).max(8_192).optional()
 const lockName = z.string().min(1).max(128)
 /** `offline`: there, and not to be taken for it. */
 const status = z.enum(['online', 'away', 'busy', 'offline'])
@@ -39,6 +42,7 @@ export const clientFrame = z.discriminatedUnion('type', [
     filter: filter.optional(),
     /** To be told of the members. */
     presence: z.boolean().optional(),
+    token: roomToken,
   }),
   z.strictObject({ type: z.literal('unsubscribe'), id: requestId, room }),
   z.strictObject({
@@ -70,6 +74,7 @@ export const clientFrame = z.discriminatedUnion('type', [
           since: position.optional(),
           filter: filter.optional(),
           presence: z.boolean().optional(),
+          token: roomToken,
         }),
       )
       .max(1000),
@@ -100,6 +105,13 @@ export const clientFrame = z.discriminatedUnion('type', [
   }),
   z.strictObject({ type: z.literal('unlock'), id: requestId, room, name: lockName.optional(), holder: lockName }),
   z.strictObject({ type: z.literal('locks'), id: requestId, room }),
+  /** Calls a service: which one, the part of `method` before its first dot says. */
+  z.strictObject({
+    type: z.literal('call'),
+    id: requestId,
+    method: z.string().min(1).max(maxMethodChars),
+    params: z.unknown(),
+  }),
   z.strictObject({ type: z.literal('ping'), id: requestId.optional() }),
 ])
 export type ClientFrame = z.infer<typeof clientFrame>
@@ -147,6 +159,8 @@ export const serverFrame = z.discriminatedUnion('type', [
     /** How long a position can be resumed at the least, by the default policy. */
     resumeWindow: z.object({ events: z.number().int(), ms: z.number().int() }),
     pingIntervalMs: z.number().int(),
+    /** What the service that decides about connections has the client told. */
+    data: z.unknown().optional(),
   }),
   z.object({
     type: z.literal('ok'),
@@ -182,8 +196,12 @@ export const serverFrame = z.discriminatedUnion('type', [
     room: z.string().optional(),
     /** Of a publish: the name of its event. */
     event: z.string().optional(),
+    /** Of a call: the service's own word for why. */
+    reason: z.string().optional(),
     retryAfterMs: z.number().optional(),
   }),
+  /** What a service answered to a call. */
+  z.object({ type: z.literal('result'), id: requestId, data: z.unknown() }),
   /** The server has ended a subscription: the policy, or what the user may, has changed. */
   z.object({ type: z.literal('unsubscribed'), room: z.string(), code: z.string(), message: z.string() }),
   z.object({

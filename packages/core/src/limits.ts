@@ -118,6 +118,19 @@ export const maxLocks = 1_000
 export const maxLocksInFlight = 32
 export const lockDeadlineMs = 10_000
 
+/** Time that a service may be given for its answer, ms: about rooms, about a connection (whose token has `authDeadlineMs`), and to a call. */
+export const maxHookMs = 10_000
+export const maxConnectHookMs = 4_000
+export const maxCallMs = 30_000
+/** Calls of one connection that may be under way, and characters of the name of a method. */
+export const maxCallsInFlight = 16
+export const maxMethodChars = 128
+/** Bytes of an answer of a service, and characters of the JSON that it has a client told of at connect. */
+export const maxHookAnswerBytes = 65_536
+export const maxWelcomeChars = 4_096
+/** Rooms that it may put a connection into. */
+export const maxWelcomeRooms = 100
+
 /** A dead member's record and marks are removed this long after its death, ms. */
 export const reapAfterMs = 60_000
 

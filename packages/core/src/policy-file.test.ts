@@ -22,7 +22,7 @@ test('[PF1] a policy that is wrong is refused as a whole, with the place and the
     'types.deal.events: Too small: expected array to have >=1 items',
   ])
   expect(inType({ join: [{ tenant: 'any' }] })).toEqual([
-    'types.deal.join[0]: tenant: any opens every tenant to everybody; name a role or a permission besides',
+    'types.deal.join[0]: tenant: any opens every tenant to everybody; name a role, a permission, a token or a hook besides',
   ])
   expect(problems({ version: 2 })).toEqual(['version: Invalid input: expected 1'])
   expect(problems(null)).toEqual(['the policy: Invalid input: expected object, received null'])
@@ -75,4 +75,38 @@ test('[PF4] what is left out is closed: nobody joins, nobody publishes, names ha
 
 test('[PF5] the default policy is a policy file like any other', () => {
   expect(problems(defaultPolicyFile)).toEqual([])
+})
+
+const hook = { url: 'https://backend.example/members', secret: { env: 'HOOK_SECRET' } }
+test.each([
+  [{ types: { deal: { join: [{ hook: 'members' }] } } }, 'types.deal.join: there is no "members" in hooks.rooms'],
+  [
+    { hooks: { rooms: { a: hook, b: hook } }, types: { deal: { join: [{ hook: 'a' }, { hook: 'b' }] } } },
+    'types.deal.join: names two hooks: one rule asks one',
+  ],
+  [
+    { hooks: { rooms: { a: hook } }, types: { deal: { presence: [{ hook: 'a' }] } } },
+    'types.deal.presence: no hook is asked about presence',
+  ],
+  [
+    { hooks: { connect: { ...hook, url: 'https://user:word@backend.example/' } } },
+    'hooks.connect.url: has a user or a password: requests are signed instead',
+  ],
+  [
+    { hooks: { connect: { ...hook, url: 'file:///etc/passwd' } } },
+    'hooks.connect.url: is not a URL with http or https',
+  ],
+  [{ hooks: { connect: { ...hook, timeout: '5s' } } }, 'hooks.connect.timeout: at most 4000 ms'],
+])('[HK25] a hook that cannot be is refused with its place (%#)', (file, problem) => {
+  expect(parsePolicy({ version: 1, ...file })).toEqual({ ok: false, problems: [problem] })
+})
+
+test('[HK25] what is left out has its default', () => {
+  const parsed = parsePolicy({ version: 1, hooks: { connect: hook, rooms: { members: { ...hook, timeout: '1s' } } } })
+  const usual = { url: hook.url, secrets: [hook.secret], maxInFlight: 64, allowMs: 30_000, denyMs: 5_000 }
+  expect(parsed.ok && parsed.policy.hooks).toEqual({
+    connect: { ...usual, timeoutMs: 2_000 },
+    rooms: new Map([['members', { ...usual, timeoutMs: 1_000 }]]),
+    calls: new Map(),
+  })
 })

@@ -3,7 +3,10 @@ import { ephemeralPerSecond, historyEvents, historyMs, maxKeptEvents, roomIdleMs
 import { eventLogEvents, maxEventLogEvents, outgoingEvents } from './outgoing.ts'
 import type { Outgoing } from './outgoing.ts'
 import type { Condition, History, Policy, RoomPolicy, Rule } from './policy.ts'
+import { hooks, hooksFrom } from './policy-hooks.ts'
+import type { Hooks } from './policy-hooks.ts'
 import { classesFrom, classNames, rates } from './policy-rates.ts'
+import { duration, toMs } from './policy-time.ts'
 import { isRoomType, maxEventChars, maxRoomChars, parseRoomName } from './room-name.ts'
 
 /** Types, and rooms, that one policy may name. */
@@ -25,27 +28,24 @@ const condition = z
       .describe("`any` opens rooms of other tenants; without it type:tenant:id is for the tenant's own users."),
     role: words.optional().describe('Roles of the token.'),
     permission: words.optional().describe('Permissions of the token.'),
+    token: z.literal(true).optional().describe('A signed token for this very room.'),
+    hook: word.optional().describe('A service says so, by its name in hooks.rooms; asked when everything else holds.'),
   })
-  .refine(({ tenant, role, permission }) => tenant !== 'any' || role !== undefined || permission !== undefined, {
-    error: 'tenant: any opens every tenant to everybody; name a role or a permission besides',
-  })
+  .refine(
+    ({ tenant, ...others }) =>
+      tenant !== 'any' || [others.role, others.permission, others.token, others.hook].some(Boolean),
+    { error: 'tenant: any opens every tenant to everybody; name a role, a permission, a token or a hook besides' },
+  )
 const rule = z
   .union([z.enum(['everyone', 'nobody']), z.array(condition).min(1).max(maxConditions)])
+  .refine((given) => new Set(hooksOf(given)).size <= 1, { error: 'names two hooks: one rule asks one' })
   .describe('`everyone`, `nobody`, or conditions of which one has to hold; of a condition all parts have to.')
 
-const duration = z
-  .union([
-    z.number().int().min(0).max(roomIdleMs),
-    z
-      .string()
-      .regex(/^\d{1,9}(ms|s|m|h)$/, { error: 'a time is a text like 250ms, 30s, 5m or 24h, or a number of ms' })
-      .refine((value) => !(toMs(value) > roomIdleMs), { error: 'a room is kept for 24h at the most' }),
-  ])
-  .describe('`30s`, `5m`, `24h`, or ms.')
+const keptFor = duration(roomIdleMs, 'a room is kept for 24h at the most')
 const history = z
   .strictObject({
     events: z.number().int().min(1).max(maxKeptEvents).optional().describe('Events that a room keeps at the least.'),
-    age: duration.optional().describe('Older events are not served.'),
+    age: keptFor.optional().describe('Older events are not served.'),
   })
   .describe('What can be resumed and read again.')
 
@@ -61,6 +61,7 @@ const roomPolicy = z.strictObject({
   join: rule.optional().describe('Who may subscribe; nobody when it is left out.'),
   publish: rule.optional().describe('Which clients may publish; nobody when it is left out. Services always may.'),
   presence: rule
+    .refine((given) => hooksOf(given).length === 0, { error: 'no hook is asked about presence' })
     .optional()
     .describe('Who is told of the members; with nobody they are kept for services. Left out: nobody keeps them.'),
   events: z
@@ -85,7 +86,7 @@ const outgoing = z
     retain: z
       .strictObject({
         events: z.number().int().min(1).max(maxEventLogEvents).optional().describe('Events that a slot keeps.'),
-        age: duration.optional().describe('Older events are not served.'),
+        age: keptFor.optional().describe('Older events are not served.'),
       })
       .optional(),
   })
@@ -120,6 +121,7 @@ export const policyFile = z.strictObject({
     .optional()
     .describe('Rooms that differ from their type, by their whole name.'),
   others: roomPolicy.optional().describe('Types that are not named; without it they are UNKNOWN_ROOM_TYPE.'),
+  hooks: hooks.optional(),
   outgoing: outgoing.optional(),
 })
 export type PolicyFile = z.input<typeof policyFile>
@@ -141,6 +143,9 @@ export function parsePolicy(value: unknown): ParsedPolicy {
   const { connect = [], types = {}, rooms = {}, others, ephemeral: budget } = parsed.data
   const limited = classesFrom(parsed.data)
   if (!limited.ok) return limited
+  const asked = hooksFrom(parsed.data.hooks ?? {})
+  const unknown = unknownHooks(parsed.data, asked.rooms)
+  if (unknown.length > 0) return { ok: false, problems: unknown }
   const general = {
     history: historyFrom(parsed.data.history, { events: historyEvents, ageMs: historyMs }),
     ephemeralPerSecond: budget?.perSecond ?? ephemeralPerSecond,
@@ -150,7 +155,7 @@ export function parsePolicy(value: unknown): ParsedPolicy {
   const rest = others === undefined ? null : roomPolicyFrom(others, general)
   const named = { types: all(types), rooms: all(rooms), others: rest }
   const told = parsed.data.outgoing === undefined ? null : outgoingFrom(parsed.data.outgoing)
-  return { ok: true, policy: { connect, ...general, rates: limited.rates, ...named, outgoing: told } }
+  return { ok: true, policy: { connect, ...general, rates: limited.rates, ...named, hooks: asked, outgoing: told } }
 }
 
 function outgoingFrom({ events, types, retain = {} }: z.infer<typeof outgoing>): Outgoing {
@@ -178,33 +183,42 @@ function roomPolicyFrom(given: z.infer<typeof roomPolicy>, general: General): Ro
   }
 }
 
-const open: Condition = { id: null, tenant: 'own', role: null, permission: null }
+const open: Condition = { id: null, tenant: 'own', role: null, permission: null, token: false, hook: null }
 
 function ruleFrom(given: z.infer<typeof rule> = 'nobody'): Rule {
   if (given === 'nobody') return []
   if (given === 'everyone') return [open]
-  return given.map(({ id = null, tenant = 'own', role, permission }) => ({
-    ...{ id, tenant },
+  return given.map(({ id = null, tenant = 'own', role, permission, token = false, hook = null }) => ({
+    ...{ id, tenant, token, hook },
     role: role === undefined ? null : new Set([role].flat()),
     permission: permission === undefined ? null : new Set([permission].flat()),
   }))
 }
 
+function hooksOf(given: string | readonly z.infer<typeof condition>[] | undefined): string[] {
+  if (given === undefined || typeof given === 'string') return []
+  return given.flatMap(({ hook }) => hook ?? [])
+}
+
+/** Hooks that a rule names and `hooks.rooms` has not. */
+function unknownHooks({ types = {}, rooms = {}, others }: z.infer<typeof policyFile>, known: Hooks['rooms']): string[] {
+  const all = [
+    ...Object.entries(types).map(([name, each]) => [`types.${name}`, each] as const),
+    ...Object.entries(rooms).map(([name, each]) => [`rooms.${name}`, each] as const),
+    ...(others === undefined ? [] : [['others', others] as const]),
+  ]
+  return all.flatMap(([place, { join, publish }]) =>
+    Object.entries({ join, publish }).flatMap(([action, given]) =>
+      hooksOf(given)
+        .filter((hook) => !known.has(hook))
+        .map((hook) => `${place}.${action}: there is no ${JSON.stringify(hook)} in hooks.rooms`),
+    ),
+  )
+}
+
 function historyFrom(given: z.infer<typeof history> | undefined, general: History): History {
   const { events = general.events, age } = given ?? {}
   return { events, ageMs: age === undefined ? general.ageMs : toMs(age) }
-}
-
-const unitMs: ReadonlyMap<string, number> = new Map([
-  ['ms', 1],
-  ['s', 1_000],
-  ['m', 60_000],
-  ['h', 3_600_000],
-])
-
-function toMs(value: string | number): number {
-  if (typeof value === 'number') return value
-  return Number.parseInt(value, 10) * (unitMs.get(value.replace(/^\d+/, '')) ?? Number.NaN)
 }
 
 function isTemplate(text: string): boolean {

@@ -1,5 +1,6 @@
 import { listsEvent } from './event-pattern.ts'
 import type { Outgoing } from './outgoing.ts'
+import type { Hooks } from './policy-hooks.ts'
 import type { RateClasses } from './rates.ts'
 import { parseRoomName } from './room-name.ts'
 import type { RoomName } from './room-name.ts'
@@ -28,6 +29,10 @@ export interface Condition {
   /** The identity has one of these; null: not asked. */
   readonly role: ReadonlySet<string> | null
   readonly permission: ReadonlySet<string> | null
+  /** A signed token for this very room was given. */
+  readonly token: boolean
+  /** A service says so: it is asked when everything else holds; null: nobody is asked. */
+  readonly hook: string | null
 }
 /** One of the conditions holds; none: nobody. */
 export type Rule = readonly Condition[]
@@ -57,18 +62,25 @@ export interface Policy {
   readonly rooms: ReadonlyMap<string, RoomPolicy>
   /** Types that are not named; null: they are unknown. */
   readonly others: RoomPolicy | null
+  /** Services that are asked. */
+  readonly hooks: Hooks
   /** What the backend is told; null: nothing. */
   readonly outgoing: Outgoing | null
 }
 
 export type PolicyCode = 'FORBIDDEN' | 'UNKNOWN_ROOM_TYPE' | 'INVALID_ROOM' | 'UNKNOWN_EVENT'
-export type Decision = { readonly allow: true } | { readonly allow: false; readonly code: PolicyCode }
+/** `hook`: allowed if the service of that name in `hooks.rooms` says so; who cannot ask takes it for the refusal that it is. */
+export type Decision =
+  | { readonly allow: true }
+  | { readonly allow: false; readonly code: PolicyCode; readonly hook?: string }
 export interface Question {
   readonly identity: Identity
   readonly room: string
   readonly action: RoomAction
   /** Of a `publish`: the event's name. */
   readonly event?: string
+  /** Whether there is a signed token for this room. */
+  readonly hasToken?: boolean
 }
 
 const allowed: Decision = { allow: true }
@@ -77,7 +89,8 @@ const allowed: Decision = { allow: true }
  * Judges by names and claims alone. It knows nothing about rooms that exist, so a refusal cannot tell anything about them either.
  * @example decide(policy, { identity: { userId: '42' }, room: 'user:42', action: 'join' }) // { allow: true }
  */
-export function decide(policy: Policy, { identity, room, action, event }: Question): Decision {
+export function decide(policy: Policy, question: Question): Decision {
+  const { room, action, event } = question
   const name = parseRoomName(room)
   if (!name.ok) return { allow: false, code: 'INVALID_ROOM' }
   const found = policyOf(policy, name)
@@ -86,10 +99,21 @@ export function decide(policy: Policy, { identity, room, action, event }: Questi
     const named = found !== policy.others
     return { allow: false, code: named ? 'FORBIDDEN' : 'UNKNOWN_ROOM_TYPE' }
   }
-  if (!(found[action] ?? []).some((condition) => failing(condition, identity, name) === undefined))
-    return { allow: false, code: 'FORBIDDEN' }
+  const hook = hookOf(found[action] ?? [], question, name)
+  if (hook === undefined) return { allow: false, code: 'FORBIDDEN' }
   if (event !== undefined && !isListed(found.events, event)) return { allow: false, code: 'UNKNOWN_EVENT' }
-  return allowed
+  return hook === null ? allowed : { allow: false, code: 'FORBIDDEN', hook }
+}
+
+/** Null: a condition holds; undefined: none does; else the hook that one of them lacks nothing but the word of. */
+function hookOf(rule: Rule, question: Question, name: RoomName): string | null | undefined {
+  let hook: string | undefined
+  for (const condition of rule) {
+    if (failing(condition, question, name) !== undefined) continue
+    if (condition.hook === null) return null
+    hook ??= condition.hook
+  }
+  return hook
 }
 
 /** Whether the policy has rooms of this name, whoever may use them: its type is known, and its form is that of the type. */
@@ -139,8 +163,9 @@ export function explain(policy: Policy, question: Question): readonly string[] {
   if (!fits(found.form, name)) return [`${path}.form is "${found.form}": the name has another number of parts`]
   const rule = found[question.action] ?? []
   const lines = rule.map((condition, i) => {
-    const lack = failing(condition, question.identity, name)
-    return `${path}.${question.action}[${i}]: ${lack ?? 'holds'}`
+    const lack = failing(condition, question, name)
+    const holds = condition.hook === null ? 'holds' : `holds if the hook ${condition.hook} says so`
+    return `${path}.${question.action}[${i}]: ${lack ?? holds}`
   })
   if (rule.length === 0) lines.push(`${path}.${question.action} is nobody`)
   if (question.event !== undefined && !isListed(found.events, question.event))
@@ -156,8 +181,13 @@ function fits(form: RoomForm, { tenant }: RoomName): boolean {
   return form === 'any' || (form === 'tenant') === (tenant !== undefined)
 }
 
-/** What the identity lacks; undefined: nothing. */
-function failing(condition: Condition, identity: Identity, room: RoomName): string | undefined {
+/** What the identity lacks, apart from the word of a hook; undefined: nothing. */
+function failing(condition: Condition, { identity, hasToken }: Question, room: RoomName): string | undefined {
+  if (condition.token && hasToken !== true) return 'no token for this room'
+  return lacking(condition, identity, room)
+}
+
+function lacking(condition: Condition, identity: Identity, room: RoomName): string | undefined {
   const { id, tenant, role, permission } = condition
   const { userId, tenantId, roles = [], permissions = [] } = identity
   if (room.tenant !== undefined && tenant === 'own' && room.tenant !== tenantId) return 'the room is of another tenant'

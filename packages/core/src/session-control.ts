@@ -1,6 +1,7 @@
 import type { RoomControl } from './room-control.ts'
 import { isKnown } from './policy.ts'
 import { end, joinRooms, userRoom } from './session-rooms.ts'
+import { refusal } from './session-text.ts'
 import type { SessionStep } from './session-state.ts'
 
 /**
@@ -14,7 +15,7 @@ export function takeControl(step: SessionStep, { type, room }: RoomControl): voi
   // Without its own room a connection would hear nothing of this kind any more.
   if (room === userRoom(phase.identity)) return
   step.state.granted?.delete(room)
-  end(step, room, 'REMOVED')
+  end(step, room, refusal('REMOVED'))
 }
 
 function join(step: SessionStep, room: string): void {

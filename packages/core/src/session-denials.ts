@@ -21,7 +21,11 @@ export function takeDenials(step: SessionStep, denials: Denials): void {
   state.denials = denials
   const { phase, connectionId } = state
   const identity =
-    phase.type === 'open' ? phase.identity : phase.type === 'authenticating' ? phase.registering?.identity : undefined
+    phase.type === 'open'
+      ? phase.identity
+      : phase.type === 'authenticating'
+        ? (phase.registering ?? phase.connecting)?.identity
+        : undefined
   if (identity === undefined) return
   const denial = endOf({ denials, before }, { ...identity, connectionId }, clock.wallMs)
   if (denial !== undefined) endBy(step, denial)

@@ -1,10 +1,9 @@
 import { take } from './bucket.ts'
 import type { ClientFrame } from './frames.ts'
 import { historyFrames, maxHistoriesInFlight, maxHistoryEvents } from './limits.ts'
-import { mayJoin } from './session-rooms.ts'
+import { mayJoin } from './session-permit.ts'
 import { fail, send } from './session-state.ts'
 import type { Open, SessionInput, SessionStep } from './session-state.ts'
-import { refusalText } from './session-text.ts'
 
 /** Time that who has too many pages under way, or whose page cannot be read, is asked to wait, ms. */
 const retryAfterMs = 1_000
@@ -13,8 +12,8 @@ const retryAfterMs = 1_000
 export function history(step: SessionStep, open: Open, frame: Extract<ClientFrame, { type: 'history' }>): void {
   const { state, effects } = step
   const { id, room, before, after, limit = maxHistoryEvents } = frame
-  const decision = mayJoin(state, open.identity, room)
-  if (!decision.allow) return fail(step, { code: decision.code, message: refusalText[decision.code], id, room })
+  const permission = mayJoin(step, open.identity, room)
+  if (!permission.allow) return fail(step, { ...permission.fault, id, room })
   if (before !== undefined && after !== undefined)
     return fail(step, { code: 'VALIDATION_ERROR', message: 'before or after, not both', id, room })
   if ((state.histories?.size ?? 0) >= maxHistoriesInFlight) {
@@ -38,8 +37,8 @@ export function historyRead(step: SessionStep, { request, page }: Extract<Sessio
   if (asked === undefined || phase.type !== 'open') return
   histories?.delete(request)
   const { id, room } = asked
-  const decision = mayJoin(step.state, phase.identity, room)
-  if (!decision.allow) return fail(step, { code: decision.code, message: refusalText[decision.code], id, room })
+  const permission = mayJoin(step, phase.identity, room)
+  if (!permission.allow) return fail(step, { ...permission.fault, id, room })
   if (page !== null) return send(step, { type: 'history', id, ...page })
   fail(step, { code: 'OVERLOADED', message: 'the history cannot be read now, retry later', id, room, retryAfterMs })
 }

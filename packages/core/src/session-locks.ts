@@ -1,12 +1,10 @@
 import type { ClientFrame, RequestId } from './frames.ts'
 import { maxLocks, maxLocksInFlight, maxLockTtlMs } from './limits.ts'
 import type { LockChange } from './lock-entry.ts'
-import { decide } from './policy.ts'
 import { validKey } from './room-name.ts'
-import { mayJoin } from './session-rooms.ts'
+import { permit } from './session-permit.ts'
 import { fail, send } from './session-state.ts'
 import type { Fault, Open, SessionInput, SessionStep } from './session-state.ts'
-import { refusalText } from './session-text.ts'
 
 /** Time that who asks too much, or hears of no outcome, is asked to wait, ms. */
 const retryAfterMs = 1_000
@@ -25,8 +23,8 @@ export function locks(step: SessionStep, open: Open, frame: LockFrame): void {
   const { id, room, type } = frame
   const { identity } = open
   const isList = type === 'locks'
-  const decision = isList ? mayJoin(state, identity, room) : decide(state.policy, { identity, room, action: 'publish' })
-  if (!decision.allow) return fail(step, { code: decision.code, message: refusalText[decision.code], id, room })
+  const permission = permit(step, identity, { room, action: isList ? 'join' : 'publish' })
+  if (!permission.allow) return fail(step, { ...permission.fault, id, room })
   const { name, holder, ttlMs } = wantedBy(frame)
   if (![name, holder].every((text) => text === '' || validKey(text)))
     return fail(step, { code: 'VALIDATION_ERROR', message: 'a character of name or holder is not allowed', id, room })

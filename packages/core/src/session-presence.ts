@@ -1,14 +1,15 @@
 import type { ClientFrame } from './frames.ts'
 import { maxPresenceStateChars } from './limits.ts'
-import { decide, hasPresence } from './policy.ts'
+import { hasPresence } from './policy.ts'
+import { permit } from './session-permit.ts'
 import { fail, send } from './session-state.ts'
-import type { SessionState, SessionStep, Subscription } from './session-state.ts'
+import type { SessionStep, Subscription } from './session-state.ts'
 
 /** A subscription that is live makes its connection a member, where the policy keeps members; it is told of the others if it asked and may. */
 export function attend(step: SessionStep, room: string, subscription: Subscription): void {
   const { attends } = subscription
   const member = hasPresence(step.state.policy, room)
-  const watch = member && isTold(step.state, room, subscription)
+  const watch = member && isTold(step, room, subscription)
   if (attends === null ? !member : attends.member === member && attends.watch === watch) return
   subscription.attends = { member, watch }
   step.effects.push({ type: 'attend', room, member, watch })
@@ -28,14 +29,13 @@ export function attendAgain(
 }
 
 /** What an answer says of it; nothing when it did not ask. */
-export function presenceOf(state: SessionState, room: string, subscription: Subscription): { presence?: boolean } {
-  return subscription.presence ? { presence: isTold(state, room, subscription) } : {}
+export function presenceOf(step: SessionStep, room: string, subscription: Subscription): { presence?: boolean } {
+  return subscription.presence ? { presence: isTold(step, room, subscription) } : {}
 }
 
-function isTold({ policy, phase }: SessionState, room: string, { presence }: Subscription): boolean {
-  return (
-    presence && phase.type === 'open' && decide(policy, { identity: phase.identity, room, action: 'presence' }).allow
-  )
+function isTold(step: SessionStep, room: string, { presence }: Subscription): boolean {
+  const { phase } = step.state
+  return presence && phase.type === 'open' && permit(step, phase.identity, { room, action: 'presence' }).allow
 }
 
 /** What the user shows of itself, in every room. */

@@ -1,12 +1,11 @@
 import { writeOptions } from './event-options.ts'
 import type { ClientFrame } from './frames.ts'
 import { maxConflatedDataBytes, maxDataBytes, maxMatchChars } from './limits.ts'
-import { decide } from './policy.ts'
 import { createRateStore, takeEvent } from './rates.ts'
 import { validEventName, validKey } from './room-name.ts'
+import { permit } from './session-permit.ts'
 import { fail, send } from './session-state.ts'
-import type { Fault, Open, SessionInput, SessionState, SessionStep } from './session-state.ts'
-import { refusalText } from './session-text.ts'
+import type { Fault, Open, SessionInput, SessionStep } from './session-state.ts'
 
 type PublishFrame = Extract<ClientFrame, { type: 'publish' }>
 /** Time a publisher over its limit is asked to wait, ms. */
@@ -16,7 +15,7 @@ export function publish(step: SessionStep, open: Open, frame: PublishFrame): voi
   const { state, clock, effects } = step
   const { id, room, event, ephemeral = false } = frame
   const data = JSON.stringify(frame.data ?? null)
-  const fault = judge(state, open, frame) ?? sizeFault(frame, data) ?? rateFault(step, open, event)
+  const fault = judge(step, open, frame) ?? sizeFault(frame, data) ?? rateFault(step, open, event)
   if (fault !== undefined) return fail(step, { ...fault, id, room, event })
   const options = optionsOf(frame, state.connectionId, clock.wallMs)
   const { userId } = open.identity
@@ -43,11 +42,12 @@ function optionsOf({ echo, except = [], match, conflate, ttl }: PublishFrame, co
   })
 }
 
-function judge(state: SessionState, open: Open, frame: PublishFrame): Fault | undefined {
+function judge(step: SessionStep, open: Open, frame: PublishFrame): Fault | undefined {
+  const { state } = step
   const { room, event, ephemeral } = frame
   if (!validEventName(event)) return { code: 'VALIDATION_ERROR', message: 'event: has a character that is not allowed' }
-  const decision = decide(state.policy, { identity: open.identity, room, action: 'publish', event })
-  if (!decision.allow) return { code: decision.code, message: refusalText[decision.code] }
+  const permission = permit(step, open.identity, { room, action: 'publish', event })
+  if (!permission.allow) return permission.fault
   const message = optionsFault(frame)
   if (message !== undefined) return { code: 'VALIDATION_ERROR', message }
   if (ephemeral === true || (state.publishes?.size ?? 0) < state.limits.maxPublishesInFlight) return undefined

@@ -2,9 +2,11 @@ import type { Since } from './feed-state.ts'
 import { parseFilter } from './filter.ts'
 import type { Filter } from './filter.ts'
 import type { ClientFrame, RequestId } from './frames.ts'
-import { decide, isKnown, roomsAtConnect } from './policy.ts'
-import type { Decision, Policy } from './policy.ts'
+import { roomsAtConnect } from './policy.ts'
+import type { Policy } from './policy.ts'
 import { parseEpoch } from './position.ts'
+import { mayJoin, permit } from './session-permit.ts'
+import type { Proof } from './session-permit.ts'
 import { fail, send } from './session-state.ts'
 import { attend, attendAgain, presenceOf } from './session-presence.ts'
 import type {
@@ -15,13 +17,12 @@ import type {
   RoomAsker,
   SessionIdentity,
   SessionInput,
-  SessionState,
   SessionStep,
   Subscription,
 } from './session-state.ts'
-import { refusalText } from './session-text.ts'
+import { refusal } from './session-text.ts'
 
-type Wish = Extract<ClientFrame, { type: 'resume' }>['rooms'][number]
+type Wish = Extract<ClientFrame, { type: 'resume' }>['rooms'][number] & { readonly proof?: Proof | undefined }
 
 export function userRoom({ userId }: SessionIdentity): string {
   return `user:${userId}`
@@ -35,19 +36,13 @@ const alone = { presence: false, attends: null }
 
 export function joinRooms({ state, effects }: SessionStep, rooms: readonly string[]): void {
   for (const room of rooms) {
-    state.rooms.set(room, { joined: true, filter: null, ...alone, asker: join, retryAtMs: null })
+    state.rooms.set(room, { joined: true, filter: null, ...alone, asker: join, retryAtMs: null, provenUntilMs: null })
     effects.push({ type: 'subscribe', room, since: null, filter: null })
   }
 }
 
-/** A room that a service has put the user into is open to this connection whatever else the policy asks. */
-export function mayJoin({ policy, granted }: SessionState, identity: SessionIdentity, room: string): Decision {
-  if (granted?.has(room) === true && isKnown(policy, room)) return { allow: true }
-  return decide(policy, { identity, room, action: 'join' })
-}
-
 /** Ends a subscription, and tells it: who waits for its answer gets the code instead. */
-export function end(step: SessionStep, room: string, code: keyof typeof refusalText): void {
+export function end(step: SessionStep, room: string, { code, message }: Fault): void {
   const { state, effects } = step
   const subscription = state.rooms.get(room)
   if (subscription === undefined) return
@@ -55,7 +50,6 @@ export function end(step: SessionStep, room: string, code: keyof typeof refusalT
   state.rooms.delete(room)
   if (!joined) state.subscribed -= 1
   effects.push({ type: 'unsubscribe', room })
-  const message = refusalText[code]
   if (asker === null || asker.type === 'join') send(step, { type: 'unsubscribed', room, code, message })
   else refuse(step, room, asker, { code, message })
 }
@@ -71,8 +65,8 @@ export function judgeAgain(step: SessionStep, open: Open, before: Before): void 
   const { state } = step
   const { identity } = open
   for (const [room, subscription] of state.rooms) {
-    const decision = mayJoin(state, identity, room)
-    if (!decision.allow) end(step, room, decision.code)
+    const permission = mayJoin(step, identity, room)
+    if (!permission.allow) end(step, room, permission.fault)
     else if (subscription.asker === null) attend(step, room, subscription)
   }
   const then = new Set(roomsAtConnect(before.policy, before.identity))
@@ -83,18 +77,33 @@ export function judgeAgain(step: SessionStep, open: Open, before: Before): void 
   )
 }
 
-export function subscribe(step: SessionStep, open: Open, frame: Extract<ClientFrame, { type: 'subscribe' }>): void {
+/** What the tokens that came with a request are worth, by room. */
+export type Proofs = ReadonlyMap<string, Proof>
+
+export function subscribe(
+  step: SessionStep,
+  open: Open,
+  frame: Extract<ClientFrame, { type: 'subscribe' }>,
+  proofs?: Proofs,
+): void {
   const { id, room } = frame
-  const fault = enter(step, open, frame, { type: 'subscribe', id })
+  const wish = { ...frame, proof: proofs?.get(room) }
+  const fault = enter(step, open, wish, { type: 'subscribe', id })
   if (fault !== undefined) fail(step, { ...fault, id, room })
 }
 
 /** All rooms of a connection at once; a room that is refused does not keep the others from being resumed. */
-export function resume(step: SessionStep, open: Open, { id, rooms }: Extract<ClientFrame, { type: 'resume' }>): void {
+export function resume(
+  step: SessionStep,
+  open: Open,
+  { id, rooms }: Extract<ClientFrame, { type: 'resume' }>,
+  proofs?: Proofs,
+): void {
   const group: Resume = { id, answers: new Map(), waiting: new Set() }
   const wishes = new Map(rooms.map((wish) => [wish.room, wish]))
   for (const wish of wishes.values()) {
-    const fault = enter(step, open, wish, { type: 'resume', resume: group })
+    const proven = { ...wish, proof: proofs?.get(wish.room) }
+    const fault = enter(step, open, proven, { type: 'resume', resume: group })
     if (fault === undefined) group.waiting.add(wish.room)
     else group.answers.set(wish.room, { room: wish.room, error: errorOf(fault) })
   }
@@ -104,9 +113,9 @@ export function resume(step: SessionStep, open: Open, { id, rooms }: Extract<Cli
 /** Subscribes, or says why not; nothing has changed then. */
 function enter(step: SessionStep, open: Open, wish: Wish, asker: RoomAsker): Fault | undefined {
   const { state, effects } = step
-  const { room } = wish
-  const decision = mayJoin(state, open.identity, room)
-  if (!decision.allow) return { code: decision.code, message: refusalText[decision.code] }
+  const { room, proof } = wish
+  const permission = permit(step, open.identity, { room, action: 'join', proof })
+  if (!permission.allow) return permission.fault
   const since = readSince(wish.since)
   if (since === 'bad') return { code: 'BAD_POSITION', message: 'the epoch is not one that a server gave' }
   const filter = readFilter(wish.filter)
@@ -118,9 +127,18 @@ function enter(step: SessionStep, open: Open, wish: Wish, asker: RoomAsker): Fau
   if (before?.asker !== undefined && before.asker !== null) supersede(step, room, before.asker)
   if (before === undefined) state.subscribed += 1
   const [joined, attends] = [before?.joined ?? false, attendAgain(step, room, before)]
-  state.rooms.set(room, { joined, filter, presence: wish.presence === true, attends, asker, retryAtMs: null })
+  const provenUntilMs = provenBy(step, proof, before)
+  const presence = wish.presence === true
+  state.rooms.set(room, { joined, filter, presence, attends, asker, retryAtMs: null, provenUntilMs })
   effects.push({ type: 'subscribe', room, since, filter })
   return undefined
+}
+
+/** A token that came with this request, or the one of before. */
+function provenBy({ state }: SessionStep, proof: Proof | undefined, before: Subscription | undefined): number | null {
+  const untilMs = typeof proof === 'number' ? proof : (before?.provenUntilMs ?? null)
+  if (untilMs !== null) state.tokensEndAtMs = Math.min(state.tokensEndAtMs, untilMs)
+  return untilMs
 }
 
 function readSince(since: Wish['since']): Since | null | 'bad' {
@@ -193,7 +211,7 @@ export function answered(step: SessionStep, input: Extract<SessionInput, { type:
   const asker = subscription?.asker ?? null
   if (subscription === undefined || asker === null) return
   const why = reason === undefined ? {} : { reason }
-  const presence = presenceOf(step.state, room, subscription)
+  const presence = presenceOf(step, room, subscription)
   switch (asker.type) {
     case 'subscribe':
       send(step, { type: 'ok', id: asker.id, room, position, recovered, missed, ...why, ...presence })
@@ -239,5 +257,23 @@ export function retryOwnRooms({ state, clock, effects }: SessionStep): void {
     subscription.retryAtMs = null
     subscription.asker = join
     effects.push({ type: 'subscribe', room, since: null, filter: subscription.filter })
+  }
+}
+
+/** Rooms that are open by a token only end with it. */
+export function endTokens(step: SessionStep, open: Open): void {
+  const { state, clock } = step
+  if (clock.now < state.tokensEndAtMs) return
+  state.tokensEndAtMs = Infinity
+  for (const [room, subscription] of state.rooms) {
+    const { provenUntilMs } = subscription
+    if (provenUntilMs === null) continue
+    if (clock.now < provenUntilMs) {
+      state.tokensEndAtMs = Math.min(state.tokensEndAtMs, provenUntilMs)
+      continue
+    }
+    subscription.provenUntilMs = null
+    if (!mayJoin(step, open.identity, room).allow) end(step, room, refusal('ROOM_TOKEN_EXPIRED'))
+    else if (subscription.asker === null) attend(step, room, subscription)
   }
 }

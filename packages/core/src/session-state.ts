@@ -9,7 +9,9 @@ import type { LockMessage, LockRecord } from './lock-entry.ts'
 import type { Policy } from './policy.ts'
 import type { Position } from './position.ts'
 import type { RateStore } from './rates.ts'
+import type { Asking } from './session-hooks.ts'
 import type { LockRequest } from './session-locks.ts'
+import type { HookedAction } from './session-permit.ts'
 
 /** What an operator may change. */
 export interface SessionLimits {
@@ -60,6 +62,16 @@ export interface Place {
   readonly room: string
   readonly limit: number
 }
+export interface Connecting {
+  readonly request: number
+  readonly identity: SessionIdentity
+  readonly id: RequestId | undefined
+}
+/** What a service has of a user who connects: rooms that the connection is put into, and what it is told, any JSON. */
+export interface Welcome {
+  readonly rooms: readonly string[]
+  readonly data?: unknown
+}
 export type SessionPhase =
   | {
       readonly type: 'authenticating'
@@ -67,6 +79,10 @@ export type SessionPhase =
       verifying: Verifying | null
       /** Whom the token named, while the workers of the user's room and of the tenant's are asked, one after the other, whether there is a place. */
       registering: Registering | null
+      /** Whom the token named, while the service that decides about connections is asked. */
+      connecting: Connecting | null
+      /** What that service said. */
+      welcome: Welcome | null
       /** Frames that came before the verdict, in order. */
       readonly held: HeldFrame[]
       heldBytes: number
@@ -74,6 +90,7 @@ export type SessionPhase =
   | { readonly type: 'open'; identity: SessionIdentity; verifying: Verifying | null }
   | { readonly type: 'closed' }
 export type Open = Extract<SessionPhase, { type: 'open' }>
+export type Early = Extract<SessionPhase, { type: 'authenticating' }>
 
 /** Who waits for the answer of a room: a `subscribe`, a `resume`, or nobody but the connection itself. */
 export type RoomAsker =
@@ -93,6 +110,8 @@ export interface Subscription {
   asker: RoomAsker | null
   /** When a room that the server joined is tried again after a refusal. */
   retryAtMs: number | null
+  /** Until when there is a signed token for the room, ms of the monotonic clock; null: there is none. */
+  provenUntilMs: number | null
 }
 export type RoomAnswer = NonNullable<Extract<ServerFrame, { type: 'ok' }>['rooms']>[number]
 /** A `resume` is answered in one frame, so its rooms wait for each other. */
@@ -124,12 +143,18 @@ export interface SessionState {
   histories: Map<number, { readonly id: RequestId; readonly room: string }> | null
   /** Questions about locks that wait for their answer, by request. */
   locks: Map<number, LockRequest> | null
+  /** Questions to services that decide about rooms, and their answers; null until the first. */
+  asking: Asking | null
+  /** Calls of services that wait for their answer, by request; null until the first. */
+  calls: Map<number, RequestId> | null
   requests: number
   attempts: number
   /** When it last asked for something; pings do not count. */
   activeAtMs: number
   /** When a room that the server joined is due to be tried again; Infinity when none is. */
   retryAtMs: number
+  /** When the first of the tokens for rooms ends; Infinity when there is none. */
+  tokensEndAtMs: number
   readonly frames: Bucket
   /** What it published lately, by class; null until a rate is per connection. */
   rates: RateStore | null
@@ -156,6 +181,11 @@ export type SessionInput =
       readonly request: number
       readonly answer: Pick<LockRecord, 'outcome' | 'locks' | 'retryAfterMs'> | null
     }
+  /** What a service said of a room, or of the connection. */
+  | { readonly type: 'asked'; readonly request: number; readonly answer: HookAnswer }
+  /** A token for a room has been checked. */
+  | { readonly type: 'roomToken'; readonly request: number; readonly verdict: RoomTokenVerdict }
+  | { readonly type: 'called'; readonly request: number; readonly answer: CallAnswer }
   | { readonly type: 'published'; readonly request: number; readonly outcome: SessionOutcome }
   /** A subscription is live: `missed` events follow its answer. */
   | {
@@ -177,6 +207,27 @@ export type SessionInput =
   | { readonly type: 'tick' }
   /** The socket is gone, or the process ends it. */
   | { readonly type: 'closed' }
+/** `failed`: it could not be asked. `validMs`: how long that counts. */
+export type HookAnswer =
+  | { readonly outcome: 'allow'; readonly validMs: number; readonly welcome?: Welcome }
+  | { readonly outcome: 'deny'; readonly validMs: number; readonly reason?: string | undefined }
+  | { readonly outcome: 'failed'; readonly validMs: number }
+export type RoomTokenVerdict =
+  | {
+      readonly ok: true
+      readonly userId: string
+      readonly tenantId?: string | undefined
+      readonly rooms: readonly string[]
+      /** Ms since 1970. */
+      readonly expiresAtMs: number
+    }
+  | { readonly ok: false; readonly retryable: boolean }
+/** `failed`: it was not asked. `unknown`: it may have done what it was asked, or not. */
+export type CallAnswer =
+  | { readonly outcome: 'result'; readonly data: unknown }
+  | { readonly outcome: 'refused'; readonly reason: string; readonly message: string }
+  | { readonly outcome: 'failed'; readonly retryAfterMs: number }
+  | { readonly outcome: 'unknown' }
 export type HistoryAnswer = Omit<Extract<ServerFrame, { type: 'history' }>, 'type' | 'id'>
 export type SessionVerdict =
   | { readonly ok: true; readonly identity: SessionIdentity }
@@ -192,6 +243,23 @@ export type SessionEffect =
   | { readonly type: 'send'; readonly frame: ServerFrame }
   /** Ask whether there is a place for another connection of the user, or of the tenant. */
   | { readonly type: 'register'; readonly scope: Place['scope']; readonly room: string; readonly replaces: string }
+  /** Ask a service; answered by `asked`. */
+  | {
+      readonly type: 'ask'
+      readonly request: number
+      readonly about: HookQuestion
+      readonly identity: SessionIdentity
+    }
+  /** Check a token for a room; answered by `roomToken`. */
+  | { readonly type: 'verifyRoom'; readonly request: number; readonly token: string }
+  /** Call a service; answered by `called`. `params` is JSON text. */
+  | {
+      readonly type: 'call'
+      readonly request: number
+      readonly method: string
+      readonly params: string
+      readonly identity: SessionIdentity
+    }
   /** The identity is known; comes before everything else that it allows. */
   | { readonly type: 'opened'; readonly identity: SessionIdentity }
   /** Nothing of the room is sent before its `release`. Replaces a subscription of the same room. */
@@ -219,6 +287,9 @@ export type SessionEffect =
   /** Tell the positions of rooms under a filter. */
   | { readonly type: 'advance' }
   | { readonly type: 'close'; readonly name: CloseName; readonly reason?: string }
+export type HookQuestion =
+  | { readonly type: 'connect' }
+  | { readonly type: 'room'; readonly hook: string; readonly room: string; readonly action: HookedAction }
 export interface SessionPublish {
   readonly room: string
   readonly key: string
@@ -249,6 +320,8 @@ export interface Fault {
   readonly room?: string | undefined
   /** Of a publish: the name of its event, as far as it could be read. */
   readonly event?: string | undefined
+  /** Of a call: the service's own word for why. */
+  readonly reason?: string | undefined
   readonly retryAfterMs?: number | undefined
 }
 
@@ -256,13 +329,14 @@ export function send(step: SessionStep, frame: ServerFrame): void {
   step.effects.push({ type: 'send', frame })
 }
 
-export function fail(step: SessionStep, { code, message, id, room, event, retryAfterMs }: Fault): void {
+export function fail(step: SessionStep, { code, message, id, room, event, reason, retryAfterMs }: Fault): void {
   send(step, {
     type: 'error',
     ...(id === undefined ? {} : { id }),
     ...{ code, message },
     ...(room === undefined ? {} : { room }),
     ...(event === undefined ? {} : { event }),
+    ...(reason === undefined ? {} : { reason }),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   })
 }

@@ -1,4 +1,4 @@
-import { retryOwnRooms } from './session-rooms.ts'
+import { endTokens, retryOwnRooms } from './session-rooms.ts'
 import { close, fail } from './session-state.ts'
 import type { SessionState, SessionStep } from './session-state.ts'
 
@@ -13,7 +13,8 @@ export function tick(step: SessionStep): void {
   if (phase.type === 'authenticating') {
     if (clock.now < phase.deadlineMs) return
     // The client did its part: the keys cannot be had, or nobody counts connections now.
-    if (phase.verifying !== null || phase.registering !== null) return close(step, 'tryLater')
+    if (phase.verifying !== null || phase.registering !== null || phase.connecting !== null)
+      return close(step, 'tryLater')
     fail(step, { code: 'UNAUTHORIZED', message: 'Authentication required' })
     return close(step, 'unauthorized')
   }
@@ -24,5 +25,6 @@ export function tick(step: SessionStep): void {
     return close(step, 'unauthorized', 'Token expired')
   }
   if (isIdle(state, clock.now)) return close(step, 'idle')
+  endTokens(step, phase)
   retryOwnRooms(step)
 }

@@ -1,44 +1,41 @@
 import { createBucket, take } from './bucket.ts'
 import type { ClientFrame, RequestId } from './frames.ts'
-import { PROTOCOL_VERSION } from './frames.ts'
 import {
   authDeadlineMs,
   maxBadFrames,
-  maxHeldEvents,
   maxHeldFrames,
   maxPublishesInFlight,
   maxSubscriptions,
   maxUnauthenticatedFrameBytes,
-  pingIntervalMs,
 } from './limits.ts'
 import { denialOf, freshKickOf, noDenials } from './denials.ts'
 import type { Denial, Denials } from './denials.ts'
-import { roomsAtConnect } from './policy.ts'
 import { defaultPolicy } from './policy-default.ts'
 import type { Policy } from './policy.ts'
 import { createRateStore } from './rates.ts'
 import type { RateStore } from './rates.ts'
+import { called } from './session-calls.ts'
 import { takeControl } from './session-control.ts'
 import { endBy, takeDenials } from './session-denials.ts'
+import { mayVerify, pong, takeOpen, takeReady, verify } from './session-dispatch.ts'
 import { askedBy, parseFrame } from './session-frames.ts'
-import { history, historyRead } from './session-history.ts'
-import { lockAnswered, locks } from './session-locks.ts'
-import { show } from './session-presence.ts'
-import { publish, published } from './session-publish.ts'
+import { historyRead } from './session-history.ts'
+import { askAgain, asked, tokenChecked } from './session-hooks.ts'
+import { lockAnswered } from './session-locks.ts'
+import { admit, connectAnswered, registered } from './session-open.ts'
+import { published } from './session-publish.ts'
 import { isIdle, tick } from './session-tick.ts'
-import { answered, joinRooms, judgeAgain, refused, resume, subscribe, unsubscribe, userRoom } from './session-rooms.ts'
+import { answered, judgeAgain, refused } from './session-rooms.ts'
 import { close, fail, send } from './session-state.ts'
 import type {
+  Early,
   Fault,
   Open,
-  Place,
-  Registering,
   SessionClock,
   SessionEffect,
   SessionIdentity,
   SessionInput,
   SessionLimits,
-  SessionPhase,
   SessionState,
   SessionStep,
 } from './session-state.ts'
@@ -86,6 +83,8 @@ export function createSession(connectionId: string, nowMs: number, options: Sess
       deadlineMs: nowMs + limits.authDeadlineMs,
       verifying: null,
       registering: null,
+      connecting: null,
+      welcome: null,
       held: [],
       heldBytes: 0,
     },
@@ -95,10 +94,13 @@ export function createSession(connectionId: string, nowMs: number, options: Sess
     publishes: null,
     histories: null,
     locks: null,
+    asking: null,
+    calls: null,
     requests: 0,
     attempts: 0,
     activeAtMs: nowMs,
     retryAtMs: Infinity,
+    tokensEndAtMs: Infinity,
     frames: createBucket({ capacity: limits.framesAtOnce, refillPerSecond: limits.framesPerSecond }),
     rates: null,
     userRates: options.userRates ?? createRateStore(),
@@ -128,6 +130,15 @@ export function stepSession(state: SessionState, input: SessionInput, clock: Ses
       break
     case 'registered':
       registered(step, input)
+      break
+    case 'asked':
+      takeAnswer(step, input)
+      break
+    case 'roomToken':
+      if (state.phase.type === 'open') tokenChecked(step, state.phase, input)
+      break
+    case 'called':
+      called(step, input)
       break
     case 'published':
       published(step, input)
@@ -160,6 +171,7 @@ export function stepSession(state: SessionState, input: SessionInput, clock: Ses
       state.phase = { type: 'closed' }
       break
   }
+  if (state.asking !== null && state.phase.type === 'open') takeReady(step, state.phase)
   return step.effects
 }
 
@@ -170,23 +182,10 @@ export function isDue(state: SessionState, nowMs: number, wallMs: number): boole
   if (phase.type === 'closed') return false
   return (
     nowMs >= state.retryAtMs ||
+    nowMs >= state.tokensEndAtMs ||
     isIdle(state, nowMs) ||
     (phase.identity.expiresAtMs !== undefined && wallMs >= phase.identity.expiresAtMs)
   )
-}
-
-function mayVerify(phase: Exclude<SessionPhase, { type: 'closed' }>): boolean {
-  return phase.verifying === null && (phase.type === 'open' || phase.registering === null)
-}
-
-function verify(
-  { state, effects }: SessionStep,
-  phase: Exclude<SessionPhase, { type: 'closed' }>,
-  { token, id }: { readonly token: string; readonly id?: RequestId | undefined },
-): void {
-  const attempt = (state.attempts += 1)
-  phase.verifying = { attempt, id }
-  effects.push({ type: 'verify', attempt, token })
 }
 
 function takeFrame(step: SessionStep, { text, bytes }: { readonly text: string; readonly bytes: number }): void {
@@ -199,7 +198,7 @@ function takeFrame(step: SessionStep, { text, bytes }: { readonly text: string; 
   const parsed = parseFrame(text)
   if (!parsed.ok) return bad(step, parsed.fault)
   if (parsed.frame.type !== 'ping') state.activeAtMs = clock.now
-  if (phase.type === 'open') takeOpen(step, phase, parsed.frame)
+  if (phase.type === 'open') takeOpen(step, phase, parsed.frame, bytes)
   else takeEarly(step, phase, { frame: parsed.frame, text, bytes })
 }
 
@@ -217,8 +216,6 @@ function bad(step: SessionStep, fault: Fault): void {
   if (!take(state.badFrames, 1, step.clock.now).ok) close(step, 'badProtocol')
 }
 
-type Early = Extract<SessionPhase, { type: 'authenticating' }>
-
 function takeEarly(
   step: SessionStep,
   phase: Early,
@@ -233,42 +230,6 @@ function takeEarly(
   phase.heldBytes += bytes
 }
 
-function takeOpen(step: SessionStep, open: Open, frame: ClientFrame): void {
-  switch (frame.type) {
-    case 'publish':
-      return publish(step, open, frame)
-    case 'subscribe':
-      return subscribe(step, open, frame)
-    case 'resume':
-      return resume(step, open, frame)
-    case 'unsubscribe':
-      return unsubscribe(step, frame)
-    case 'history':
-      return history(step, open, frame)
-    case 'presence':
-      return show(step, frame)
-    case 'lock':
-    case 'unlock':
-    case 'locks':
-      return locks(step, open, frame)
-    case 'ping':
-      step.effects.push({ type: 'advance' })
-      return pong(step, frame.id)
-    case 'auth':
-      if (open.verifying === null) return verify(step, open, frame)
-      return fail(step, {
-        code: 'RATE_LIMITED',
-        message: 'another token is being checked',
-        id: frame.id,
-        retryAfterMs: 1_000,
-      })
-  }
-}
-
-function pong(step: SessionStep, id: RequestId | undefined): void {
-  send(step, { type: 'pong', ...(id === undefined ? {} : { id }), timestamp: step.clock.timestamp })
-}
-
 function takeVerdict(step: SessionStep, { attempt, verdict }: Extract<SessionInput, { type: 'verdict' }>): void {
   const { phase } = step.state
   if (phase.type === 'closed' || phase.verifying?.attempt !== attempt) return
@@ -277,7 +238,7 @@ function takeVerdict(step: SessionStep, { attempt, verdict }: Extract<SessionInp
   if (phase.type === 'open') return refresh(step, phase, id, verdict)
   const denial = verdict.ok ? keptOut(step, verdict.identity) : undefined
   if (denial !== undefined) return endBy(step, denial, id)
-  if (verdict.ok) return register(step, phase, id, verdict.identity)
+  if (verdict.ok) return admit(step, phase, id, verdict.identity)
   if (verdict.retryable) {
     fail(step, { code: 'OVERLOADED', message: 'the token cannot be checked now', id, retryAfterMs: 1_000 })
     return close(step, 'tryLater')
@@ -291,76 +252,19 @@ function keptOut({ state, clock }: SessionStep, identity: SessionIdentity): Deni
   return denial ?? (state.returns ? freshKickOf(state.denials, identity, clock.wallMs) : undefined)
 }
 
-function register(step: SessionStep, early: Early, id: RequestId | undefined, identity: SessionIdentity): void {
-  const { connectionsPerUser, connectionsPerTenant } = step.state.limits
-  const { tenantId } = identity
-  const places: Place[] = []
-  if (connectionsPerUser > 0) places.push({ scope: 'user', room: userRoom(identity), limit: connectionsPerUser })
-  if (connectionsPerTenant > 0 && tenantId !== undefined)
-    places.push({ scope: 'tenant', room: `tenant:${tenantId}`, limit: connectionsPerTenant })
-  askForPlace(step, early, { identity, id, places })
-}
-
-function askForPlace(step: SessionStep, early: Early, registering: Registering): void {
-  const { identity, id, places } = registering
-  const [place] = places
-  if (place === undefined) return open(step, early, id, identity)
-  early.registering = registering
-  const { scope, room } = place
-  step.effects.push({ type: 'register', scope, room, replaces: step.state.replaces })
-}
-
-function registered(step: SessionStep, { scope, outcome }: Extract<SessionInput, { type: 'registered' }>): void {
+function takeAnswer(step: SessionStep, input: Extract<SessionInput, { type: 'asked' }>): void {
   const { phase } = step.state
-  if (phase.type !== 'authenticating' || phase.registering === null) return
-  const { registering } = phase
-  const [place, ...rest] = registering.places
-  if (place === undefined || place.scope !== scope) return
-  if (outcome === 'taken') return askForPlace(step, phase, { ...registering, places: rest })
-  const { id } = registering
-  if (outcome === 'unknown') {
-    fail(step, { code: 'OVERLOADED', message: 'connections cannot be counted now', id, retryAfterMs: 1_000 })
-    return close(step, 'tryLater')
-  }
-  const message = `at most ${place.limit} connections per ${scope}`
-  fail(step, { code: 'TOO_MANY_CONNECTIONS', message, id })
-  close(step, 'tooManyConnections')
-}
-
-function open(step: SessionStep, early: Early, id: RequestId | undefined, identity: SessionIdentity): void {
-  const { state, clock, effects } = step
-  const rooms = roomsAtConnect(state.policy, identity)
-  const { events, ageMs } = state.policy.history
-  state.phase = { type: 'open', identity, verifying: null }
-  effects.push({ type: 'opened', identity })
-  send(step, {
-    type: 'connected',
-    protocol: PROTOCOL_VERSION,
-    userId: identity.userId,
-    connectionId: state.connectionId,
-    ...(identity.tenantId === undefined ? {} : { tenantId: identity.tenantId }),
-    rooms,
-    timestamp: clock.timestamp,
-    resumeWindow: { events: Math.min(events, maxHeldEvents), ms: ageMs },
-    pingIntervalMs,
-  })
-  if (id !== undefined) send(step, { type: 'ok', id })
-  joinRooms(step, rooms)
-  for (const held of early.held) replayHeld(step, held.text)
-}
-
-/** Its bucket was paid, and its form judged, when it came. */
-function replayHeld(step: SessionStep, text: string): void {
-  const { phase } = step.state
-  const parsed = parseFrame(text)
-  if (parsed.ok && phase.type === 'open') takeOpen(step, phase, parsed.frame)
+  if (phase.type === 'authenticating') connectAnswered(step, phase, input)
+  else if (phase.type === 'open') asked(step, phase, input)
 }
 
 function takePolicy(step: SessionStep, policy: Policy): void {
   const { state } = step
   const before = state.policy
   state.policy = policy
-  if (state.phase.type === 'open') judgeAgain(step, state.phase, { identity: state.phase.identity, policy: before })
+  if (state.phase.type !== 'open') return
+  judgeAgain(step, state.phase, { identity: state.phase.identity, policy: before })
+  askAgain(step, state.phase)
 }
 
 /** A newer token of the same user moves the expiry, and what the user may; any other changes nothing. */
@@ -385,4 +289,5 @@ function refresh(
   phase.identity = identity
   send(step, { type: 'ok', ...(id === undefined ? {} : { id }) })
   judgeAgain(step, phase, { identity: before, policy: step.state.policy })
+  askAgain(step, phase)
 }

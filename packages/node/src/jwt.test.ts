@@ -1,7 +1,7 @@
 import { createHmac, generateKeyPairSync, sign } from 'node:crypto'
 import type { KeyObject } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
-import { DEVELOPMENT_SECRET, createVerifier, maxKidLength, signToken } from './jwt.ts'
+import { DEVELOPMENT_SECRET, createVerifier, maxKidLength, signRoomToken, signToken } from './jwt.ts'
 import type { KeySource, RefusalReason, VerifierOptions } from './jwt.ts'
 import { createLog } from './log.ts'
 
@@ -282,5 +282,41 @@ describe('unsafe keys', () => {
     ]) {
       expect(keysOf({ type: 'jwks', url })).not.toThrow()
     }
+  })
+})
+
+describe('tokens for rooms', () => {
+  const room = 'project:acme:7'
+  const roomClaims = { ...good, room }
+  const roomToken = (payload: unknown, header: Record<string, unknown> = {}): string =>
+    hsToken(payload, { typ: 'room+jwt', ...header })
+
+  test('[RT6] name the user and its rooms, and neither kind passes for the other', async () => {
+    const grant = { userId: 'alice', tenantId: 'acme', rooms: [room], expiresAtMs: (good.exp + 5) * 1_000 }
+    expect(await verifierOf().verifyRoom(roomToken(roomClaims))).toEqual({ ok: true, grant })
+    expect(await refusal(roomToken(roomClaims))).toBe('malformed')
+    const made = signRoomToken({ secret, sub: 'alice', rooms: [room, 'chat:acme:1'], ttlSeconds: 60 })
+    const now = verifierOf({ now: Date.now })
+    expect(await now.verifyRoom(made)).toMatchObject({ ok: true, grant: { rooms: [room, 'chat:acme:1'] } })
+  })
+
+  test.each([
+    ['the type of a connection', hsToken(roomClaims)],
+    ['no type', hsToken(roomClaims, { typ: undefined })],
+    ['another type', roomToken(roomClaims, { typ: 'rooms+jwt' })],
+    ['no end', roomToken({ ...roomClaims, exp: undefined })],
+    ['an end that is over', roomToken({ ...roomClaims, exp: nowSeconds - 60 })],
+    ['no user', roomToken({ ...roomClaims, sub: undefined })],
+    ['no room', roomToken(good)],
+    ['no rooms', roomToken({ ...good, room: [] })],
+    ['what is no room', roomToken({ ...good, room: ['project'] })],
+    ['a number among them', roomToken({ ...good, room: [room, 7] })],
+    ['too many rooms', roomToken({ ...good, room: Array.from({ length: 101 }, () => room) })],
+    ['another key', forge({ alg: 'HS256', typ: 'room+jwt' }, roomClaims, hs(`${secret}x`))],
+    ['no signature', forge({ alg: 'none', typ: 'room+jwt' }, roomClaims, () => Buffer.alloc(0))],
+    ['nothing', ''],
+  ])('[RT6] with %s are refused', async (_what, token) => {
+    const anyEnd = verifierOf({ requireExpiry: false })
+    expect(await anyEnd.verifyRoom(token)).toMatchObject({ ok: false, retryable: false })
   })
 })

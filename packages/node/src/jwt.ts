@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { hasKeyTwice } from '@flotilla/core/json-guard'
+import { parseRoomName } from '@flotilla/core/room-name'
 import jwt from 'jsonwebtoken'
 import { createJwks, matching } from './jwks.ts'
 import type { JwksOptions, KeyLookup } from './jwks.ts'
@@ -48,12 +49,29 @@ export type Verdict =
   | { readonly ok: true; readonly claims: Identity }
   | { readonly ok: false; readonly reason: RefusalReason; readonly retryable: boolean }
 
+/** What a token for rooms is good for. */
+export interface RoomGrant {
+  readonly userId: string
+  readonly tenantId?: string
+  readonly rooms: readonly string[]
+  /** Ms since 1970. */
+  readonly expiresAtMs: number
+}
+export type RoomVerdict =
+  | { readonly ok: true; readonly grant: RoomGrant }
+  | { readonly ok: false; readonly reason: RefusalReason; readonly retryable: boolean }
+
 export interface Verifier {
   /** Never rejects. */
   readonly verify: (token: string | undefined) => Promise<Verdict>
+  /**
+   * A token for rooms: signed with the same keys, of the type `room+jwt` (so that neither passes for the other, RFC 8725 section 3.11), with the
+   * rooms in `room` and always with `exp`. Never rejects.
+   */
+  readonly verifyRoom: (token: string) => Promise<RoomVerdict>
 }
 
-const refuse = (reason: RefusalReason, retryable = false): Verdict => ({ ok: false, reason, retryable })
+const refuse = (reason: RefusalReason, retryable = false) => ({ ok: false, reason, retryable }) as const
 
 /**
  * Throws at once for keys that are unsafe: a short secret, a PEM key as a secret, a private key, a plain-http JWKS URL.
@@ -69,17 +87,20 @@ export function createVerifier(options: VerifierOptions): Verifier {
   }
   const keys = createKeys(options.keys, options.log)
 
-  async function verify(token: string | undefined): Promise<Verdict> {
+  async function signed(
+    token: string | undefined,
+    type: RegExp,
+  ): Promise<{ readonly claims: Claims } | ReturnType<typeof refuse>> {
     if (token === undefined || token === '') return refuse('missing')
     const parts = splitToken(token)
-    const header = parts === null ? null : readHeader(parts.header)
+    const header = parts === null ? null : readHeader(parts.header, type)
     const claims = parts === null ? null : readObject(parts.payload)
     if (header === null || claims === null) return refuse('malformed')
     const alg = keys.algorithms.find((candidate) => candidate === header.alg)
     if (alg === undefined) return refuse('signature')
     const lookup = await keys.find(alg, header.kid)
     if (lookup.type !== 'found') return refuse('signature', lookup.type === 'unavailable')
-    return (await signedByOne(token, lookup.keys)) ? judge(claims) : refuse('signature')
+    return (await signedByOne(token, lookup.keys)) ? { claims } : refuse('signature')
   }
   function judge(claims: Claims): Verdict {
     const nowSeconds = now() / 1_000
@@ -100,7 +121,35 @@ export function createVerifier(options: VerifierOptions): Verifier {
     }
     return { ok: true, claims: { ...identity, ...times } }
   }
-  return { verify }
+  return {
+    verify: async (token) => {
+      const read = await signed(token, connectionType)
+      return 'ok' in read ? read : judge(read.claims)
+    },
+    verifyRoom: async (token) => {
+      const read = await signed(token, roomType)
+      if ('ok' in read) return read
+      const verdict = judge(read.claims)
+      if (!verdict.ok) return verdict
+      const { userId, tenantId, expiresAtMs } = verdict.claims
+      const rooms = readRooms(read.claims)
+      if (rooms === null || expiresAtMs === undefined) return refuse('claims')
+      return { ok: true, grant: { userId, rooms, expiresAtMs, ...(tenantId === undefined ? {} : { tenantId }) } }
+    },
+  }
+}
+
+/** `typ` of a connection's token, which may be left out, and of one for rooms, which may not. */
+const connectionType = /^(?:application\/)?(?:at\+)?jwt$/i
+const roomType = /^(?:application\/)?room\+jwt$/i
+/** Rooms of one token. */
+const maxTokenRooms = 100
+
+function readRooms({ room }: Claims): readonly string[] | null {
+  const rooms: readonly unknown[] = Array.isArray(room) ? room : [room]
+  if (rooms.length === 0 || rooms.length > maxTokenRooms) return null
+  const names = rooms.filter((each) => typeof each === 'string')
+  return names.length === rooms.length && names.every((name) => parseRoomName(name).ok) ? names : null
 }
 
 interface Keys {
@@ -160,12 +209,12 @@ interface Header {
 }
 
 /** `jku`, `jwk`, `x5u` and `x5c` are not read: a token does not bring its own key. `crit` names what we do not know. */
-function readHeader(part: string): Header | null {
+function readHeader(part: string, type: RegExp): Header | null {
   const header = readObject(part)
   if (header === null || Object.hasOwn(header, 'crit')) return null
-  const { alg, kid, typ } = header
-  if (typeof alg !== 'string') return null
-  if (typ !== undefined && !(typeof typ === 'string' && /^(?:application\/)?(?:at\+)?jwt$/i.test(typ))) return null
+  // Left out, it is that of a connection's token.
+  const { alg, kid, typ = 'jwt' } = header
+  if (typeof alg !== 'string' || typeof typ !== 'string' || !type.test(typ)) return null
   if (kid === undefined) return { alg }
   return typeof kid === 'string' && kid.length <= maxKidLength ? { alg, kid } : null
 }
@@ -213,5 +262,19 @@ export function signToken({ secret, sub, tenant, roles = [], permissions = [], t
   return jwt.sign({ sub, tenantId: tenant, roles, permissions, jti: randomUUID() }, secret, {
     algorithm: 'HS256',
     expiresIn: ttlSeconds,
+  })
+}
+
+/** A token for rooms, HS256, for development and tests. */
+export function signRoomToken({
+  secret,
+  sub,
+  rooms,
+  ttlSeconds,
+}: Pick<TokenRequest, 'secret' | 'sub' | 'ttlSeconds'> & { readonly rooms: readonly string[] }): string {
+  return jwt.sign({ sub, room: rooms }, secret, {
+    algorithm: 'HS256',
+    expiresIn: ttlSeconds,
+    header: { alg: 'HS256', typ: 'room+jwt' },
   })
 }

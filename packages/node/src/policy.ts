@@ -31,6 +31,8 @@ export interface PolicyDeps {
   readonly metrics: Metrics
   /** How often the file is read, ms; 2,000 when it is left out. */
   readonly everyMs?: number
+  /** What else is wrong with a policy, one line each; such a one is not taken either. */
+  readonly check?: (policy: Policy) => readonly string[]
 }
 
 /**
@@ -39,7 +41,7 @@ export interface PolicyDeps {
  */
 export async function openPolicy(
   path: string | null,
-  { log, scope, metrics, everyMs = readEveryMs }: PolicyDeps,
+  { log, scope, metrics, everyMs = readEveryMs, check = () => [] }: PolicyDeps,
 ): Promise<PolicySource> {
   if (path === null) return fixedPolicy()
   const loads = metrics.counter({
@@ -50,7 +52,13 @@ export async function openPolicy(
   })
   const listeners = new Set<(policy: Policy) => void>()
   let text = await readText(path)
-  let current = policyOf(text, path)
+  const read = (content: string): Policy => {
+    const policy = policyOf(content, path)
+    const problems = check(policy)
+    if (problems.length > 0) throw new ConfigError(problems.map((problem) => `${path}: ${problem}`))
+    return policy
+  }
+  let current = read(text)
   let unreadable = false
 
   scope.every(everyMs, async () => {
@@ -59,7 +67,7 @@ export async function openPolicy(
       unreadable = false
       if (now === text) return
       text = now
-      current = policyOf(now, path)
+      current = read(now)
       loads.inc({ result: 'taken' })
       log.info('the policy has changed', { path })
       for (const listener of listeners) listener(current)

@@ -21,8 +21,10 @@ import type { AgeLimits, Aging } from './age.ts'
 import type { DenialSource } from './denials.ts'
 import type { Subscriber } from './fanout.ts'
 import type { EdgeMetrics } from './metrics.ts'
+import type { HookEffect } from './hooks/hooks.ts'
 import type { PresenceSessionEffect } from './presence.ts'
 import { behind, createReading, isSlow, isStuck, isTooSlow, mayReplay, queuedBytes } from './pressure.ts'
+import { roomVerdictOf, verdictOf } from './verify.ts'
 import { pingFrame, pongFrame, textFrame } from './wire.ts'
 
 /** Time that a client which does not read has before its socket is cut, ms: it will not answer the close either. */
@@ -57,6 +59,8 @@ export interface ConnectionDeps {
   /** Effects that concern members of rooms. */
   onPresence(connection: Connection, effect: PresenceSessionEffect): void
   onLock(connection: Connection, effect: Extract<SessionEffect, { type: 'lock' }>): void
+  /** Effects that a service is asked for. */
+  onHook(connection: Connection, effect: HookEffect): void
   onClosed(connection: Connection): void
   /** The connection has something to write at the end of this tick. */
   onDirty(connection: Connection): void
@@ -191,8 +195,12 @@ export class Connection {
   #execute(effect: SessionEffect): void {
     switch (effect.type) {
       case 'verify':
-        void this.#verify(effect.attempt, effect.token)
-        return
+        return this.#verify(effect)
+      case 'verifyRoom':
+        return this.#verifyRoom(effect)
+      case 'ask':
+      case 'call':
+        return this.#deps.onHook(this, effect)
       case 'send':
         return this.send(effect.frame)
       case 'close':
@@ -236,16 +244,12 @@ export class Connection {
     )
   }
 
-  async #verify(attempt: number, token: string): Promise<void> {
-    const verdict = await this.#deps.verifier.verify(token)
-    if (this.#closed) return
-    if (verdict.ok) {
-      // What is needed of the claims: they are kept as long as the connection.
-      const { userId, tenantId, expiresAtMs, issuedAtMs, tokenId, roles, permissions } = verdict.claims
-      const grants = roles.length + permissions.length === 0 ? {} : { roles, permissions }
-      const identity = { userId, tenantId, expiresAtMs, issuedAtMs, tokenId, ...grants }
-      this.step({ type: 'verdict', attempt, verdict: { ok: true, identity } })
-    } else this.step({ type: 'verdict', attempt, verdict: { ok: false, retryable: verdict.retryable } })
+  #verify({ attempt, token }: Extract<SessionEffect, { type: 'verify' }>): void {
+    void verdictOf(this.#deps.verifier, token).then((verdict) => this.step({ type: 'verdict', attempt, verdict }))
+  }
+
+  #verifyRoom({ request, token }: Extract<SessionEffect, { type: 'verifyRoom' }>): void {
+    void roomVerdictOf(this.#deps.verifier, token).then((verdict) => this.step({ type: 'roomToken', request, verdict }))
   }
 
   send(frame: ServerFrame): void {

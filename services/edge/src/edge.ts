@@ -24,6 +24,7 @@ import { tellOfConnections } from './connection-events.ts'
 import type { ConnectionDeps } from './connection.ts'
 import { watchDenials } from './denials.ts'
 import { emptyEdge } from './drain.ts'
+import { createEdgeHooks } from './hooks/hooks.ts'
 import { createHub } from './hub.ts'
 import type { Hub } from './hub.ts'
 import { createLag } from './lag.ts'
@@ -126,6 +127,7 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
   })
   const presence = createEdgePresence({ shape, endpoint: theEndpoint })
   const locks = createEdgeLocks({ endpoint: theEndpoint })
+  const hooks = createEdgeHooks({ policy, log, metrics: deps.metrics })
   const lagMs = createLag(scope)
   endpoint = await createEndpoint({
     role: 'edge',
@@ -185,6 +187,7 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     onRegister: (connection, effect) => counted[effect.scope].open(connection, effect),
     onPresence: presence.onSession,
     onLock: locks.ask,
+    onHook: hooks.onSession,
     onDirty: hub.onDirty,
     onOpened: told.opened,
     onClosed: (closed) => {

@@ -13,6 +13,7 @@ import { openStore } from '@flotilla/node/store/open'
 import { openTracing } from '@flotilla/node/tracing'
 import { hostMemberId } from '@flotilla/node/store/settings'
 import { edgeConfig } from './config.ts'
+import { secretProblems } from './hooks/secrets.ts'
 import { startEdge } from './edge.ts'
 import type { Edge } from './edge.ts'
 import { verifierOptions } from './keys.ts'
@@ -53,7 +54,7 @@ async function run(config: ConfigOf<typeof edgeConfig>, log: Log, scope: Scope):
   const store = await openStore(config, { log, scope })
   const memberId = config.memberId ?? hostMemberId()
   const tracing = await openTracing('edge', { config, memberId, version: packageVersion(), log, scope })
-  const policy = await openPolicy(config.policyFile, { log, scope, metrics })
+  const policy = await openPolicy(config.policyFile, { log, scope, metrics, check: secretProblems })
   const { maxSubscriptions, maxPublishesInFlight, framesPerSecond, connectionsPerUser, connectionsPerTenant, idleMs } =
     config
   const { drainTimeoutMs, drainSettleMs, drainGraceMs, drainPerSecond } = config

@@ -109,7 +109,10 @@ export function startHub(): {
     }
     const deps: ConnectionDeps = {
       limits: { ...defaultSessionLimits, framesAtOnce: 100_000 },
-      verifier: { verify: () => Promise.resolve({ ok: true, claims: { userId: user, roles: [], permissions: [] } }) },
+      verifier: {
+        verify: () => Promise.resolve({ ok: true, claims: { userId: user, roles: [], permissions: [] } }),
+        verifyRoom: () => Promise.resolve({ ok: false, reason: 'malformed', retryable: false }),
+      },
       metrics,
       policy,
       denials: { current: noDenials },
@@ -120,6 +123,7 @@ export function startHub(): {
         onRooms: hub.onRooms,
         onRegister: () => undefined,
         onPresence: () => undefined,
+        onHook: () => {},
         onLock: () => undefined,
         onDirty: hub.onDirty,
         onClosed: hub.onClosed,

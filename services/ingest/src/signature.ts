@@ -1,8 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { dedupeMs } from '@flotilla/core/limits'
 
-/** Lower case, as Node has it. */
-export const signatureHeader = 'flotilla-signature'
 /**
  * How far a signature's time may be from ours, ms. From the first moment that it may be used to the last is less than publish keys are
  * remembered for, so whoever sends a signed request again within that time finds its key taken.
@@ -30,11 +28,4 @@ export function verifiedSignature(
   if (Math.abs(nowMs - Number(time) * 1_000) > signatureWindowMs) return undefined
   const wanted = createHmac('sha256', secret).update(`${time}.`).update(body).digest()
   return given.find((hex) => hex !== undefined && timingSafeEqual(Buffer.from(hex, 'hex'), wanted))
-}
-
-/** The header of a body that is sent now: one `v1` for each secret. */
-export function signedHeader(secrets: readonly string[], body: string, nowMs: number): string {
-  const time = Math.floor(nowMs / 1_000)
-  const signatures = secrets.map((secret) => createHmac('sha256', secret).update(`${time}.`).update(body).digest('hex'))
-  return [`t=${time}`, ...signatures.map((hex) => `v1=${hex}`)].join(',')
 }

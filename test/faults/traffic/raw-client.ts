@@ -165,6 +165,7 @@ export class RawClient {
         // No policy of the campaign changes.
         throw new Error(`${this.name} was taken out of ${frame.room}`)
       case 'history':
+      case 'result':
       case 'pong':
       case 'drain':
         return

@@ -1,4 +1,4 @@
-import { signedHeader, signatureHeader } from '../signature.ts'
+import { signatureHeader, signedHeader } from '@flotilla/node/signed-header'
 
 /** What came of one request. `refused`: 4xx, `failed`: 5xx or a status that is none of HTTP's usual ones. */
 export type PostOutcome = 'delivered' | 'refused' | 'failed' | 'redirected' | 'timeout' | 'unreachable'

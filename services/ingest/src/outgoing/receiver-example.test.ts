@@ -6,7 +6,7 @@ import { parse } from 'yaml'
 import { afterEach, beforeEach, expect, it } from 'vitest'
 import { parsePolicy } from '@flotilla/core/policy-file'
 import { freePort } from '@flotilla/node/testing/free-port'
-import { signatureHeader, signedHeader } from '../signature.ts'
+import { signatureHeader, signedHeader } from '@flotilla/node/signed-header'
 import { webhooksFile } from './webhook-file.ts'
 
 const page = readFileSync(new URL('../../../../docs/webhooks.md', import.meta.url), 'utf8')

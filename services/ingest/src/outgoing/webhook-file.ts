@@ -3,7 +3,7 @@ import { outgoingEvents } from '@flotilla/core/outgoing'
 import { isRoomType } from '@flotilla/core/room-name'
 import { parse as parseYaml } from 'yaml'
 import { z } from 'zod'
-import { readSecret } from '../sources/file.ts'
+import { readSecret } from '@flotilla/node/secret'
 import { secretPlace } from '../sources/schema.ts'
 
 /** Webhooks of one file, and events of one request. */

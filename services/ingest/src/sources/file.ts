@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { codeOf, readSecret } from '@flotilla/node/secret'
 import { parse as parseYaml } from 'yaml'
 import { sourcesFile } from './schema.ts'
 import type { SecretPlace, Source } from './schema.ts'
@@ -67,25 +68,4 @@ function conflicts(sources: readonly Source[]): readonly string[] {
 
 function isSecretPlace(value: unknown): value is SecretPlace {
   return typeof value === 'object' && value !== null && ('env' in value || 'file' in value)
-}
-
-/** @throws Error that names the place, when there is nothing. */
-export function readSecret(place: SecretPlace): string {
-  if ('env' in place) {
-    const value = process.env[place.env] ?? ''
-    if (value === '') throw new Error(`the variable ${place.env} is not set`)
-    return value
-  }
-  let text: string
-  try {
-    text = readFileSync(place.file, 'utf8').trim()
-  } catch (error) {
-    throw new Error(`${place.file} cannot be read (${codeOf(error)})`, { cause: error })
-  }
-  if (text === '') throw new Error(`${place.file} is empty`)
-  return text
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
 }

@@ -5,7 +5,7 @@ import { connect, credsAuthenticator, headers as createHeaders, millis, nanos } 
 import type { NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node'
 import { validKey } from '@flotilla/core/room-name'
 import { wait } from '@flotilla/node/backoff'
-import { readSecret } from './file.ts'
+import { readSecret } from '@flotilla/node/secret'
 import type { Incoming } from './intake.ts'
 import type { Misfit } from './mapping.ts'
 import { createOlder } from './older.ts'
