@@ -1,9 +1,10 @@
 // Clients of the library that hear rooms through a rollout, and keep account. Started by the rollout demo, asked over IPC.
 import { connect } from '@flotilla/client'
-import { signToken } from '@flotilla/node/jwt'
+import { signRoomToken, signToken } from '@flotilla/node/jwt'
 import WebSocket from 'ws'
 import { answerCalls } from './harness/processes.mjs'
 import { clock, latencies } from './harness/samples.mjs'
+import { openRooms, roomName } from './rollout/guard.mjs'
 import { folded, nothingSeen } from './rollout/report.mjs'
 
 /** Connections made at a time. */
@@ -16,7 +17,7 @@ const views = []
 const delays = new Uint32Array(60_001)
 /** The same of each client. */
 const ownDelays = new Map()
-const seen = { disconnected: 0, told: 0 }
+const seen = { disconnected: 0, told: 0, ended: 0, roomTokens: 0 }
 
 async function join({ url, secret, room, name }) {
   const token = () => signToken({ secret, sub: name, tenant: 'demo', ttlSeconds: tokenSeconds })
@@ -28,7 +29,12 @@ async function join({ url, secret, room, name }) {
   const view = { room, from: 0, last: 0, ...counts, worstMs: 0, p99Ms: 0 }
   const own = []
   ownDelays.set(view, own)
+  const roomToken = () => {
+    seen.roomTokens += 1
+    return signRoomToken({ secret, sub: name, rooms: [room], ttlSeconds: tokenSeconds })
+  }
   const subscription = await client.subscribe(room, {
+    ...(room.startsWith('invited:') ? { token: roomToken } : {}),
     onEvent: ({ position, data }) => {
       if (position === undefined) return
       if (position.seq <= view.last) view.duplicated += 1
@@ -45,17 +51,20 @@ async function join({ url, secret, room, name }) {
       if (!recovered) seen.told += 1
     },
   })
+  subscription.onError(() => {
+    seen.ended += 1
+  })
   view.from = view.last = subscription.position.seq
   views.push(view)
   clients.push(client)
 }
 
 answerCalls({
-  open: async ({ host = '127.0.0.1', port, secret, count, first, rooms }) => {
+  open: async ({ host = '127.0.0.1', port, secret, count, first, rooms, types = openRooms }) => {
     const url = `ws://${host}:${port}/ws`
     for (let i = 0; i < count; i += atOnce) {
       const some = Array.from({ length: Math.min(atOnce, count - i) }, (_, j) => first + i + j)
-      await Promise.all(some.map((n) => join({ url, secret, name: `user-${n}`, room: `public:demo-${n % rooms}` })))
+      await Promise.all(some.map((n) => join({ url, secret, name: `user-${n}`, room: roomName(types, n % rooms) })))
     }
   },
   report: async () => {

@@ -9,6 +9,7 @@ import { startLoad, startService, until } from './harness/processes.mjs'
 import { latencies } from './harness/samples.mjs'
 import { grid } from './report/table.mjs'
 import { startBalancer } from './rollout/balancer.mjs'
+import { guardedRooms, startGuard } from './rollout/guard.mjs'
 import { startPublisher } from './rollout/publisher.mjs'
 import { judge, mostPerSecond } from './rollout/report.mjs'
 
@@ -34,6 +35,7 @@ const say = (text) =>
   process.stderr.write(`${String(Math.round((Date.now() - startedAt) / 1_000)).padStart(4)} s  ${text}\n`)
 
 const redis = await startRedis()
+const guard = await startGuard(rooms)
 const env = {
   FLOTILLA_REDIS_URL: redis.url,
   FLOTILLA_JWT_SECRET: secret,
@@ -42,6 +44,7 @@ const env = {
   FLOTILLA_CONTROL_RECONNECTS_PER_SECOND: String(budget),
   // Every client is another user, at the limit: without its ticket none could be in twice, and move without a gap.
   FLOTILLA_CONNECTIONS_PER_USER: '1',
+  ...guard.env,
 }
 const running = Object.fromEntries(Object.keys(tiers).map((tier) => [tier, []]))
 let started = 0
@@ -72,7 +75,7 @@ async function whole() {
 async function replace(tier) {
   const [old] = running[tier]
   // What it has counted goes with it.
-  refused += await refusedBy([old])
+  await count([old])
   const fresh = await start(tier)
   const beganAt = performance.now()
   running[tier].splice(0, 1)
@@ -84,16 +87,16 @@ async function replace(tier) {
   if (code !== 0) throw new Error(`${old.id} ended with ${code}`)
 }
 const leaving = []
-let refused = 0
-/** Connections that these processes turned away because their user had as many as it may. */
-async function refusedBy(processes) {
-  const counts = await Promise.all(
-    processes.map((each) => each.metric('flotilla_edge_refusals_total', 'code="TOO_MANY_CONNECTIONS"')),
-  )
-  return counts.reduce((sum, count) => sum + count, 0)
+const refused = { limit: 0, hooks: 0 }
+/** Connections that these processes turned away because their user had as many as it may, and questions to the service that had no answer. */
+async function count(processes) {
+  for (const each of processes) {
+    refused.limit += await each.metric('flotilla_edge_refusals_total', 'code="TOO_MANY_CONNECTIONS"')
+    refused.hooks += await each.metric('flotilla_edge_hook_answers_total', 'outcome="failed"')
+  }
 }
 
-for (const [tier, count] of Object.entries(tiers)) for (let i = 0; i < count; i += 1) await start(tier)
+for (const [tier, size] of Object.entries(tiers)) for (let i = 0; i < size; i += 1) await start(tier)
 await whole()
 // A process that drains says so by its health: the balancers see for themselves.
 const edges = await startBalancer(() => [...running.edge, ...leaving.filter(({ id }) => id.startsWith('edge'))])
@@ -101,10 +104,12 @@ const ingests = await startBalancer(() => [...running.ingest, ...leaving.filter(
 const crowds = Array.from({ length: loads }, () => startLoad('rollout-client.mjs', { place: 'free' }))
 const share = Math.ceil(clientCount / loads)
 await Promise.all(
-  crowds.map((crowd, i) => crowd.ask('open', { port: edges.port, secret, count: share, first: i * share, rooms })),
+  crowds.map((crowd, i) =>
+    crowd.ask('open', { port: edges.port, secret, count: share, first: i * share, rooms, types: guardedRooms }),
+  ),
 )
 say(`${clientCount} clients in ${rooms} rooms over ${tiers.edge} edges`)
-const publisher = startPublisher({ port: ingests.port, key, rate, rooms })
+const publisher = startPublisher({ port: ingests.port, key, rate, rooms, types: guardedRooms })
 const calmAt = performance.timeOrigin + performance.now()
 for (const tier of ['edge', 'shard', 'control', 'ingest']) for (let i = 0; i < tiers[tier]; i += 1) await replace(tier)
 await publisher.stop()
@@ -115,7 +120,7 @@ await until('everything has been delivered', async () => {
   return reports.reduce((sum, { delivered }) => sum + delivered, 0) >= expected
 }).catch(() => say('not everything has come: the rest is counted as lost'))
 const delays = await Promise.all(crowds.map((crowd) => crowd.ask('delays')))
-refused += await refusedBy(running.edge)
+await count(running.edge)
 const views = reports.flatMap((report) => report.views)
 const all = delays.reduce((sum, each) => each.delays.map((count, ms) => count + (sum[ms] ?? 0)), [])
 const { p50Ms, p99Ms } = latencies(all.flatMap((count, ms) => Array(count).fill(ms)))
@@ -130,7 +135,12 @@ const report = {
   postsRepeated: publisher.sum.retries,
   ...judge(views, publisher),
   toldOfLoss: reports.reduce((sum, { seen }) => sum + seen.told, 0),
-  refusedAtLimit: refused,
+  refusedAtLimit: refused.limit,
+  subscriptionsEnded: reports.reduce((sum, { seen }) => sum + seen.ended, 0),
+  hookQuestions: guard.asked.questions,
+  hookDenials: guard.asked.denied,
+  hookFailures: refused.hooks,
+  roomTokens: reports.reduce((sum, { seen }) => sum + seen.roomTokens, 0),
   sawDisconnected: reports.reduce((sum, { seen }) => sum + seen.disconnected, 0),
   gapMs: {
     p50: p50Ms,
@@ -152,6 +162,8 @@ const lines = [
   ['clients that heard other events than were acknowledged', report.mismatched, 0],
   ['clients that saw a disconnect', report.sawDisconnected, 0],
   ['refused at the limit of a user', report.refusedAtLimit, 0],
+  ['subscriptions that ended, or were refused', report.subscriptionsEnded + report.hookDenials, 0],
+  ['questions to the service without an answer', report.hookFailures, 0],
   ['told of a loss', report.toldOfLoss, 0],
   ['publish to delivery, p99 ms', gapMs.p99, bars.p99Ms],
   ['the same of the client with the worst', gapMs.worstClientP99, bars.p99Ms],
@@ -166,11 +178,12 @@ const columns = {
 }
 process.stdout.write(
   `\n${clientCount} clients, ${report.events} events, ${report.deliveries} deliveries; every edge, worker, control and ingest ` +
-    `process replaced.\n${grid(columns, lines)}\n\nAlso in out/rollout.json.\n`,
+    `process replaced.\n${report.hookQuestions} questions to the service that guards a third of the rooms, ${report.roomTokens} tokens for another third.\n${grid(columns, lines)}\n\nAlso in out/rollout.json.\n`,
 )
 for (const crowd of crowds) await crowd.stop()
 edges.close()
 ingests.close()
+guard.close()
 for (const tier of ['edge', 'ingest', 'shard', 'control']) await Promise.all(running[tier].map((each) => each.stop()))
 await redis.close()
 process.exit(lines.every(([, value, bar]) => value <= bar) ? 0 : 1)

@@ -2,6 +2,7 @@
 import { Agent, request } from 'node:http'
 import { sleep } from '../harness/processes.mjs'
 import { clock } from '../harness/samples.mjs'
+import { openRooms, roomName } from './guard.mjs'
 
 const tickMs = 10
 const retryMs = 50
@@ -9,7 +10,7 @@ const maxBatch = 100
 /** Once it is to stop, what is not acknowledged yet is tried for so long, ms; then the run has failed. */
 const stopWithinMs = 60_000
 
-function post({ host, port, key, agent }, body) {
+function post({ host = '127.0.0.1', port, key, agent }, body) {
   return new Promise((resolve, reject) => {
     const headers = {
       authorization: `Bearer ${key}`,
@@ -63,7 +64,7 @@ function createAccount() {
  * `rate` events per second over `rooms` rooms until stopped. Every room's events go through one lane, one batch at a time. `onAck` is told the
  * room and when the event was due.
  */
-export function startPublisher({ host = '127.0.0.1', port, key, rate, rooms, lanes = 4, onAck = () => {} }) {
+export function startPublisher({ rate, rooms, types = openRooms, lanes = 4, onAck = () => {}, ...ingest }) {
   const agent = new Agent({ keepAlive: true })
   const { note, ...account } = createAccount()
   const sum = { events: 0, retries: 0 }
@@ -77,7 +78,7 @@ export function startPublisher({ host = '127.0.0.1', port, key, rate, rooms, lan
       const due = Math.floor(((clock() - startedAt) / 1_000) * rate)
       for (; n < due; n += 1) {
         const [room, t] = [n % rooms, startedAt + (n / rate) * 1_000]
-        queues[room % lanes].push({ id: `e${n}`, room: `public:demo-${room}`, event: 'demo', data: { t } })
+        queues[room % lanes].push({ id: `e${n}`, room: roomName(types, room), event: 'demo', data: { t } })
       }
       await sleep(tickMs)
     }
@@ -101,7 +102,7 @@ export function startPublisher({ host = '127.0.0.1', port, key, rate, rooms, lan
   async function attempt(batch) {
     let results
     try {
-      results = await post({ host, port, key, agent }, JSON.stringify({ events: batch }))
+      results = await post({ ...ingest, agent }, JSON.stringify({ events: batch }))
     } catch {
       sum.retries += 1
       return batch

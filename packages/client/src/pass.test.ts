@@ -52,6 +52,13 @@ test('[CC38] a function that fails is asked again later; a text is what it is', 
   expect(frame).toMatchObject({ token: 'token' })
   peer.send({ type: 'ok', id: frame.id, room, position, recovered: true, missed: 0 })
   await pending
+  fails = false
+  const late = client.subscribe('secret:acme:3', { token: () => 'new' })
+  // It was a minute on its way: another one is tried, after a while.
+  peer.refuse(await peer.expect('subscribe'), { code: 'ROOM_TOKEN_EXPIRED', message: 'over' })
+  const again = await peer.expect('subscribe')
+  peer.send({ type: 'ok', id: again.id, room: 'secret:acme:3', position, recovered: true, missed: 0 })
+  await late
   const fixed = failure(client.subscribe('secret:acme:2', { token: 'text' }))
   peer.refuse(await peer.expect('subscribe'), { code: 'FORBIDDEN', message: 'no' })
   expect(await fixed).toMatchObject({ code: 'FORBIDDEN' })

@@ -1,8 +1,5 @@
 import type { Settings, TokenSource } from './options.ts'
 
-/** Refusals after which a newer token may help. */
-const expired: ReadonlySet<string> = new Set(['FORBIDDEN', 'ROOM_TOKEN_EXPIRED'])
-
 /** The token of a room. */
 export class Pass {
   /** Undefined: there is none yet. */
@@ -23,11 +20,12 @@ export class Pass {
     this.#fresh = false
   }
 
-  /** Whether to ask again with another one. */
-  outlived(code: string): boolean {
-    const isOld = expired.has(code) && !this.#fresh && typeof this.#source === 'function'
-    if (isOld) this.token = undefined
-    return isOld
+  /** Whether to ask again with another one: at once, or later, as the one that was refused is new. */
+  outlived(code: string): 'now' | 'later' | undefined {
+    const isOver = code === 'ROOM_TOKEN_EXPIRED'
+    if (typeof this.#source !== 'function' || !(isOver || (code === 'FORBIDDEN' && !this.#fresh))) return undefined
+    this.token = undefined
+    return this.#fresh ? 'later' : 'now'
   }
 
   /** Fetches one; `done` is called once, unless it was stopped. It has none then if the function failed. */

@@ -336,8 +336,9 @@ export class Rooms {
 
   #refused(record: RoomRecord, refusal: Refusal): void {
     const { code, message, retryAfterMs } = refusal
-    if (record.pass?.outlived(code) === true) return this.#fetch(record)
-    if (isRetryable(refusal)) {
+    const again = record.pass?.outlived(code)
+    if (again === 'now') return this.#fetch(record)
+    if (again === 'later' || isRetryable(refusal)) {
       const random = this.#settings.random()
       const backOff = fullJitterMs(record.refusals, { minMs: 500, maxMs: 10_000 }, random)
       record.refusals += 1

@@ -187,8 +187,7 @@ describe('a token for a room', () => {
       { userId: 'bob' },
       { tenantId: 'globex' },
       { rooms: ['secret:acme:2'] },
-      { expiresAtMs: 1_700_000_000_000 },
-      { ok: false, retryable: false },
+      { ok: false, retryable: false, expired: false },
     ]
     for (const other of others)
       expect(sent(enter(open(), other))).toMatchObject([{ type: 'error', code: 'FORBIDDEN', room: 'secret:acme:1' }])
@@ -196,8 +195,13 @@ describe('a token for a room', () => {
   })
 
   it('[RT2] that cannot be checked now is OVERLOADED', () => {
-    const answer = sent(enter(open(), { ok: false, retryable: true }))
+    const answer = sent(enter(open(), { ok: false, retryable: true, expired: false }))
     expect(answer).toMatchObject([{ code: 'OVERLOADED', retryAfterMs: 1_000 }])
+  })
+
+  it('[RT7] whose time is over when it comes is told so, not that the room is forbidden', () => {
+    for (const late of [{ expiresAtMs: 1_700_000_000_000 }, { ok: false, retryable: false, expired: true }])
+      expect(sent(enter(open(), late))).toMatchObject([{ code: 'ROOM_TOKEN_EXPIRED', room: 'secret:acme:1' }])
   })
 
   it('[RT3] when its time is over the room ends, unless a newer one came or the policy opens it anyway', () => {

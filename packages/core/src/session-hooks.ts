@@ -183,11 +183,14 @@ export function tokenChecked(
   held.missing -= 1
   if (!verdict.ok) {
     if (verdict.retryable) held.proofs.set(room, 'unknown')
+    else if (verdict.expired) held.proofs.set(room, 'expired')
     return
   }
   const { userId, tenantId, rooms, expiresAtMs } = verdict
   if (userId !== identity.userId || (tenantId !== undefined && tenantId !== identity.tenantId)) return
-  if (rooms.includes(room)) held.proofs.set(room, clock.now + expiresAtMs - clock.wallMs)
+  if (!rooms.includes(room)) return
+  const leftMs = expiresAtMs - clock.wallMs
+  held.proofs.set(room, leftMs > 0 ? clock.now + leftMs : 'expired')
 }
 
 /** A service has said what it thinks of a room, or could not be asked. */

@@ -5,8 +5,8 @@ import type { Fault, SessionIdentity, SessionStep } from './session-state.ts'
 
 /** What a service is asked about. */
 export type HookedAction = 'join' | 'publish'
-/** What a room token was found to be worth: until when it opens the room, ms of the monotonic clock. `unknown`: its key cannot be had now. */
-export type Proof = number | 'unknown'
+/** What a room token was found to be worth: until when it opens the room, ms of the monotonic clock. `unknown`: its key cannot be had now. `expired`: it was good. */
+export type Proof = number | 'unknown' | 'expired'
 
 export interface Wanted {
   readonly room: string
@@ -42,6 +42,7 @@ export function permit(step: SessionStep, identity: SessionIdentity, wanted: Wan
   if (decision.allow) return allowed
   if (decision.hook === undefined) {
     if (wanted.proof === 'unknown') return later(retryAfterMs)
+    if (wanted.proof === 'expired') return { allow: false, fault: refusal('ROOM_TOKEN_EXPIRED') }
     return { allow: false, fault: refusal(decision.code) }
   }
   const { room, action } = wanted

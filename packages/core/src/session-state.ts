@@ -212,6 +212,7 @@ export type HookAnswer =
   | { readonly outcome: 'allow'; readonly validMs: number; readonly welcome?: Welcome }
   | { readonly outcome: 'deny'; readonly validMs: number; readonly reason?: string | undefined }
   | { readonly outcome: 'failed'; readonly validMs: number }
+/** `expired`: it is signed as it should be, and its time is over. */
 export type RoomTokenVerdict =
   | {
       readonly ok: true
@@ -221,7 +222,7 @@ export type RoomTokenVerdict =
       /** Ms since 1970. */
       readonly expiresAtMs: number
     }
-  | { readonly ok: false; readonly retryable: boolean }
+  | { readonly ok: false; readonly retryable: boolean; readonly expired: boolean }
 /** `failed`: it was not asked. `unknown`: it may have done what it was asked, or not. */
 export type CallAnswer =
   | { readonly outcome: 'result'; readonly data: unknown }

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { decide } from '@flotilla/core/policy'
@@ -43,7 +43,8 @@ test('[PF7] a file that changes is taken; one that is wrong is told once, and th
   /** What is said of a file with this text; null: no file. */
   const becomes = async (text: string | null, level: string): Promise<void> => {
     said.length = 0
-    await (text === null ? rm(path) : writeFile(path, text))
+    // At once, as editors and ConfigMaps have it: one that is half written would be wrong too.
+    await (text === null ? rm(path) : writeFile(`${path}.new`, text).then(() => rename(`${path}.new`, path)))
     await vi.waitFor(() => expect(said.map((each) => each.level)).toEqual([level]), { timeout: 10_000, interval: 5 })
   }
   expect(may(source.current)).toBe(true)

@@ -13,5 +13,6 @@ export async function verdictOf(verifier: Verifier, token: string): Promise<Sess
 /** Which rooms a token opens, and for whom. */
 export async function roomVerdictOf(verifier: Verifier, token: string): Promise<RoomTokenVerdict> {
   const verdict = await verifier.verifyRoom(token)
-  return verdict.ok ? { ok: true, ...verdict.grant } : { ok: false, retryable: verdict.retryable }
+  if (verdict.ok) return { ok: true, ...verdict.grant }
+  return { ok: false, retryable: verdict.retryable, expired: verdict.reason === 'expired' }
 }
