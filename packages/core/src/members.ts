@@ -27,8 +27,8 @@ interface RoomMembers {
 export interface Members {
   readonly rooms: Map<string, RoomMembers>
   readonly changed: Map<string, Map<string, string>>
-  /** Rooms with too many members for a list: their number is told now and then. */
-  readonly counted: Set<string>
+  /** Rooms with changes that were not told, as they have too many members for a list: whether their number is to be told now. */
+  readonly counted: Map<string, boolean>
 }
 interface Clock {
   readonly now: number
@@ -36,7 +36,7 @@ interface Clock {
 }
 
 export function createMembers(): Members {
-  return { rooms: new Map(), changed: new Map(), counted: new Set() }
+  return { rooms: new Map(), changed: new Map(), counted: new Map() }
 }
 
 /** Of what the store kept, one row. Who was told under another incarnation has the time of grace to be told of again. */
@@ -114,8 +114,10 @@ export function expireMembers(all: Members, now: number): InterestChange[] {
         rows.push(drop(all, room, connection, member))
       }
     }
-  for (const room of all.counted) if (!all.changed.has(room)) all.changed.set(room, new Map())
-  all.counted.clear()
+  for (const room of all.counted.keys()) {
+    all.counted.set(room, true)
+    if (!all.changed.has(room)) all.changed.set(room, new Map())
+  }
   return rows
 }
 
@@ -138,8 +140,11 @@ export function takeChanges(all: Members, wallMs: number): PresenceRecord[] {
     const base = { type: 'presence', room, nonce: '', count } as const
     if (count > maxListedMembers) {
       // Told at the next look, once however many come and go until then.
-      if (users.size > 0) all.counted.add(room)
-      else records.push({ ...base, all: null, in: [], out: [] })
+      if (all.counted.get(room) !== true) all.counted.set(room, false)
+      else {
+        all.counted.delete(room)
+        records.push({ ...base, all: null, in: [], out: [] })
+      }
       continue
     }
     const came: PresentUser[] = []
@@ -150,7 +155,9 @@ export function takeChanges(all: Members, wallMs: number): PresenceRecord[] {
         if (was !== '') left.push({ user, lastMs: wallMs })
       } else if (textOf(present) !== was) came.push(present)
     }
-    if (came.length + left.length > 0) records.push({ ...base, in: came, out: left })
+    // Nobody was told of those who came while they were too many.
+    if (all.counted.delete(room)) records.push({ ...base, ...listMembers(all, room), in: [], out: left })
+    else if (came.length + left.length > 0) records.push({ ...base, in: came, out: left })
   }
   all.changed.clear()
   return records
