@@ -209,5 +209,5 @@ it('[HI8] no more entries are read at a time than events are missing', async () 
   expect(await ask({ after: 20, limit: 1 })).toEqual([1])
   expect(await ask({ after: 20, limit: 17 })).toEqual([8, 8, 1])
   // Those that are too old are passed over as fast as ever.
-  expect(await ask({ after: 3, limit: 1 })).toEqual([1, 8, 8])
+  expect(await ask({ after: 3, limit: 1 })).toEqual([1, 8, 8, 8])
 })
