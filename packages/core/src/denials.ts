@@ -68,20 +68,25 @@ export function denialOf(denials: Denials, bearer: Bearer, wallMs: number): Deni
   return find(denials, subjectsOf(bearer), (denial) => denial.type !== 'kick' && holds(denial, bearer, wallMs))
 }
 
+/** A connection, and the one whose place it takes, as its client names it: who kicks that one means this one; `''`: none. */
+interface Connected extends Bearer {
+  readonly connectionId: string
+  readonly replaces?: string
+}
+
 /** The kick that a connection would escape which comes back, or moves, while not every edge has heard of it. */
-export function freshKickOf(denials: Denials, bearer: Bearer, wallMs: number): Denial | undefined {
+export function freshKickOf(denials: Denials, bearer: Connected, wallMs: number): Denial | undefined {
   const isFresh = ({ type, atMs }: Denial): boolean => type === 'kick' && wallMs - atMs < kickSpreadsMs
-  return find(denials, subjectsOf(bearer), (denial) => isFresh(denial) && holds(denial, bearer, wallMs))
+  return find(denials, everySubjectOf(bearer), (denial) => isFresh(denial) && holds(denial, bearer, wallMs))
 }
 
 /** What ends an open connection, of the denials that were not among those `before`. */
 export function endOf(
   { denials, before }: { readonly denials: Denials; readonly before: Denials },
-  bearer: Bearer & { readonly connectionId: string },
+  bearer: Connected,
   wallMs: number,
 ): Denial | undefined {
-  const subjects: readonly Subject[] = [...subjectsOf(bearer), { kind: 'connection', id: bearer.connectionId }]
-  return find(denials, subjects, (denial) => !before.ids.has(denial.id) && holds(denial, bearer, wallMs))
+  return find(denials, everySubjectOf(bearer), (denial) => !before.ids.has(denial.id) && holds(denial, bearer, wallMs))
 }
 
 function find(
@@ -102,6 +107,15 @@ function subjectsOf({ userId, tenantId, tokenId }: Bearer): readonly Subject[] {
     { kind: 'user', id: userId },
     ...(tenantId === undefined ? [] : [{ kind: 'tenant', id: tenantId } as const]),
     ...(tokenId === undefined ? [] : [{ kind: 'token', id: tokenId } as const]),
+  ]
+}
+
+function everySubjectOf(bearer: Connected): readonly Subject[] {
+  const { connectionId, replaces = '' } = bearer
+  return [
+    ...subjectsOf(bearer),
+    { kind: 'connection', id: connectionId },
+    ...(replaces === '' ? [] : [{ kind: 'connection', id: replaces } as const]),
   ]
 }
 
