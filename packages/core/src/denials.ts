@@ -127,8 +127,18 @@ function holds({ untilMs, issuedBeforeMs }: Denial, { issuedAtMs }: Bearer, wall
 
 const keyOf = ({ kind, id }: Subject): string => `${kind}:${id}`
 
-/** With one more; null: there are too many. Those that are over go. One with the same id takes the place of the one before. */
+/**
+ * With one more; null: there are too many. Those that are over go, and where there is no room the oldest kick that every edge has heard of: with
+ * kicks alone nobody may keep bans out. One with the same id takes the place of the one before.
+ */
 export function withDenial(denials: readonly Denial[], denial: Denial, nowMs: number): readonly Denial[] | null {
   const kept = denials.filter(({ id, untilMs }) => id !== denial.id && (untilMs === null || untilMs > nowMs))
-  return kept.length >= maxDenials ? null : [...kept, denial]
+  if (kept.length < maxDenials) return [...kept, denial]
+  const oldest = kept
+    .filter(({ type, untilMs }) => type === 'kick' && (untilMs ?? Infinity) <= heardUntilMs(nowMs))
+    .toSorted((a, b) => (a.untilMs ?? 0) - (b.untilMs ?? 0))[0]
+  return oldest === undefined ? null : [...kept.filter((each) => each !== oldest), denial]
 }
+
+/** A kick that is over by then has been heard of by every edge that is there, ms since 1970. */
+export const heardUntilMs = (nowMs: number): number => nowMs + kickKeptMs - kickSpreadsMs
