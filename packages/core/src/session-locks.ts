@@ -79,9 +79,9 @@ function tellList(
 ): void {
   const { phase } = step.state
   if (phase.type !== 'open') return
-  const decision = mayJoin(step.state, phase.identity, room)
-  if (decision.allow) return send(step, { type: 'ok', id, room, locks: list })
-  fail(step, { code: decision.code, message: refusalText[decision.code], id, room })
+  const permission = permit(step, phase.identity, { room, action: 'join' })
+  if (permission.allow) return send(step, { type: 'ok', id, room, locks: list })
+  fail(step, { ...permission.fault, id, room })
 }
 
 const waitOf = (ms: number): { retryAfterMs?: number } => (ms > 0 ? { retryAfterMs: ms } : {})
