@@ -144,8 +144,8 @@ export class Locks {
   #held(wanted: Wanted, fence: string, until: Wanted['until']): void {
     // Another number: it was somebody else's in between.
     if (wanted.state === 'held' && fence !== wanted.fence) {
-      this.#free(wanted)
-      return this.#lose(wanted)
+      this.#lose(wanted)
+      return this.#free(wanted)
     }
     // Somebody else may have it by now.
     if (wanted.state === 'wanted' && leftOf(until) <= 0) return this.#ask(wanted)

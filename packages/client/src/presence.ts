@@ -85,7 +85,7 @@ export class Showing {
     this.#fields = fieldsOf({ status, data })
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject })
-      if (this.#wire.up) this.up()
+      this.up()
     })
   }
 
@@ -93,23 +93,21 @@ export class Showing {
   up(): void {
     const fields = this.#fields
     this.#stop()
-    if (fields === undefined) return
+    if (fields === undefined || !this.#wire.up) return
     this.#wire.request('presence', fields, (reply) => {
       // What was shown since has an answer of its own.
       if (fields !== this.#fields) return
-      if (reply.type === 'error' && isRetryable(reply)) return this.#again(reply.retryAfterMs)
+      if (reply.type === 'error' && isRetryable(reply)) {
+        const waitMs = hintedMs(reply.retryAfterMs ?? askAgainMs, this.#settings.random())
+        this.#stop = after(waitMs, () => this.up())
+        return
+      }
       const waiting = this.#waiting.splice(0)
       if (reply.type === 'ok') for (const each of waiting) each.resolve()
       else {
         this.#fields = undefined
         for (const each of waiting) each.reject(new FlotillaError(reply.code, reply.message))
       }
-    })
-  }
-
-  #again(retryAfterMs = askAgainMs): void {
-    this.#stop = after(hintedMs(retryAfterMs, this.#settings.random()), () => {
-      if (this.#wire.up) this.up()
     })
   }
 

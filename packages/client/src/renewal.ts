@@ -77,21 +77,16 @@ export class Renewal {
 
 /** How long a JWT that was just taken goes on, ms, whatever this clock says; undefined when it does not say, or is none. */
 function lifeOf(token: string): number | undefined {
-  const { exp, iat } = claimsOf(token)
-  if (typeof exp !== 'number') return undefined
-  const left = exp * 1_000 - Date.now()
-  const whole = typeof iat === 'number' && iat < exp ? (exp - iat) * 1_000 : undefined
-  // Over, and yet it was taken.
-  if (left <= 0) return whole ?? wrongClockMs
-  return Math.min(left, whole ?? left)
-}
-
-function claimsOf(token: string): { readonly exp?: unknown; readonly iat?: unknown } {
   try {
     const payload = token.split('.')[1] ?? ''
     const claims: unknown = JSON.parse(atob(payload.replaceAll('-', '+').replaceAll('_', '/')))
-    return typeof claims === 'object' && claims !== null ? claims : {}
+    const { exp, iat } = claims as { readonly exp?: unknown; readonly iat?: unknown }
+    if (typeof exp !== 'number') return undefined
+    const leftMs = exp * 1_000 - Date.now()
+    const wholeMs = typeof iat === 'number' && iat < exp ? (exp - iat) * 1_000 : undefined
+    // Without anything left it is over, and yet it was taken.
+    return leftMs > 0 ? Math.min(leftMs, wholeMs ?? leftMs) : (wholeMs ?? wrongClockMs)
   } catch {
-    return {}
+    return undefined
   }
 }
