@@ -38,7 +38,7 @@ export const parts = {
       'user-connections',
     ],
   ],
-  entries: ['consume', 'entry', 'lock-entry', 'locks', 'member-entry', 'members', 'whole-log'],
+  entries: ['consume', 'entry', 'lock-entry', 'locks', 'member-entry', 'member-users', 'members', 'whole-log'],
   session: [
     'session',
     'session-calls',

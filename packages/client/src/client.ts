@@ -169,7 +169,7 @@ class FleetClient implements Client {
     this.#queue = new PublishQueue(settings, this.#wire)
     this.#histories = new Requests(settings, this.#wire, historyKind)
     this.#calls = new Requests(settings, this.#wire, callKind)
-    this.#showing = new Showing(this.#wire)
+    this.#showing = new Showing(settings, this.#wire)
     this.#locks = new Locks(settings, this.#wire)
     this.#rooms = new Rooms(settings, this.#wire, {
       deliver: (event) => {

@@ -107,9 +107,7 @@ export class Locks {
 
   /** The application ends the client: others need not wait until the time is over. */
   leave(): void {
-    for (const { room, name, holder, state } of this.#all)
-      if (state === 'held' && this.#wire.up)
-        this.#wire.tell('unlock', fieldsOf({ room, name: name === '' ? undefined : name, holder }))
+    for (const wanted of this.#all) if (wanted.state === 'held' || wanted.asking) this.#free(wanted)
   }
 
   close(error: FlotillaError): void {
@@ -119,31 +117,42 @@ export class Locks {
     }
   }
 
+  /** The server may have given it, and nobody here wants it. Its word is not used again. */
+  #free(wanted: Wanted): void {
+    if (this.#wire.up) this.#wire.tell('unlock', fieldsOf(wordsOf(wanted)))
+  }
+
   #ask(wanted: Wanted): void {
-    const { room, name, holder, ttlMs, state } = wanted
+    const { ttlMs, state } = wanted
     if (!this.#wire.up || wanted.asking || state === 'over') return
     wanted.asking = true
     wanted.stopRenewal()
     const type = state === 'leaving' ? 'unlock' : 'lock'
-    const fields = { room, name: name === '' ? undefined : name, holder }
+    const fields = wordsOf(wanted)
     // From when it was asked for: the server counts from later.
     const until = { wall: Date.now() + ttlMs, monotonic: performance.now() + ttlMs }
     this.#wire.request(type, fieldsOf(type === 'lock' ? { ...fields, ttlMs } : fields), (reply) => {
       wanted.asking = false
-      if (wanted.state === 'leaving') this.#left(wanted, type, reply)
+      if (wanted.state === 'over') {
+        if (type === 'lock' && reply.type === 'ok') this.#free(wanted)
+      } else if (wanted.state === 'leaving') this.#left(wanted, type, reply)
       else if (reply.type === 'ok') this.#held(wanted, reply.lock?.fence ?? '', until)
       else this.#refused(wanted, reply)
     })
   }
 
   #held(wanted: Wanted, fence: string, until: Wanted['until']): void {
-    if (wanted.state === 'over') return
     // Another number: it was somebody else's in between.
-    if (wanted.state === 'held' && fence !== wanted.fence) return this.#lose(wanted)
+    if (wanted.state === 'held' && fence !== wanted.fence) {
+      this.#lose(wanted)
+      return this.#free(wanted)
+    }
+    // Somebody else may have it by now.
+    if (wanted.state === 'wanted' && leftOf(until) <= 0) return this.#ask(wanted)
     wanted.fence = fence
     wanted.until = until
     wanted.stopExpiry()
-    wanted.stopExpiry = after(leftOf(wanted), () => this.#lose(wanted))
+    wanted.stopExpiry = after(leftOf(until), () => this.#lose(wanted))
     wanted.stopRenewal = after(wanted.ttlMs / renewals, () => this.#ask(wanted))
     if (wanted.state === 'held') return
     wanted.state = 'held'
@@ -166,7 +175,7 @@ export class Locks {
     return {
       ...{ room, name, fence },
       get held() {
-        return wanted.state === 'held' && leftOf(wanted) > 0
+        return wanted.state === 'held' && leftOf(wanted.until) > 0
       },
       onLost: (listener) => lost.on('*', listener),
       release: () => this.#release(wanted),
@@ -214,6 +223,8 @@ export class Locks {
   }
 }
 
-function leftOf({ until: { wall, monotonic } }: Wanted): number {
+const wordsOf = ({ room, name, holder }: Wanted) => ({ room, name: name === '' ? undefined : name, holder })
+
+function leftOf({ wall, monotonic }: Wanted['until']): number {
   return Math.max(0, Math.min(wall - Date.now(), monotonic - performance.now()))
 }

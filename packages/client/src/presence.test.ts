@@ -84,6 +84,12 @@ test('[CC33] what a user shows is said again on every connection, before its roo
   await second.welcome()
   second.ok(await second.expect('presence'), {})
   await shown
+  // Refused for now: said again, and not forgotten for the next connection.
+  const later = client.setPresence({ status: 'online' })
+  const { id } = await second.expect('presence')
+  second.send({ type: 'error', id, code: 'RATE_LIMITED', message: 'too often', retryAfterMs: 10 })
+  second.ok(await second.expect('presence'), {})
+  await later
   const refused = client.setPresence({ status: 'away', data: { note: 'x'.repeat(600) } })
   const large = await second.expect('presence')
   second.send({ type: 'error', id: large.id, code: 'PAYLOAD_TOO_LARGE', message: 'too much' })

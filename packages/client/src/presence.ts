@@ -1,6 +1,8 @@
 import type { ServerFrame } from '@flotilla/core/frames'
+import { after, hintedMs } from './backoff.ts'
 import { FlotillaError } from './errors.ts'
-import { fieldsOf } from './wire.ts'
+import type { Settings } from './options.ts'
+import { fieldsOf, isRetryable } from './wire.ts'
 import type { Wire } from './wire.ts'
 
 export type PresenceFrame = Extract<ServerFrame, { type: 'presence' }>
@@ -58,6 +60,9 @@ function isOther(before: Member | undefined, { status, data }: Member): boolean 
   return before.status !== status || JSON.stringify(before.data) !== JSON.stringify(data)
 }
 
+/** After a refusal for now that does not say when, ms. */
+const askAgainMs = 1_000
+
 interface Waiting {
   resolve(): void
   reject(error: FlotillaError): void
@@ -65,11 +70,14 @@ interface Waiting {
 
 /** What this client shows of its user: said again on every connection. */
 export class Showing {
+  readonly #settings: Settings
   readonly #wire: Wire
   #fields: string | undefined
   #waiting: Waiting[] = []
+  #stop: () => void = () => {}
 
-  constructor(wire: Wire) {
+  constructor(settings: Settings, wire: Wire) {
+    this.#settings = settings
     this.#wire = wire
   }
 
@@ -77,17 +85,23 @@ export class Showing {
     this.#fields = fieldsOf({ status, data })
     return new Promise((resolve, reject) => {
       this.#waiting.push({ resolve, reject })
-      if (this.#wire.up) this.up()
+      this.up()
     })
   }
 
   /** A connection is there. */
   up(): void {
     const fields = this.#fields
-    if (fields === undefined) return
+    this.#stop()
+    if (fields === undefined || !this.#wire.up) return
     this.#wire.request('presence', fields, (reply) => {
       // What was shown since has an answer of its own.
       if (fields !== this.#fields) return
+      if (reply.type === 'error' && isRetryable(reply)) {
+        const waitMs = hintedMs(reply.retryAfterMs ?? askAgainMs, this.#settings.random())
+        this.#stop = after(waitMs, () => this.up())
+        return
+      }
       const waiting = this.#waiting.splice(0)
       if (reply.type === 'ok') for (const each of waiting) each.resolve()
       else {
@@ -98,6 +112,7 @@ export class Showing {
   }
 
   close(error: FlotillaError): void {
+    this.#stop()
     for (const each of this.#waiting.splice(0)) each.reject(error)
   }
 }

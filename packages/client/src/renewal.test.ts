@@ -3,8 +3,8 @@ import { base64url } from './socket.ts'
 import { harness, nothingElse, until } from './testing/harness.ts'
 
 /** Only the payload is looked at. */
-const tokenFor = (n: number, lifeMs: number): string =>
-  `e30.${base64url(JSON.stringify({ n, exp: (Date.now() + lifeMs) / 1_000 }))}.c2ln`
+const tokenOf = (claims: object): string => `e30.${base64url(JSON.stringify(claims))}.c2ln`
+const tokenFor = (n: number, lifeMs: number): string => tokenOf({ n, exp: (Date.now() + lifeMs) / 1_000 })
 
 test('[CC34] a token from a function is renewed before it expires, over a refusal, and again on the next connection', async () => {
   const { server, pair } = await harness()
@@ -33,4 +33,21 @@ test('[CC34] a token that is a text, and one that does not say when it expires, 
   await until(() => performance.now() - from > 2_600, 'the time at which it would be renewed')
   for (const { client, peer } of [fixed, opaque]) await nothingElse(client, peer)
   expect(given).toBe(1)
+})
+
+test('[CC39] a clock that is wrong makes nobody ask for tokens all the time, nor too late where a token says its whole life', async () => {
+  const { pair } = await harness()
+  const hourMs = 3_600_000
+  let [ahead, behind] = [0, 0]
+  const aheadByAnHour = await pair({ token: () => tokenFor((ahead += 1), -hourMs + 60_000) })
+  const behindByAnHour = await pair({
+    token: () => {
+      const iat = (Date.now() + hourMs) / 1_000
+      return tokenOf({ n: (behind += 1), iat, exp: iat + 2.9 })
+    },
+  })
+  await behindByAnHour.peer.expect('auth')
+  expect(behind).toBe(2)
+  await nothingElse(aheadByAnHour.client, aheadByAnHour.peer)
+  expect(ahead).toBe(1)
 })

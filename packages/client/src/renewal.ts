@@ -7,6 +7,8 @@ import type { Wire } from './wire.ts'
 const [earliest, latest] = [0.7, 0.9]
 /** After a token that was refused, or none, it is tried again, ms; not more often than that either. */
 const againAfterMs = 2_000
+/** By a clock that is ahead every token is over: how long one counts as good that does not say when it was issued, ms. */
+const wrongClockMs = 60_000
 /** Longest time of a timer, ms. */
 const longestMs = 2_147_483_647
 
@@ -28,11 +30,11 @@ export class Renewal {
 
   /** A connection is there. */
   up(): void {
-    const expiresAtMs = expiryOf(this.#token)
+    const lifeMs = lifeOf(this.#token)
     this.#stop()
-    if (this.#source === undefined || expiresAtMs === undefined) return
+    if (this.#source === undefined || lifeMs === undefined) return
     const part = earliest + (latest - earliest) * this.settings.random()
-    this.#later((expiresAtMs - Date.now()) * part)
+    this.#later(lifeMs * part)
   }
 
   lost(): void {
@@ -73,13 +75,17 @@ export class Renewal {
   }
 }
 
-/** When a JWT expires, ms since 1970; undefined when it does not say, or is none. */
-function expiryOf(token: string): number | undefined {
+/** How long a JWT that was just taken goes on, ms, whatever this clock says; undefined when it does not say, or is none. */
+function lifeOf(token: string): number | undefined {
   try {
     const payload = token.split('.')[1] ?? ''
     const claims: unknown = JSON.parse(atob(payload.replaceAll('-', '+').replaceAll('_', '/')))
-    const exp = typeof claims === 'object' && claims !== null && 'exp' in claims ? claims.exp : undefined
-    return typeof exp === 'number' ? exp * 1_000 : undefined
+    const { exp, iat } = claims as { readonly exp?: unknown; readonly iat?: unknown }
+    if (typeof exp !== 'number') return undefined
+    const leftMs = exp * 1_000 - Date.now()
+    const wholeMs = typeof iat === 'number' && iat < exp ? (exp - iat) * 1_000 : undefined
+    // Without anything left it is over, and yet it was taken.
+    return leftMs > 0 ? Math.min(leftMs, wholeMs ?? leftMs) : (wholeMs ?? wrongClockMs)
   } catch {
     return undefined
   }

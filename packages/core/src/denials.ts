@@ -68,20 +68,25 @@ export function denialOf(denials: Denials, bearer: Bearer, wallMs: number): Deni
   return find(denials, subjectsOf(bearer), (denial) => denial.type !== 'kick' && holds(denial, bearer, wallMs))
 }
 
+/** A connection, and the one whose place it takes, as its client names it: who kicks that one means this one; `''`: none. */
+interface Connected extends Bearer {
+  readonly connectionId: string
+  readonly replaces?: string
+}
+
 /** The kick that a connection would escape which comes back, or moves, while not every edge has heard of it. */
-export function freshKickOf(denials: Denials, bearer: Bearer, wallMs: number): Denial | undefined {
+export function freshKickOf(denials: Denials, bearer: Connected, wallMs: number): Denial | undefined {
   const isFresh = ({ type, atMs }: Denial): boolean => type === 'kick' && wallMs - atMs < kickSpreadsMs
-  return find(denials, subjectsOf(bearer), (denial) => isFresh(denial) && holds(denial, bearer, wallMs))
+  return find(denials, everySubjectOf(bearer), (denial) => isFresh(denial) && holds(denial, bearer, wallMs))
 }
 
 /** What ends an open connection, of the denials that were not among those `before`. */
 export function endOf(
   { denials, before }: { readonly denials: Denials; readonly before: Denials },
-  bearer: Bearer & { readonly connectionId: string },
+  bearer: Connected,
   wallMs: number,
 ): Denial | undefined {
-  const subjects: readonly Subject[] = [...subjectsOf(bearer), { kind: 'connection', id: bearer.connectionId }]
-  return find(denials, subjects, (denial) => !before.ids.has(denial.id) && holds(denial, bearer, wallMs))
+  return find(denials, everySubjectOf(bearer), (denial) => !before.ids.has(denial.id) && holds(denial, bearer, wallMs))
 }
 
 function find(
@@ -105,6 +110,15 @@ function subjectsOf({ userId, tenantId, tokenId }: Bearer): readonly Subject[] {
   ]
 }
 
+function everySubjectOf(bearer: Connected): readonly Subject[] {
+  const { connectionId, replaces = '' } = bearer
+  return [
+    ...subjectsOf(bearer),
+    { kind: 'connection', id: connectionId },
+    ...(replaces === '' ? [] : [{ kind: 'connection', id: replaces } as const]),
+  ]
+}
+
 /** A token that does not say when it was issued counts as issued before. */
 function holds({ untilMs, issuedBeforeMs }: Denial, { issuedAtMs }: Bearer, wallMs: number): boolean {
   if (untilMs !== null && wallMs >= untilMs) return false
@@ -113,8 +127,18 @@ function holds({ untilMs, issuedBeforeMs }: Denial, { issuedAtMs }: Bearer, wall
 
 const keyOf = ({ kind, id }: Subject): string => `${kind}:${id}`
 
-/** With one more; null: there are too many. Those that are over go. One with the same id takes the place of the one before. */
+/**
+ * With one more; null: there are too many. Those that are over go, and where there is no room the oldest kick that every edge has heard of: with
+ * kicks alone nobody may keep bans out. One with the same id takes the place of the one before.
+ */
 export function withDenial(denials: readonly Denial[], denial: Denial, nowMs: number): readonly Denial[] | null {
   const kept = denials.filter(({ id, untilMs }) => id !== denial.id && (untilMs === null || untilMs > nowMs))
-  return kept.length >= maxDenials ? null : [...kept, denial]
+  if (kept.length < maxDenials) return [...kept, denial]
+  const oldest = kept
+    .filter(({ type, untilMs }) => type === 'kick' && (untilMs ?? Infinity) <= heardUntilMs(nowMs))
+    .toSorted((a, b) => (a.untilMs ?? 0) - (b.untilMs ?? 0))[0]
+  return oldest === undefined ? null : [...kept.filter((each) => each !== oldest), denial]
 }
+
+/** A kick that is over by then has been heard of by every edge that is there, ms since 1970. */
+export const heardUntilMs = (nowMs: number): number => nowMs + kickKeptMs - kickSpreadsMs

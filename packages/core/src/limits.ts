@@ -109,6 +109,8 @@ export const presenceGraceMs = 10_000
 /** Members of a room that are listed; of more only the number is told. What one shows of itself, characters of its JSON text. */
 export const maxListedMembers = 5_000
 export const maxPresenceStateChars = 512
+/** What is shown is told in every room: so many of them count for a frame. */
+export const showRoomsPerFrame = 10
 
 /** Time for which a lock may be asked, and is given when nothing is said, ms (requirement RM5). Locks that one room may have. */
 export const maxLockTtlMs = 300_000

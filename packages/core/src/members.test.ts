@@ -166,6 +166,42 @@ describe('members of a room at its worker', () => {
     expect(listMembers(all, room)).toEqual({ count, all: null })
   })
 
+  it('[PS6] when they are few enough again before the number was told, all are told: those who came above it were not', () => {
+    const { take, all, at, wait } = setup()
+    for (let i = 0; i < maxListedMembers; i += 1) take(message(`c${i}`, 'in', { user: `u${i}` }))
+    takeChanges(all, at.wallMs)
+    take(message('late', 'in'))
+    expect(takeChanges(all, at.wallMs)).toEqual([])
+    take(message('c0', 'out'))
+    const [record] = takeChanges(all, at.wallMs)
+    expect(record?.out).toEqual([{ user: 'u0', lastMs: at.wallMs }])
+    expect(record?.all).toHaveLength(maxListedMembers)
+    expect(record?.all?.at(-1)?.user).toBe('lat')
+    wait(1_000)
+    expect(takeChanges(all, at.wallMs)).toEqual([])
+  })
+
+  it('[PS22] a connection costs the same however many its user has: a room is not held up by one of them', () => {
+    const { all, at } = setup()
+    const count = 20_000
+    const tellAll = (change: MemberChange, state: string): void => {
+      for (let i = 0; i < count; i += 1) {
+        takeMember(all, message(`c${i}`, change, { user: 'anybody', state }), { ...at, boot: edge, inc: 3 })
+        if (i % 100 === 0) takeChanges(all, at.wallMs)
+      }
+    }
+    const from = performance.now()
+    tellAll('in', '')
+    tellAll('in', '{"status":"busy"}')
+    expect(listMembers(all, room).all).toMatchObject([{ connections: count, state: '{"status":"busy"}' }])
+    tellAll('gone', '')
+    expect(listMembers(all, room).all).toMatchObject([{ connections: 0 }])
+    tellAll('out', '')
+    expect(all.rooms.size).toBe(0)
+    // It was five minutes, of which a test should have no part.
+    expect(performance.now() - from).toBeLessThan(8_000)
+  })
+
   it('[PS7] whatever is told in whatever order: what was told adds up to who is there, and the rows to what the next owner has', () => {
     const step = fc.record({
       connection: fc.constantFrom('ann1', 'ann2', 'bob1', 'bob2', 'cat1'),

@@ -2,6 +2,8 @@ import type { Interest, InterestChange } from './interest.ts'
 import { detached } from './entry.ts'
 import { endpointDeadMs, maxListedMembers, presenceGraceMs } from './limits.ts'
 import type { MemberMessage, PresenceRecord, PresentUser } from './member-entry.ts'
+import { dropConnection, lastShown, noteConnection } from './member-users.ts'
+import type { RoomUsers } from './member-users.ts'
 
 /** One connection of a member, as the room's worker keeps it. */
 export interface Member {
@@ -21,14 +23,14 @@ export interface Member {
 /** Members of one room by connection, and the connections of each user. */
 interface RoomMembers {
   readonly connections: Map<string, Member>
-  readonly users: Map<string, Set<string>>
+  readonly users: RoomUsers
 }
 /** Of a slot: its rooms' members, and who changed since that was told, with what had been told of them. */
 export interface Members {
   readonly rooms: Map<string, RoomMembers>
   readonly changed: Map<string, Map<string, string>>
-  /** Rooms with too many members for a list: their number is told now and then. */
-  readonly counted: Set<string>
+  /** Rooms with changes that were not told, as they have too many members for a list: whether their number is to be told now. */
+  readonly counted: Map<string, boolean>
 }
 interface Clock {
   readonly now: number
@@ -36,7 +38,7 @@ interface Clock {
 }
 
 export function createMembers(): Members {
-  return { rooms: new Map(), changed: new Map(), counted: new Set() }
+  return { rooms: new Map(), changed: new Map(), counted: new Map() }
 }
 
 /** Of what the store kept, one row. Who was told under another incarnation has the time of grace to be told of again. */
@@ -70,13 +72,13 @@ function enter(
   { room, connection, user, state }: MemberMessage,
   { boot, inc, wallMs, before }: Clock & { boot: string; inc: number; before: Member | undefined },
 ): InterestChange[] {
-  const latest = latestOf(all, room, user)
+  const others = all.rooms.get(room)?.users.get(user)
   // Who comes back, or on another device, goes on with what it showed: a reconnect is silent.
-  const shown = before ?? latest?.member
+  const shown = before ?? (others === undefined ? undefined : lastShown(others))
   const own: Member = {
     ...{ boot, inc, user: detached(user), gone: false, leavesAtMs: null },
     ...shownFrom(state, shown, wallMs),
-    sinceMs: before?.sinceMs ?? latest?.sinceMs ?? wallMs,
+    sinceMs: before?.sinceMs ?? others?.sinceMs ?? wallMs,
   }
   if (before !== undefined && isSame(before, own)) {
     put(all, room, connection, own)
@@ -85,7 +87,11 @@ function enter(
   return replace(all, { room, connection, before }, own)
 }
 
-function shownFrom(state: string, before: Member | undefined, wallMs: number): Pick<Member, 'state' | 'stateMs'> {
+function shownFrom(
+  state: string,
+  before: Pick<Member, 'state' | 'stateMs'> | undefined,
+  wallMs: number,
+): Pick<Member, 'state' | 'stateMs'> {
   if (state !== '' && state !== before?.state) return { state: detached(state), stateMs: wallMs }
   return { state: before?.state ?? '', stateMs: before?.stateMs ?? 0 }
 }
@@ -114,8 +120,10 @@ export function expireMembers(all: Members, now: number): InterestChange[] {
         rows.push(drop(all, room, connection, member))
       }
     }
-  for (const room of all.counted) if (!all.changed.has(room)) all.changed.set(room, new Map())
-  all.counted.clear()
+  for (const room of all.counted.keys()) {
+    all.counted.set(room, true)
+    if (!all.changed.has(room)) all.changed.set(room, new Map())
+  }
   return rows
 }
 
@@ -138,8 +146,11 @@ export function takeChanges(all: Members, wallMs: number): PresenceRecord[] {
     const base = { type: 'presence', room, nonce: '', count } as const
     if (count > maxListedMembers) {
       // Told at the next look, once however many come and go until then.
-      if (users.size > 0) all.counted.add(room)
-      else records.push({ ...base, all: null, in: [], out: [] })
+      if (all.counted.get(room) !== true) all.counted.set(room, false)
+      else {
+        all.counted.delete(room)
+        records.push({ ...base, all: null, in: [], out: [] })
+      }
       continue
     }
     const came: PresentUser[] = []
@@ -150,7 +161,9 @@ export function takeChanges(all: Members, wallMs: number): PresenceRecord[] {
         if (was !== '') left.push({ user, lastMs: wallMs })
       } else if (textOf(present) !== was) came.push(present)
     }
-    if (came.length + left.length > 0) records.push({ ...base, in: came, out: left })
+    // Nobody was told of those who came while they were too many.
+    if (all.counted.delete(room)) records.push({ ...base, ...listMembers(all, room), in: [], out: left })
+    else if (came.length + left.length > 0) records.push({ ...base, in: came, out: left })
   }
   all.changed.clear()
   return records
@@ -184,31 +197,9 @@ export function hasChanges(all: Members): boolean {
 }
 
 function presentIn(all: Members, room: string, user: string): PresentUser | undefined {
-  const latest = latestOf(all, room, user)
-  if (latest === undefined) return undefined
-  const { sinceMs, connections, member } = latest
-  return { user, sinceMs, state: member.state, connections }
-}
-
-/** Of a user's connections: since when there was one, how many there are, and the one that was last told what to show. */
-function latestOf(
-  all: Members,
-  room: string,
-  user: string,
-): { sinceMs: number; connections: number; member: Member } | undefined {
-  const own = all.rooms.get(room)
-  let [sinceMs, connections] = [Infinity, 0]
-  let [latestId, latest]: [string, Member | undefined] = ['', undefined]
-  for (const id of own?.users.get(user) ?? []) {
-    const member = own?.connections.get(id)
-    if (member === undefined) continue
-    sinceMs = Math.min(sinceMs, member.sinceMs)
-    if (!member.gone) connections += 1
-    // Of one millisecond: the same at every owner.
-    const isLater = latest === undefined || member.stateMs > latest.stateMs
-    if (isLater || (member.stateMs === latest?.stateMs && id > latestId)) [latestId, latest] = [id, member]
-  }
-  return latest === undefined ? undefined : { sinceMs, connections, member: latest }
+  const own = all.rooms.get(room)?.users.get(user)
+  if (own === undefined) return undefined
+  return { user, sinceMs: own.sinceMs, state: lastShown(own).state, connections: own.open }
 }
 
 /** What others see of a user who is there: only a change of this is told. */
@@ -248,17 +239,13 @@ function put(all: Members, room: string, connection: string, member: Member): vo
   let own = all.rooms.get(room)
   if (own === undefined) all.rooms.set(room, (own = { connections: new Map(), users: new Map() }))
   own.connections.set(connection, member)
-  const ids = own.users.get(member.user)
-  if (ids === undefined) own.users.set(member.user, new Set([connection]))
-  else ids.add(connection)
+  noteConnection(own.users, connection, member)
 }
 
 function drop(all: Members, room: string, connection: string, member: Member): InterestChange {
   const own = all.rooms.get(room)
   own?.connections.delete(connection)
-  const ids = own?.users.get(member.user)
-  ids?.delete(connection)
-  if (ids?.size === 0) own?.users.delete(member.user)
+  if (own !== undefined) dropConnection(own.users, connection, member.user)
   if (own?.connections.size === 0) all.rooms.delete(room)
   return { ...rowOf(room, connection, member), on: false }
 }

@@ -128,10 +128,46 @@ describe('members as an edge knows them', () => {
     expect(step(change([present('ann'), present('bob')]))).toEqual([])
     expect(step(change([present('bob', 'x')], ['ann', 'u1', 'u2']))).toEqual([])
     expect(step(change([present('u2')]))).toEqual([])
-    // Who begins to watch now is not told of anything twice.
-    expect(step(watch('w2')).map((each) => each.slice(0, 4))).toEqual(['w2: ', 'w1: '])
+    // Who begins to watch now is not told of anything twice, and makes nobody be told before the time.
+    expect(step(watch('w2'))).toEqual([])
+    expect(step(watch('w3'))).toEqual([])
     expect(step(change([], ['u3']))).toEqual([])
-    expect(step({ type: 'tick' })).toEqual(['w1,w2: -u3'])
+    expect(step({ type: 'tick' }).map((each) => each.slice(0, 9))).toEqual(['w1: +bob ', 'w2,w3: =u'])
+    expect(step(change([], ['u4']))).toEqual([])
+    expect(step({ type: 'tick' })).toEqual(['w1,w2,w3: -u4'])
+    // One that asked again, or went, before it was told.
+    step(watch('w4'))
+    step(watch('w5'))
+    step({ type: 'watch', room, connection: 'w4', on: false })
+    expect(step({ type: 'tick' }).map((each) => each.slice(0, 6))).toEqual(['w5: =u'])
+  })
+
+  it('[PS16] who comes while the list is asked for again is told of everybody too', () => {
+    const { step, watch } = setup()
+    step(watch('w1'))
+    step(list(present('ann')))
+    expect(step({ type: 'interest', room })).toEqual(['ask'])
+    expect(step(watch('w2'))).toEqual(['w2: =ann'])
+    expect(step(list(present('ann'), present('bob')))).toEqual(['w1,w2: +bob'])
+  })
+
+  it('[PS20] of a room that a connection has left nothing is kept, however many it goes through', () => {
+    const { step, state } = setup()
+    step({ type: 'enter', room: 'chat:acme:0', connection: 'c1', user: 'ann' })
+    for (let i = 1; i <= 100; i += 1) {
+      const each = { room: `chat:acme:${i}`, connection: 'c1' }
+      step({ type: 'enter', ...each, user: 'ann' })
+      step({ type: 'watch', ...each, on: true })
+      step({ type: i % 2 === 0 ? 'watch' : 'leave', ...each, on: false, change: 'out' } as PresenceInput)
+      expect(state.connections.get('c1')?.rooms.size).toBe(2)
+      step({ type: 'watch', ...each, on: false })
+      step({ type: 'leave', ...each, change: 'out' })
+    }
+    expect(state.connections.get('c1')?.rooms).toEqual(new Set(['chat:acme:0']))
+    expect(state.rooms.size).toBe(1)
+    step({ type: 'untold', room: 'chat:acme:0', connection: 'c1' })
+    step({ type: 'closed', connection: 'c1' })
+    expect([state.rooms.size, state.connections.size]).toEqual([0, 0])
   })
 
   it('[PS18] of too many only the number is told; when they are fewer again they are asked for', () => {
@@ -143,5 +179,13 @@ describe('members as an edge knows them', () => {
     expect(step(watch('w2'))).toEqual(['w2: many'])
     expect(step(change([present('ann')]))).toEqual(['ask'])
     expect(step(list(present('ann')))).toEqual(['w1,w2: =ann'])
+  })
+
+  it('[PS6] a list that comes with those who left meanwhile says that they did', () => {
+    const { step, watch } = setup()
+    step(watch('w1'))
+    step(list(present('ann'), present('bob')))
+    const record = { ...list(present('ann'), present('cat')), nonce: '', out: [{ user: 'bob', lastMs: 7 }] }
+    expect(step(record)).toEqual(['w1: +cat -bob'])
   })
 })

@@ -25,8 +25,9 @@ interface Own {
 interface PresenceRoom {
   /** Connections of this edge that are members. */
   readonly own: Map<string, OwnMember>
-  /** Connections that are told of the members. */
+  /** Connections that are told of the members; and those of them that were not told of everybody yet. */
   readonly watchers: Set<string>
+  readonly late: Set<string>
   /** Everybody, also elsewhere; null: not known, or too many. Kept while somebody watches. */
   users: Map<string, Known> | null
   count: number
@@ -149,14 +150,16 @@ function roomOf(state: Presence, room: string): PresenceRoom {
   const known = state.rooms.get(room)
   if (known !== undefined) return known
   const own: PresenceRoom = {
-    ...{ own: new Map(), watchers: new Set(), users: null, count: 0, askedAtMs: null, due: null },
+    ...{ own: new Map(), watchers: new Set(), late: new Set(), users: null, count: 0, askedAtMs: null, due: null },
   }
   state.rooms.set(room, own)
   return own
 }
 
-function forgetIfEmpty(state: Presence, room: string, { own, watchers }: PresenceRoom): void {
+/** What there is of a room that the connection has left, or watches no more. It may go through any number of them. */
+function forgetUnused(state: Presence, room: string, { own, watchers }: PresenceRoom, connection: string): void {
   if (own.size === 0 && watchers.size === 0) state.rooms.delete(room)
+  if (!own.has(connection) && !watchers.has(connection)) state.connections.get(connection)?.rooms.delete(room)
 }
 
 function tell(state: Presence, member: Omit<MemberMessage, 'type' | 'state'>, effects: PresenceEffect[]): void {
@@ -243,7 +246,7 @@ function leave(
   const member = found?.own.get(connection)
   if (found === undefined || member === undefined) return
   found.own.delete(connection)
-  forgetIfEmpty(state, room, found)
+  forgetUnused(state, room, found, connection)
   const { user, told } = member
   // Of who was never told of there is nothing to take back.
   if (told) tell(state, { room, connection, user, change }, effects)
@@ -259,22 +262,23 @@ function watch(
   const own = roomOf(state, room)
   if (own.watchers.has(connection)) return
   const isFirst = own.watchers.size === 0
-  if (!isFirst && own.askedAtMs === null) {
-    // What is due to the others is in what it gets.
-    effects.push({ type: 'told', room, to: [connection], news: wholeOf(own) })
-    flush(room, own, effects)
-  }
   own.watchers.add(connection)
+  own.late.add(connection)
   ownOf(state, connection).rooms.add(room)
   if (isFirst) ask(state, room, own, { nowMs, effects })
+  else if (isPrompt(own)) flush(room, own, effects)
 }
+
+/** In a large one thousands may come in a second: a list, and what is due, for each would be for as many again. */
+const isPrompt = ({ users }: PresenceRoom): boolean => users === null || users.size <= maxPromptMembers
 
 function unwatch(state: Presence, room: string, connection: string): void {
   const found = state.rooms.get(room)
   if (found === undefined || !found.watchers.delete(connection)) return
+  found.late.delete(connection)
   // Nobody looks at what comes from now on.
   if (found.watchers.size === 0) Object.assign(found, { users: null, count: 0, askedAtMs: null, due: null })
-  forgetIfEmpty(state, room, found)
+  forgetUnused(state, room, found, connection)
 }
 
 const wholeOf = ({ count, users }: PresenceRoom): PresenceNews => ({
@@ -299,25 +303,21 @@ function take(state: Presence, record: PresenceRecord, nowMs: number, effects: P
       return
     }
     for (const user of record.in) came(own, own.users, user)
-    for (const { user, lastMs } of record.out) left(own, own.users, user, lastMs)
   } else {
-    const isFirst = own.askedAtMs !== null && own.users === null
     own.askedAtMs = null
-    if (all === null) {
-      own.due = null
-      own.users = null
-      effects.push({ type: 'told', room, to: [...own.watchers], news: { count, members: null } })
-      return
-    }
-    if (isFirst) {
-      own.users = new Map(all.map((user) => [user.user, { user, doubtedAtMs: null }]))
-      effects.push({ type: 'told', room, to: [...own.watchers], news: wholeOf(own) })
-      return
-    }
-    own.users ??= new Map()
+    if (all === null || own.users === null) return begin(room, own, all, effects)
     compare(own, own.users, all, nowMs)
   }
-  if (own.users !== null && own.users.size <= maxPromptMembers) flush(room, own, effects)
+  for (const { user, lastMs } of record.out) left(own, own.users, user, lastMs)
+  if (isPrompt(own)) flush(room, own, effects)
+}
+
+/** With a list where there was none; null: they are too many for one. All are told of it. */
+function begin(room: string, own: PresenceRoom, all: readonly PresentUser[] | null, effects: PresenceEffect[]): void {
+  own.due = null
+  own.users = all === null ? null : new Map(all.map((user) => [user.user, { user, doubtedAtMs: null }]))
+  own.late.clear()
+  effects.push({ type: 'told', room, to: [...own.watchers], news: wholeOf(own) })
 }
 
 /** With a list that came again. Who is missing may be about to be told of again, so nobody is said to have left yet. */
@@ -347,20 +347,31 @@ function left(own: PresenceRoom, users: Map<string, Known>, user: string, lastMs
   if (!due.joined.delete(user)) due.left.set(user, lastMs)
 }
 
+/** What is due to those who know of the others, and everybody to those who do not. */
 function flush(room: string, own: PresenceRoom, effects: PresenceEffect[]): void {
-  const { due, watchers, users } = own
-  if (due === null) return
+  const { watchers, late } = own
+  const news = changesIn(own)
+  const to = [...watchers].filter((connection) => !late.has(connection))
+  if (news !== null && to.length > 0) effects.push({ type: 'told', room, to, news })
+  // The list is still to come.
+  if (late.size === 0 || (own.users === null && own.askedAtMs !== null)) return
+  effects.push({ type: 'told', room, to: [...late], news: wholeOf(own) })
+  late.clear()
+}
+
+/** What is due, which is then told; null: nothing. */
+function changesIn(own: PresenceRoom): PresenceNews | null {
+  const { due, users } = own
   own.due = null
+  if (due === null || due.joined.size + due.changed.size + due.left.size === 0) return null
   const [joined, changed] = [[...due.joined.values()], [...due.changed.values()]]
   const gone = Array.from(due.left, ([user, lastMs]) => ({ user, lastMs }))
-  if (joined.length + changed.length + gone.length === 0) return
-  const news: PresenceNews = {
+  return {
     count: users?.size ?? own.count,
     ...(joined.length === 0 ? {} : { joined }),
     ...(changed.length === 0 ? {} : { changed }),
     ...(gone.length === 0 ? {} : { left: gone }),
   }
-  effects.push({ type: 'told', room, to: [...watchers], news })
 }
 
 function tick(state: Presence, room: string, own: PresenceRoom, at: At): void {

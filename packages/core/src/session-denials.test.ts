@@ -85,3 +85,23 @@ it('[DE8] a revoked token refreshes nothing: the one before holds on', () => {
   ])
   expect(state.phase).toMatchObject({ type: 'open', identity: { tokenId: 't1' } })
 })
+
+it('[DE2] a kick of one connection ends the one that has taken its place, before and after, and no other', () => {
+  const kick = denied('kick', { subject: { kind: 'connection', id: 'c1' } })
+  const moved = (replaces: string, before?: ReturnType<typeof denied>): SessionState => {
+    const state = createSession('c2', clock.now, { replaces, returns: true, ...(before && { denials: before }) })
+    step(state, { type: 'token', token: 't' })
+    verdict(state, 1)
+    return state
+  }
+  const ended = (state: SessionState): boolean => {
+    step(state, { type: 'denials', denials: kick })
+    return state.phase.type === 'closed'
+  }
+  expect(ended(moved('c1'))).toBe(true)
+  expect(ended(moved('c9'))).toBe(false)
+  expect(ended(moved(''))).toBe(false)
+  // It moved to an edge that had heard of the kick, from one that had not.
+  expect(moved('c1', kick).phase.type).toBe('closed')
+  expect(moved('c9', kick).phase.type).toBe('open')
+})

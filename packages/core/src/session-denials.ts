@@ -19,7 +19,7 @@ export function takeDenials(step: SessionStep, denials: Denials): void {
   const { state, clock } = step
   const before = state.denials
   state.denials = denials
-  const { phase, connectionId } = state
+  const { phase, connectionId, replaces } = state
   const identity =
     phase.type === 'open'
       ? phase.identity
@@ -27,6 +27,6 @@ export function takeDenials(step: SessionStep, denials: Denials): void {
         ? (phase.registering ?? phase.connecting)?.identity
         : undefined
   if (identity === undefined) return
-  const denial = endOf({ denials, before }, { ...identity, connectionId }, clock.wallMs)
+  const denial = endOf({ denials, before }, { ...identity, connectionId, replaces }, clock.wallMs)
   if (denial !== undefined) endBy(step, denial)
 }

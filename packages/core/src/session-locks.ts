@@ -1,5 +1,6 @@
-import type { ClientFrame, RequestId } from './frames.ts'
-import { maxLocks, maxLocksInFlight, maxLockTtlMs } from './limits.ts'
+import { take } from './bucket.ts'
+import type { ClientFrame, RequestId, ServerFrame } from './frames.ts'
+import { historyFrames, maxLocks, maxLocksInFlight, maxLockTtlMs } from './limits.ts'
 import type { LockChange } from './lock-entry.ts'
 import { validKey } from './room-name.ts'
 import { permit } from './session-permit.ts'
@@ -32,6 +33,10 @@ export function locks(step: SessionStep, open: Open, frame: LockFrame): void {
     const message = `${maxLocksInFlight} requests about locks are under way already`
     return fail(step, { code: 'RATE_LIMITED', message, id, room, retryAfterMs })
   }
+  // One was counted when the frame came. A full list is as large as a page of history.
+  const rate = take(state.frames, isList ? historyFrames - 1 : 0, step.clock.now)
+  if (!rate.ok)
+    return fail(step, { code: 'RATE_LIMITED', message: 'too many lists', id, room, retryAfterMs: rate.retryAfterMs })
   const request = (state.requests += 1)
   const change: LockChange = isList ? 'list' : type
   state.locks ??= new Map()
@@ -58,12 +63,25 @@ export function lockAnswered(step: SessionStep, { request, answer }: Extract<Ses
     case 'held':
       return send(step, { type: 'ok', id, room, ...(list[0] === undefined ? {} : { lock: list[0] }) })
     case 'list':
-      return send(step, { type: 'ok', id, room, locks: list })
+      return tellList(step, { id, room }, list)
     case 'released':
       return send(step, { type: 'ok', id, room })
     default:
       fail(step, { ...faults[answer.outcome](lock?.user ?? ''), id, room, ...waitOf(answer.retryAfterMs) })
   }
+}
+
+/** The policy, or the token, may be another one than when it was asked for. */
+function tellList(
+  step: SessionStep,
+  { id, room }: Pick<LockRequest, 'id' | 'room'>,
+  list: Extract<ServerFrame, { type: 'ok' }>['locks'],
+): void {
+  const { phase } = step.state
+  if (phase.type !== 'open') return
+  const permission = permit(step, phase.identity, { room, action: 'join' })
+  if (permission.allow) return send(step, { type: 'ok', id, room, locks: list })
+  fail(step, { ...permission.fault, id, room })
 }
 
 const waitOf = (ms: number): { retryAfterMs?: number } => (ms > 0 ? { retryAfterMs: ms } : {})

@@ -1,9 +1,10 @@
+import { take } from './bucket.ts'
 import type { ClientFrame } from './frames.ts'
-import { maxPresenceStateChars } from './limits.ts'
+import { maxPresenceStateChars, showRoomsPerFrame } from './limits.ts'
 import { hasPresence } from './policy.ts'
 import { permit } from './session-permit.ts'
 import { fail, send } from './session-state.ts'
-import type { SessionStep, Subscription } from './session-state.ts'
+import type { SessionState, SessionStep, Subscription } from './session-state.ts'
 
 /** A subscription that is live makes its connection a member, where the policy keeps members; it is told of the others if it asked and may. */
 export function attend(step: SessionStep, room: string, subscription: Subscription): void {
@@ -45,6 +46,18 @@ export function show(step: SessionStep, { id, status, data }: Extract<ClientFram
     const message = `at most ${maxPresenceStateChars} characters of JSON can be shown`
     return fail(step, { code: 'PAYLOAD_TOO_LARGE', message, id })
   }
+  const rate = take(step.state.frames, furtherFrames(step.state), step.clock.now)
+  if (!rate.ok) {
+    const { retryAfterMs } = rate
+    return fail(step, { code: 'RATE_LIMITED', message: 'shown too often in too many rooms', id, retryAfterMs })
+  }
   step.effects.push({ type: 'show', state })
   send(step, { type: 'ok', id })
+}
+
+/** One was counted when the frame came. No more than a connection has after a silence: else it could never show anything. */
+function furtherFrames({ rooms, frames }: SessionState): number {
+  let attended = 0
+  for (const { attends } of rooms.values()) if (attends?.member === true) attended += 1
+  return Math.max(0, Math.min(Math.ceil(attended / showRoomsPerFrame), frames.capacity) - 1)
 }

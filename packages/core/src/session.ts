@@ -248,8 +248,10 @@ function takeVerdict(step: SessionStep, { attempt, verdict }: Extract<SessionInp
 }
 
 function keptOut({ state, clock }: SessionStep, identity: SessionIdentity): Denial | undefined {
-  const denial = denialOf(state.denials, identity, clock.wallMs)
-  return denial ?? (state.returns ? freshKickOf(state.denials, identity, clock.wallMs) : undefined)
+  const { connectionId, replaces, denials } = state
+  const denial = denialOf(denials, identity, clock.wallMs)
+  if (denial !== undefined || !state.returns) return denial
+  return freshKickOf(denials, { ...identity, connectionId, replaces }, clock.wallMs)
 }
 
 function takeAnswer(step: SessionStep, input: Extract<SessionInput, { type: 'asked' }>): void {

@@ -181,3 +181,33 @@ it('[TT3] events whose time is over are not in a page, which goes over them', as
   })
   expect({ seqs: events.map(({ seq }) => seq), first, last }).toEqual({ seqs: [1, 3], first: 1, last: 4 })
 })
+
+it('[HI8] no more entries are read at a time than events are missing', async () => {
+  const log = roomLog(40, 1, 20)
+  const read: number[] = []
+  const reader = {
+    history: async (_room: string, after: number, limit: number) => {
+      read.push(limit)
+      return log.filter((e) => e.first > after).slice(0, limit)
+    },
+    tail: async (_room: string, before: number, limit: number) => {
+      read.push(limit)
+      return log
+        .filter((e) => e.first < before)
+        .toReversed()
+        .slice(0, limit)
+    },
+  }
+  const ask = async (request: { after?: number; limit: number }): Promise<readonly number[]> => {
+    read.length = 0
+    const { events } = await readHistory(reader, { room: 'public:a', nowMs: now, ageMs: historyMs, ...request })
+    expect(events).toHaveLength(request.limit)
+    return [...read]
+  }
+  expect(await ask({ limit: 1 })).toEqual([1])
+  expect(await ask({ limit: 10 })).toEqual([8, 2])
+  expect(await ask({ after: 20, limit: 1 })).toEqual([1])
+  expect(await ask({ after: 20, limit: 17 })).toEqual([8, 8, 1])
+  // Those that are too old are passed over as fast as ever.
+  expect(await ask({ after: 3, limit: 1 })).toEqual([1, 8, 8, 8])
+})

@@ -39,8 +39,8 @@ export interface HistoryRequest {
 /** The part of an endpoint that reads. */
 type HistoryReader = Pick<Endpoint, 'history' | 'tail'>
 
-/** Log entries per read: one may hold as many messages as a commit. */
-const entriesPerRead = 8
+/** Log entries per read at the most, and no more than events are missing: one may hold as many messages as a commit, or one of a megabyte. */
+const maxEntriesPerRead = 8
 /** Of a page, in UTF-16 units, where its request does not say less. */
 const maxPageChars = 8_388_608
 
@@ -63,6 +63,8 @@ export async function readHistory(endpoint: HistoryReader, request: HistoryReque
   }
 }
 
+const entriesFor = (missing: number): number => Math.min(maxEntriesPerRead, missing)
+
 const isServed = (entry: LogEntry, { nowMs, ageMs }: HistoryRequest): boolean => entry.timeMs >= nowMs - ageMs
 
 async function newest(endpoint: HistoryReader, request: HistoryRequest): Promise<readonly LoggedEvent[]> {
@@ -74,7 +76,8 @@ async function newest(endpoint: HistoryReader, request: HistoryRequest): Promise
     let before = await lastBelow(endpoint, room, end);
     found.length < limit && chars <= (request.maxChars ?? maxPageChars);
   ) {
-    const page = await endpoint.tail(room, before, entriesPerRead)
+    const count = entriesFor(limit - found.length)
+    const page = await endpoint.tail(room, before, count)
     const served = page.filter((entry) => isServed(entry, request))
     for (const entry of served) {
       const events = eventsOf(entry).filter(({ seq }) => seq < end)
@@ -82,7 +85,7 @@ async function newest(endpoint: HistoryReader, request: HistoryRequest): Promise
       for (const { tail } of events) chars += tail.length
     }
     const oldest = page.at(-1)
-    if (oldest === undefined || served.length < page.length || page.length < entriesPerRead) break
+    if (oldest === undefined || served.length < page.length || page.length < count) break
     before = oldest.first
   }
   return fitting(found.slice(0, limit), request.maxChars).toReversed()
@@ -109,16 +112,19 @@ async function following(
   after: number,
 ): Promise<readonly LoggedEvent[]> {
   const events: LoggedEvent[] = []
-  let chars = 0
+  let [chars, isOld] = [0, false]
   for (let from = after; events.length < request.limit && chars <= (request.maxChars ?? maxPageChars);) {
-    const page = await endpoint.history(request.room, from, entriesPerRead)
+    // Thousands of entries may be too old before the first one that is served.
+    const count = isOld ? maxEntriesPerRead : entriesFor(request.limit - events.length)
+    const page = await endpoint.history(request.room, from, count)
     for (const entry of page) {
       const served = isServed(entry, request) ? eventsOf(entry).filter((event) => event.seq > after) : []
       events.push(...served)
       for (const event of served) chars += event.tail.length
       from = entry.first + entry.messages.length - 1
     }
-    if (page.length < entriesPerRead) break
+    if (page.length < count) break
+    isOld = events.length === 0
   }
   return fitting(events.slice(0, request.limit), request.maxChars)
 }

@@ -205,7 +205,7 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     connections: () => connections.size,
     onConnection: (socket, raw, { token, ticket, returns }) => {
       // What is cut out of a header holds on to all of it.
-      const replaces = limits.connectionsPerUser + limits.connectionsPerTenant === 0 ? '' : detached(ticket)
+      const replaces = detached(ticket)
       const id = `${started.boot.replace('#', '.')}.${(counter += 1).toString(36)}`
       const connection = new Connection({ id, replaces, returns }, socket, raw, shared)
       connections.add(connection)

@@ -1,4 +1,4 @@
-import { maxDenials } from '@flotilla/core/denials'
+import { kickKeptMs, kickSpreadsMs, maxDenials } from '@flotilla/core/denials'
 import type { Denial } from '@flotilla/core/denials'
 import { expect, it } from 'vitest'
 import type { ContractSubject } from './contract-kit.ts'
@@ -7,6 +7,7 @@ const at = 1_700_000_000_000
 const ban = (id: string, untilMs: number | null = null): Denial => ({
   ...{ id, type: 'ban', subject: { kind: 'user', id: `user ${id}` }, untilMs, atMs: at, by: 'crm' },
 })
+const kick = (id: string, atMs: number): Denial => ({ ...ban(id, atMs + kickKeptMs), type: 'kick', atMs })
 
 export function denialContract(subject: () => ContractSubject): void {
   it('[ST57] denials are kept, replaced by their id and taken back; they are read when their version is another', async () => {
@@ -38,5 +39,23 @@ export function denialContract(subject: () => ContractSubject): void {
     expect(await fleet.deny(ban('more'), at + 1)).toBe(true)
     const ids = (await fleet.denials(''))?.denials.map(({ id }) => id)
     expect([ids?.length, ids?.includes('d7'), ids?.includes('more')]).toEqual([maxDenials, false, true])
+  })
+
+  it('[ST58] where there is no room a kick goes that every edge has heard of, the oldest first; a ban never', async () => {
+    const { fleet } = subject().store
+    const kicks = [5, 6, 7].map((ms): Denial => kick(`k${ms}`, at + ms))
+    for (const denial of kicks) await fleet.deny(denial, at)
+    const some = Array.from({ length: maxDenials - kicks.length }, (_, i) => ban(`d${i}`))
+    for (let i = 0; i < some.length; i += 500)
+      await Promise.all(some.slice(i, i + 500).map((denial) => fleet.deny(denial, at)))
+    const after = (ms: number): number => at + kickSpreadsMs + ms
+    expect(await fleet.deny(ban('a'), after(4))).toBe(false)
+    expect(await fleet.deny(ban('a'), after(5))).toBe(true)
+    const lasting = { ...ban('b', after(30_000)), reason: '"type":"kick"' }
+    expect([await fleet.deny(lasting, after(6)), await fleet.deny(ban('c'), after(6))]).toEqual([true, false])
+    expect([await fleet.deny(ban('c'), after(7)), await fleet.deny(ban('e'), after(8))]).toEqual([true, false])
+    const left = new Set((await fleet.denials(''))?.denials.map(({ id }) => id))
+    expect(['k5', 'k6', 'k7', 'e'].filter((id) => left.has(id))).toEqual([])
+    expect(['a', 'b', 'c'].filter((id) => left.has(id))).toEqual(['a', 'b', 'c'])
   })
 }

@@ -12,8 +12,11 @@ import type { Page, PageLimits, TextEvent } from './page.ts'
 /** UTF-16 units of a page, about, and of the entries read for it. */
 const maxPageChars = 2_097_152
 const maxReadChars = 4_194_304
+/** Logs that are looked at for having begun anew, per read that has found something elsewhere. */
+const maxLooked = 4
 /** Log entries of each slot per read, at the most. */
 const maxReadCount = 16
+const silentCount = 4
 
 export interface ReadRequest {
   readonly places: Places
@@ -40,6 +43,13 @@ export interface ReaderDeps {
   readonly policy: Pick<PolicySource, 'current'>
 }
 
+/** An entry may be of a megabyte, and so many of each slot are read: after silence nothing is known of what they are like now. */
+function nextCount(count: number, chars: number): number {
+  if (chars === 0) return silentCount
+  if (chars > maxReadChars) return Math.max(1, Math.floor(count / 2))
+  return chars * 2 > maxReadChars ? count : Math.min(maxReadCount, count * 2)
+}
+
 export function createReader({ store, policy }: ReaderDeps): OutgoingReader {
   const { slots, lanes } = store.shape
   const names = eventLogs(slots)
@@ -55,14 +65,16 @@ export function createReader({ store, policy }: ReaderDeps): OutgoingReader {
   })
   const readNext = async (places: Places, signal: AbortSignal): Promise<SlotEntries> => {
     const { found, chars } = await readNow(logs, places, { count, signal })
-    count = chars > maxReadChars ? Math.max(1, Math.floor(count / 2)) : Math.min(maxReadCount, count * 2)
+    count = nextCount(count, chars)
     return found
   }
   return {
     read: async (request) => {
       const { places, waitMs, gatherMs, signal } = request
       let found = await readNext(places, signal)
-      if (found.size === 0) found = await replaced(logs, places)
+      // Where there is always something new these are never all looked at; a few each time, not always the same, are in the end.
+      const looked = found.size === 0 ? [...places] : someOf(places, found)
+      found = new Map([...found, ...(await replaced(logs, looked))])
       if (found.size === 0 && waitMs > 0 && !signal.aborted) {
         await awaitAny(logs, places, { waitMs, signal })
         if (gatherMs > 0) await wait(gatherMs, signal).catch(() => undefined)
@@ -122,19 +134,28 @@ async function readNow(
       const slot = slotsByName.get(name) ?? -1
       const place = places.get(slot)
       // Numbers of another life of the log say nothing about this one.
-      const isOther = place !== undefined && entries.some((entry) => !isSameLife(place, entry))
-      found.set(slot, isOther ? await fromStart(logs, slot, place) : entries)
+      const other = place === undefined ? undefined : entries.findLast((entry) => !isSameLife(place, entry))
+      found.set(
+        slot,
+        place === undefined || other === undefined ? entries : await fromStart(logs, slot, { place, other }),
+      )
       for (const { messages } of entries) for (const { tail } of messages) chars += tail.length
     }
   }
   return { found, chars }
 }
 
-/** All of a log that was not read, where what was read of it may be from before a loss. */
-async function fromStart(logs: Logs, slot: number, place: Place): Promise<readonly LogEntry[]> {
+/** All of a log that was not read, where what was read of it may be from before a loss: `other` is an entry of another life. */
+async function fromStart(
+  logs: Logs,
+  slot: number,
+  { place, other }: { readonly place: Place; readonly other: LogEntry },
+): Promise<readonly LogEntry[]> {
+  // Of a fleet that began anew with its store, whose numbers are low again, nothing was read.
+  const isAnew = !isUnread(place, other)
   for (let after = 0; ;) {
     const page = await logs.rooms.range(nameOf(logs, slot), after, maxReadCount)
-    const unread = page.filter((entry) => isUnread(place, entry))
+    const unread = page.filter((entry) => isAnew || isUnread(place, entry))
     const last = page.at(-1)
     if (unread.length > 0 || last === undefined) return unread
     after = lastOf(last)
@@ -156,16 +177,23 @@ async function startOf(rooms: Store['rooms'], name: string, sinceMs: number): Pr
 }
 
 /** Logs that are not what was read any more, though nothing follows it: they began anew, with lower numbers. */
-async function replaced(logs: Logs, places: Places): Promise<SlotEntries> {
+async function replaced(logs: Logs, places: readonly (readonly [number, Place])[]): Promise<SlotEntries> {
   const found = new Map<number, readonly LogEntry[]>()
   const look = async ([slot, place]: readonly [number, Place]): Promise<void> => {
     const [head] = await logs.rooms.tail(nameOf(logs, slot), Infinity, 1)
     if (head === undefined || isSameLife(place, head)) return
-    const unread = await fromStart(logs, slot, place)
+    const unread = await fromStart(logs, slot, { place, other: head })
     if (unread.length > 0) found.set(slot, unread)
   }
-  await Promise.all([...places].map(look))
+  await Promise.all(places.map(look))
   return found
+}
+
+/** Some of the places of which nothing was found. */
+function someOf(places: Places, found: SlotEntries): readonly (readonly [number, Place])[] {
+  const others = [...places].filter(([slot]) => !found.has(slot))
+  const first = Math.floor(Math.random() * others.length)
+  return [...others.slice(first), ...others.slice(0, first)].slice(0, maxLooked)
 }
 
 /** Until anything follows the places in any lane, for so long at the most. */
@@ -188,7 +216,7 @@ async function awaitAny(
 }
 
 const lastOf = ({ first, messages }: LogEntry): number => first + messages.length - 1
-/** Incarnations and lives only grow. */
+/** Incarnations and lives only grow, as long as anybody remembers them. */
 function isUnread({ inc, tag, seq }: Place, entry: LogEntry): boolean {
   if (entry.inc !== inc) return entry.inc > inc
   return entry.tag === tag ? lastOf(entry) > seq : entry.tag > tag

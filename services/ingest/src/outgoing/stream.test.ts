@@ -148,6 +148,35 @@ describe('GET /v1/stream', () => {
       [{ slot: 0, reason: 'lost', missed: null }],
       ['public:f'],
     ])
+    // As after a store and all processes that began anew.
+    clear()
+    await write(0, ['public:g', 'public:h'])
+    const fifth = await readAll(fourth.next, 1)
+    expect([fifth.gaps, fifth.events.map(roomOf)]).toEqual([
+      [{ slot: 0, reason: 'lost', missed: null }],
+      ['public:g', 'public:h'],
+    ])
+  })
+
+  it('[OE14] a log that began again is read also while other slots have something new all the time', async () => {
+    const { write, read, readAll, store, forget } = await start()
+    await write(0, ['public:a', 'public:b', 'public:c'])
+    await write(1, ['public:d'])
+    let { next } = await readAll('oldest')
+    const now = store.model.snapshot()
+    for (const lane of now.lanes) lane.logs.clear()
+    store.model.restore(now)
+    forget(0)
+    await write(0, ['public:e'], { inc: 5, tag: 9 })
+    const heard: unknown[] = []
+    for (let i = 0; i < 1_000 && !heard.includes('public:e'); i += 1) {
+      await write(1, ['public:busy'])
+      const page = await read(`?after=${next}`)
+      expect(page.events.length).toBeGreaterThan(0)
+      heard.push(...page.events.map(roomOf))
+      ;({ next } = page)
+    }
+    expect(heard).toContain('public:e')
   })
 
   it.each(['?after=x', '?after=', '?limit=0', '?limit=1001', '?wait=31', '?wait=x', '?wait=-1', '?before=1'])(

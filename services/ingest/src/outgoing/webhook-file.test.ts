@@ -41,6 +41,13 @@ describe('the file of webhooks', () => {
     ['a name of another form', withHook({ ...good, name: 'CRM' }), 'webhooks.0.name: a lower-case name'],
     ['two of a name', withHook(good, good), 'webhooks.1.name: another webhook is named crm'],
     ['no address of HTTP', withHook({ ...good, url: 'ftp://crm.example' }), 'webhooks.0.url: a URL with http or https'],
+    [
+      'a password in the address',
+      withHook({ ...good, url: 'https://u:hidden@crm.example' }),
+      'webhooks.0.url: user and',
+    ],
+    ['a user in the address', withHook({ ...good, url: 'https://hidden@crm.example' }), 'webhooks.0.url: user and'],
+    ['a line that is no YAML', 'webhooks:\n  - url: https://crm.example?token=hidden: [x', 'cannot be read'],
     ['an unknown event', withHook({ ...good, events: ['room.opened'] }), 'webhooks.0.events.0: Invalid option'],
     ['a variable that is not set', withHook({ ...good, secret: { env: 'NOT_THERE' } }), 'NOT_THERE is not set'],
     ['a secret in the file', withHook({ ...good, secret: 'plainly-visible-secret' }), 'webhooks.0.secret: '],
@@ -48,6 +55,7 @@ describe('the file of webhooks', () => {
   ])('[WH10] %s stops the start, and the place is told', (_, text, problem) => {
     expect(() => read(text)).toThrow(problem)
     expect(() => read(text)).toThrow(/^FLOTILLA_WEBHOOKS_FILE: /)
+    expect(() => read(text)).not.toThrow(/hidden/)
   })
 
   it('[WH10] a secret that is short is refused, and no secret is told', () => {

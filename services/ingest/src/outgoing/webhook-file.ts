@@ -19,12 +19,21 @@ const maxSecrets = 2
 const minSecretChars = 16
 const maxProblems = 20
 
+/** Without a user and a password, with which no request can be made. */
+function isPlain(url: string): boolean {
+  const { username, password } = new URL(url)
+  return username === '' && password === ''
+}
+
 const webhook = z.strictObject({
   name: z
     .string()
     .regex(/^[a-z][a-z0-9-]{0,31}$/, 'a lower-case name: letters, digits and -, at most 32')
     .describe('Of this webhook: in metrics, logs, and of the place that it has reached. Must not change.'),
-  url: z.url({ protocol: /^https?$/, error: 'a URL with http or https' }).describe('Where events are posted to.'),
+  url: z
+    .url({ protocol: /^https?$/, error: 'a URL with http or https' })
+    .refine(isPlain, { error: 'user and password are not sent, requests are signed' })
+    .describe('Where events are posted to.'),
   secret: z
     .union([secretPlace, z.array(secretPlace).min(1).max(maxSecrets)])
     .describe('What requests are signed with; of two, with each. Read again for every request.'),
@@ -68,7 +77,7 @@ export function readWebhooks(path: string | null): readonly Webhook[] {
     // JSON is YAML.
     value = parseYaml(readFileSync(path, 'utf8'), { maxAliasCount: 0 })
   } catch (error) {
-    throw new Error(`FLOTILLA_WEBHOOKS_FILE: ${path} cannot be read: ${messageOf(error)}`, { cause: error })
+    throw new Error(`FLOTILLA_WEBHOOKS_FILE: ${path} cannot be read: ${headOf(error)}`)
   }
   const parsed = webhooksFile.safeParse(value)
   const problems = parsed.success
@@ -102,4 +111,6 @@ export function secretsOf({ secret }: Webhook): readonly string[] {
   })
 }
 
+/** What follows the first line is of the file, and an address there may have something secret in it. */
+const headOf = (error: unknown): string => messageOf(error).split('\n', 1)[0] ?? ''
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))

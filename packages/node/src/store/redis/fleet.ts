@@ -1,4 +1,4 @@
-import { maxDenials } from '@flotilla/core/denials'
+import { heardUntilMs, maxDenials } from '@flotilla/core/denials'
 import type { Denial } from '@flotilla/core/denials'
 import type { Member, Plan } from '@flotilla/core/plan'
 import type { FleetStore } from '../port.ts'
@@ -67,7 +67,7 @@ export function redisFleet(topology: Topology, keys: Keys): FleetStore {
       return Number(first)
     },
     deny: async (denial, nowMs) => {
-      const args = [denial.id, denial.untilMs ?? 0, JSON.stringify(denial), nowMs, maxDenials]
+      const args = [denial.id, denial.untilMs ?? 0, JSON.stringify(denial), nowMs, maxDenials, heardUntilMs(nowMs)]
       const [kept] = (await topology.fleet().script(deny, denialKeys, args)).rest
       return kept === 1
     },
