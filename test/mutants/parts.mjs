@@ -35,7 +35,9 @@ export const parts = {
       'user-connections',
     ],
   ],
-  entries: ['consume', 'entry', 'lock-entry', 'locks', 'member-entry', 'members', 'whole-log'],
+  entries: [
+    ...['ask-entry', 'consume', 'entry', 'lock-entry', 'locks', 'member-entry', 'members', 'slot-answers', 'whole-log'],
+  ],
   session: [
     'session',
     'session-control',

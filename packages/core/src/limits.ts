@@ -109,6 +109,8 @@ export const presenceGraceMs = 10_000
 /** Members of a room that are listed; of more only the number is told. What one shows of itself, characters of its JSON text. */
 export const maxListedMembers = 5_000
 export const maxPresenceStateChars = 512
+/** Rooms of one slot that are listed where the rooms of a user are asked for. */
+export const maxAnswerRooms = 1_000
 
 /** Time for which a lock may be asked, and is given when nothing is said, ms (requirement RM5). Locks that one room may have. */
 export const maxLockTtlMs = 300_000
