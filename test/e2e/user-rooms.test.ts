@@ -62,3 +62,30 @@ test('[SR1, SR2] a post to several rooms is heard once by who is in all of them 
   await until('all is heard', () => rooms.every((room) => texts(heard).includes(room)))
   expect(texts(heard).filter((text) => !rooms.includes(String(text)))).toEqual(['one', 'two', 'three'])
 })
+
+test('[QU8] the rooms of a user are those of all its devices, and those that a service put it into (RM4)', async () => {
+  const [phone, desk] = [await device('cleo'), await device('cleo')]
+  const chats = Array.from({ length: 6 }, (_, i) => `chat:acme:${i}`)
+  const [, , second] = await Promise.all(chats.map((room, i) => (i % 2 === 0 ? phone : desk).client.subscribe(room)))
+  await desk.client.subscribe(chats[0] ?? '')
+  // Nobody keeps the members of such a room.
+  await desk.client.subscribe('deal:acme:1')
+  await desk.client.subscribe('user:cleo')
+  const put = 'conversation:globex:9'
+  expect(await call('POST', '/v1/users/cleo/rooms', { room: put })).toBe(202)
+  const found = async (): Promise<{ rooms: { room: string; connections: number }[]; put: { room: string }[] }> => {
+    const response = await fetch(`${ingest.base}/v1/users/cleo/rooms`, { headers: ingest })
+    return (await response.json()) as { rooms: { room: string; connections: number }[]; put: { room: string }[] }
+  }
+  const all = await until('all rooms are told', async () => {
+    const answer = await found()
+    return answer.rooms.length === chats.length + 1 && answer.rooms.at(-1)?.connections === 2 && answer
+  })
+  const expected = [...chats.map((room, i) => [room, i === 0 ? 2 : 1]), [put, 2]]
+  expect(all.rooms.map(({ room, connections }) => [room, connections])).toEqual(expected)
+  expect(all.put.map(({ room }) => room)).toEqual([put])
+  second?.unsubscribe()
+  await until('what was left is not told', async () =>
+    (await found()).rooms.every(({ room }) => room !== 'chat:acme:2'),
+  )
+})

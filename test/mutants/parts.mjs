@@ -38,7 +38,20 @@ export const parts = {
       'user-connections',
     ],
   ],
-  entries: ['consume', 'entry', 'lock-entry', 'locks', 'member-entry', 'member-users', 'members', 'whole-log'],
+  entries: [
+    ...[
+      'ask-entry',
+      'consume',
+      'entry',
+      'lock-entry',
+      'locks',
+      'member-entry',
+      'member-users',
+      'members',
+      'slot-answers',
+      'whole-log',
+    ],
+  ],
   session: [
     'session',
     'session-calls',

@@ -7,6 +7,7 @@ import type { Knowledge, Member, Plan } from '../src/plan.ts'
 import { parseEpoch } from '../src/position.ts'
 import type { ByteBudget, ProducerState, Settlement } from '../src/producer-state.ts'
 import { slotOf } from '../src/slot.ts'
+import { isOfFeed } from './feed-records.ts'
 import { countConnections } from './connections.ts'
 import type { CountedConnections, CountedFrame } from './connections.ts'
 import { drainEdge } from './edge-drain.ts'
@@ -180,7 +181,7 @@ export function startEdge(world: World, { name, publishDeadlineMs }: EdgeOptions
         for (const feed of [...feeds.values()])
           if (slotOf(feed.room, shape.slots) === record.slot) stepRoom(feed, { type: 'reset', inc: record.inc })
       } else if (record.type === 'presence') presence.step(record)
-      else if (record.type !== 'boot' && record.type !== 'lock') {
+      else if (isOfFeed(record)) {
         const feed = feeds.get(record.room)
         if (feed !== undefined) stepRoom(feed, { type: 'record', record })
         if (record.type === 'interest') presence.step({ type: 'interest', room: record.room })

@@ -17,6 +17,7 @@ import { closeEntry, orderMessage } from './room-state.ts'
 import type { RoomState } from './room-state.ts'
 import { noteDropped, noteInterest, tellDue, tellOfMembers } from './slot-outgoing.ts'
 import type { TellContext } from './slot-outgoing.ts'
+import { answerTo } from './slot-answers.ts'
 import { interested, tip } from './slot-state.ts'
 import type { SlotState } from './slot-state.ts'
 
@@ -160,6 +161,7 @@ function takeMessages(
     else if (message.type === 'member') keepMember(state, draft, message, { ...context, boot, inc: state.inc })
     else if (message.type === 'lock') giveLock(state, draft, message, { boot, now: context.now })
     else if (message.type === 'query') answerQuery(state, draft, message, boot)
+    else if (message.type === 'ask') say(draft, boot, encodeOut(answerTo(state, message)))
     else takeEphemeral(state, draft, message)
   }
   if (entry.k === 0) return

@@ -1,3 +1,5 @@
+import { answerFields, answerRecord } from './ask-entry.ts'
+import type { AnswerRecord, AskMessage } from './ask-entry.ts'
 import { connectionFields, connectionMessage, connectionRecord } from './connection-entry.ts'
 import type { ConnectionMessage, ConnectionRecord } from './connection-entry.ts'
 import { lockFields, lockMessage, lockRecord, lockRecordFields } from './lock-entry.ts'
@@ -46,7 +48,7 @@ export interface InterestMessage {
   /** Comes back in the answer, so that an edge knows which of its declarations is answered. */
   readonly nonce: string
 }
-export type StateMessage = ConnectionMessage | MemberMessage | QueryMessage | LockMessage
+export type StateMessage = ConnectionMessage | MemberMessage | QueryMessage | AskMessage | LockMessage
 export type InputMessage = PublishMessage | EphemeralMessage | InterestMessage | StateMessage
 
 /**
@@ -196,7 +198,7 @@ export type PublishResult =
  * - `reset`: continuity of the slot was lost at `inc`; declare all interest in it again.
  * - `head`: the periodic digest of a room.
  * - `connection`: what became of a connection of this edge.
- * - `presence`: members of a room. `lock`: what became of a question about its locks.
+ * - `presence`: members of a room. `lock`: what became of a question about its locks. `answer`: what a slot knows.
  */
 export type OutRecord =
   | { readonly type: 'boot' }
@@ -230,6 +232,7 @@ export type OutRecord =
   | ConnectionRecord
   | PresenceRecord
   | LockRecord
+  | AnswerRecord
 
 export function encodeResult(result: PublishResult): string {
   return result.ok ? `${result.epoch}:${result.seq}` : `!${result.code}:${result.retryAfterMs}`
@@ -266,6 +269,8 @@ export function encodeOut(record: Exclude<OutRecord, { type: 'events' }>): strin
       return ['p', ...presenceFields(record)].join(US)
     case 'lock':
       return ['l', ...lockRecordFields(record)].join(US)
+    case 'answer':
+      return ['q', ...answerFields(record)].join(US)
   }
 }
 
@@ -296,6 +301,7 @@ const decoders: Readonly<Record<string, Decode>> = {
   c: (f) => connectionRecord(f.slice(1)),
   p: (f) => presenceRecord(f.slice(1)),
   l: (f) => lockRecord(f.slice(1)),
+  q: (f) => answerRecord(f.slice(1)),
   d: (f) => ({ type: 'head', room: field(f, 1), epoch: field(f, 2), head: number(f, 3) }),
 }
 

@@ -111,6 +111,8 @@ export const maxListedMembers = 5_000
 export const maxPresenceStateChars = 512
 /** What is shown is told in every room: so many of them count for a frame. */
 export const showRoomsPerFrame = 10
+/** Rooms of one slot that are listed where the rooms of a user are asked for. */
+export const maxAnswerRooms = 1_000
 
 /** Time for which a lock may be asked, and is given when nothing is said, ms (requirement RM5). Locks that one room may have. */
 export const maxLockTtlMs = 300_000

@@ -1,3 +1,6 @@
+import { askFields, askMessage } from './ask-entry.ts'
+import type { AskMessage } from './ask-entry.ts'
+
 /**
  * What edges tell of the members of rooms, what they ask about them, and what a room's worker tells (docs/spec.md PS).
  *
@@ -56,20 +59,26 @@ const queryRoom = '!query'
 const changes: readonly MemberChange[] = ['in', 'gone', 'out']
 
 /** After the kind of an ephemeral event: room, options, tail. */
-export function memberFields(message: MemberMessage | QueryMessage): readonly [string, string, string] {
+export function memberFields(message: MemberMessage | QueryMessage | AskMessage): readonly [string, string, string] {
+  if (message.type === 'ask') return askFields(message)
   if (message.type === 'query') return [queryRoom, JSON.stringify([message.room, message.nonce]), '']
   const { room, connection, user, change, state } = message
   return [memberRoom, JSON.stringify([room, connection, user, change]), state]
 }
 
 /** Undefined when it is an ephemeral event, or nothing that this version knows. */
-export function memberMessage(kind: string, options: string, state: string): MemberMessage | QueryMessage | undefined {
-  if (kind !== memberRoom && kind !== queryRoom) return undefined
+export function memberMessage(
+  kind: string,
+  options: string,
+  state: string,
+): MemberMessage | QueryMessage | AskMessage | undefined {
+  if (!kind.startsWith('!')) return undefined
   const fields = textsIn(options)
   if (kind === queryRoom) {
     const [room, nonce] = fields
     return room === undefined || nonce === undefined ? undefined : { type: 'query', room, nonce }
   }
+  if (kind !== memberRoom) return askMessage(kind, fields)
   const [room, connection, user, changeText] = fields
   const change = changes.find((each) => each === changeText)
   if (room === undefined || connection === undefined || user === undefined || change === undefined) return undefined

@@ -1,3 +1,4 @@
+import type { MemberRoom } from './ask-entry.ts'
 import type { Interest, InterestChange } from './interest.ts'
 import { detached } from './entry.ts'
 import { endpointDeadMs, maxListedMembers, presenceGraceMs } from './limits.ts'
@@ -136,6 +137,14 @@ export function listMembers(all: Members, room: string): { count: number; all: r
     count,
     all: count > maxListedMembers ? null : [...users.keys()].flatMap((user) => presentIn(all, room, user) ?? []),
   }
+}
+
+/** The rooms that a user is a member of. */
+export function roomsOf(all: Members, user: string): MemberRoom[] {
+  return Array.from(all.rooms.keys()).flatMap((room) => {
+    const present = presentIn(all, room, user)
+    return present === undefined ? [] : [{ room, sinceMs: present.sinceMs, connections: present.connections }]
+  })
 }
 
 /** What has changed since the last call, room by room. */

@@ -89,6 +89,7 @@ export function keyOf(message: Declaration): string {
     case 'member':
       return `${message.room} ${message.connection}`
     case 'query':
+    case 'ask':
     case 'lock':
       return `${message.room} ${message.nonce}`
   }

@@ -25,11 +25,12 @@ import type { Webhook } from './outgoing/webhook-file.ts'
 import { webhookHandlers } from './outgoing/webhook-routes.ts'
 import { plainPosts } from './plain.ts'
 import { getPresence } from './presence.ts'
-import type { PresenceReader } from './presence.ts'
 import { createPosts } from './posts.ts'
 import type { AnswerPost, PostOptions, Posts } from './posts.ts'
 import { refusal } from './publish.ts'
 import type { Refusal } from './publish.ts'
+import type { Questions } from './questions.ts'
+import { getUserRooms } from './rooms-of-user.ts'
 import { maxBodyBytes, routes } from './routes.ts'
 import type { RouteName } from './routes.ts'
 import { describeIssues, historyQuery } from './schema.ts'
@@ -45,7 +46,7 @@ export interface AppOptions extends Omit<PostOptions, 'audit'> {
   readonly webhooks?: readonly Webhook[]
   /** Aborts when no request is to wait for events any more. */
   readonly closing: AbortSignal
-  readonly presence: Pick<PresenceReader, 'read'>
+  readonly questions: Pick<Questions, 'ask'>
   /** What the audit is written to; `log` by default. */
   readonly auditLog?: Log | undefined
   readonly version: string
@@ -95,6 +96,7 @@ function createRouter(options: RouterOptions): Express {
       auditUnread(audit, 'postUserRoom'),
       userRooms.postUserRoom,
     ],
+    getUserRooms: [authenticator(keys, audit, 'getUserRooms'), getUserRooms({ ...options, keyOf: keyOfLocals })],
     deleteUserRoom: [authenticator(keys, audit, 'deleteUserRoom'), userRooms.deleteUserRoom],
     getOpenapi: [sendDocument],
   }

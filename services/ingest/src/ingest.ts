@@ -21,7 +21,7 @@ import { createReader } from './outgoing/reader.ts'
 import type { Webhook } from './outgoing/webhook-file.ts'
 import { startWebhooks, webhookFigures } from './outgoing/webhooks.ts'
 import type { WebhooksDeps } from './outgoing/webhooks.ts'
-import { createPresenceReader } from './presence.ts'
+import { createQuestions } from './questions.ts'
 import type { Source } from './sources/schema.ts'
 import { sourceFigures, startSources } from './sources/sources.ts'
 
@@ -77,7 +77,7 @@ export async function startIngest(config: IngestConfig, deps: IngestDeps): Promi
   const figures = { ...sourceFigures(config.sources ?? []), ...webhookFigures(webhooks) }
   const closing = new AbortController()
   let started: Endpoint | undefined
-  const presence = createPresenceReader(() => {
+  const questions = createQuestions(() => {
     if (started === undefined) throw new Error('the endpoint is not there yet')
     return started
   })
@@ -94,12 +94,21 @@ export async function startIngest(config: IngestConfig, deps: IngestDeps): Promi
     ...config.limits,
     ...(Object.keys(figures).length === 0 ? {} : { figures: () => figures }),
     // It has no subscribers: what else concerns rooms is for edges.
-    onRecords: (_lane, records) => presence.onRecords(records),
+    onRecords: (_lane, records) => questions.onRecords(records),
     onResync: () => {},
   })
   started = endpoint
   const { keys, maxInFlight, version } = config
-  const parts = { endpoint, fleet: store.fleet, keys, log, auditLog, policy, presence, metrics: ingestMetrics(metrics) }
+  const parts = {
+    endpoint,
+    fleet: store.fleet,
+    keys,
+    log,
+    auditLog,
+    policy,
+    questions,
+    metrics: ingestMetrics(metrics),
+  }
   const outgoing = { store, webhooks, closing: closing.signal }
   const app = requireHost(createApp({ ...parts, ...outgoing, maxInFlight, version }))
   const server = createServer({ ...serverLimits, requireHostHeader: false }, app)

@@ -17,6 +17,7 @@ import {
   maxHistoryPage,
   problemAnswer,
 } from './schema.ts'
+import { userRoomsAnswer } from './rooms-of-user.ts'
 import { userRoomRequest } from './user-rooms.ts'
 
 type Json = Readonly<Record<string, unknown>>
@@ -263,6 +264,14 @@ const words: Readonly<Record<RouteName, Words>> = {
       examples: { conversation: example({ room: 'conversation:acme:9' }) },
     },
   },
+  getUserRooms: {
+    summary: 'The rooms of a user',
+    description:
+      'Needs the scope `admin`. What the user is in now, where the policy keeps members, and what services put it into. Every slot is asked: it is not for every page view.',
+    ok: 'Its rooms.',
+    answer: ref('UserRooms'),
+    parameters: [userInPath],
+  },
   deleteUserRoom: {
     summary: 'Take a user out of a room',
     description:
@@ -309,6 +318,7 @@ export function openapiDocument(version: string): Json {
         DenialRequest: schemaOf(denialRequest),
         Denial: schemaOf(denialAnswer),
         UserRoomRequest: schemaOf(userRoomRequest),
+        UserRooms: schemaOf(userRoomsAnswer),
         Denials: schemaOf(denialsAnswer),
         StreamPage: schemaOf(streamAnswer),
         Webhooks: schemaOf(webhooksAnswer),

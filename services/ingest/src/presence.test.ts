@@ -3,7 +3,7 @@ import type { PresenceRecord } from '@flotilla/core/member-entry'
 import { expect, it } from 'vitest'
 import { harness } from '../test/harness.ts'
 import { parseKeys } from './keys.ts'
-import { createPresenceReader } from './presence.ts'
+import { createQuestions } from './questions.ts'
 
 const room = 'chat:acme:1'
 const ann = { user: 'ann', sinceMs: 0, state: '{"status":"busy","data":{"page":"/"}}', connections: 2 }
@@ -12,7 +12,7 @@ const record = (more: Partial<PresenceRecord> = {}): PresenceRecord => ({
   ...{ type: 'presence', room, nonce: '1', count: 2, all: [ann, bob], in: [], out: [] },
   ...more,
 })
-const answers = (more?: Partial<PresenceRecord>) => ({ presence: () => Promise.resolve(record(more)) })
+const answers = (more?: Partial<PresenceRecord>) => ({ ask: () => Promise.resolve(record(more)) })
 
 it('[IN50] who is in a room is told with what each shows, or of some users only (RM4)', async () => {
   const { call } = await harness(answers())
@@ -46,13 +46,13 @@ it('[IN51] a room without presence, a wrong name, key or query, and a worker tha
 
 it('[IN50] each question is asked by a number of its own, and answered by the record that has it', async () => {
   const told: StateMessage[] = []
-  const reader = createPresenceReader(() => ({ tell: (message) => told.push(message) > 0 }))
-  const [first, second] = [reader.read(room), reader.read(room)]
+  const reader = createQuestions(() => ({ tell: (message) => told.push(message) > 0 }))
+  const [first, second] = [reader.ask({ type: 'query', room }), reader.ask({ type: 'query', room })]
   expect(told).toEqual([
     { type: 'query', room, nonce: '1' },
     { type: 'query', room, nonce: '2' },
   ])
   reader.onRecords([{ type: 'boot' }, record({ nonce: '2', count: 7 }), record({ nonce: '' }), record({ nonce: '1' })])
-  expect((await first)?.count).toBe(2)
-  expect((await second)?.count).toBe(7)
+  expect(await first).toMatchObject({ count: 2 })
+  expect(await second).toMatchObject({ count: 7 })
 })

@@ -1,10 +1,6 @@
-import { wait } from '@flotilla/node/backoff'
-import type { OutRecord } from '@flotilla/core/entry'
-import type { PresenceRecord } from '@flotilla/core/member-entry'
 import { viewOf } from '@flotilla/node/member-view'
 import { hasPresence } from '@flotilla/core/policy'
 import { parseRoomName } from '@flotilla/core/room-name'
-import type { Endpoint } from '@flotilla/node/endpoint-port'
 import type { PolicySource } from '@flotilla/node/policy'
 import type { RequestHandler, Response } from 'express'
 import { z } from 'zod'
@@ -14,52 +10,12 @@ import { allows } from './key-scopes.ts'
 import type { IngestKey } from './keys.ts'
 import { refusal } from './publish.ts'
 import type { Refusal } from './publish.ts'
+import type { Questions } from './questions.ts'
 import { describeIssues } from './schema.ts'
 
-/** Time for the room's worker to answer, ms: longer than a take-over. */
-const answerWithinMs = 8_000
-/** Questions that may be under way. */
-const maxQuestions = 1_000
 /** Users that one request may ask about. */
 const maxUsers = 100
 const busyRetryMs = 1_000
-
-/** Asks rooms' workers who is there. */
-export interface PresenceReader {
-  onRecords(records: readonly OutRecord[]): void
-  /** Undefined: no answer can be had now. */
-  read(room: string): Promise<PresenceRecord | undefined>
-}
-
-export function createPresenceReader(endpoint: () => Pick<Endpoint, 'tell'>): PresenceReader {
-  const waiting = new Map<string, (record: PresenceRecord) => void>()
-  let asked = 0
-  return {
-    onRecords: (records) => {
-      for (const record of records) if (record.type === 'presence') waiting.get(record.nonce)?.(record)
-    },
-    read: async (room) => {
-      if (waiting.size >= maxQuestions) return undefined
-      const nonce = String((asked += 1))
-      const late = new AbortController()
-      try {
-        return await Promise.race([
-          new Promise<PresenceRecord>((resolve) => {
-            waiting.set(nonce, resolve)
-            if (!endpoint().tell({ type: 'query', room, nonce })) late.abort()
-          }),
-          wait(answerWithinMs, late.signal).then(
-            () => undefined,
-            () => undefined,
-          ),
-        ])
-      } finally {
-        waiting.delete(nonce)
-        late.abort()
-      }
-    },
-  }
-}
 
 const userId = z.string().min(1).max(200)
 /** Query of `GET /v1/rooms/:room/presence`. */
@@ -89,13 +45,13 @@ export const presenceAnswer = z.object({
 })
 
 export interface PresenceRouteOptions {
-  readonly presence: Pick<PresenceReader, 'read'>
+  readonly questions: Pick<Questions, 'ask'>
   readonly policy: PolicySource
   readonly audit: Audit
   keyOf(res: Response): IngestKey
 }
 
-export function getPresence({ presence, policy, audit, keyOf }: PresenceRouteOptions): RequestHandler {
+export function getPresence({ questions, policy, audit, keyOf }: PresenceRouteOptions): RequestHandler {
   return async (req, res) => {
     const room = String(req.params['room'])
     const key = keyOf(res)
@@ -109,8 +65,8 @@ export function getPresence({ presence, policy, audit, keyOf }: PresenceRouteOpt
     if (!query.success) return refuse(refusal('VALIDATION_ERROR', describeIssues(query.error)))
     if (!hasPresence(policy.current, room))
       return refuse(refusal('NOT_FOUND', 'The policy keeps no members of this room.'))
-    const record = await presence.read(room)
-    if (record === undefined)
+    const record = await questions.ask({ type: 'query', room })
+    if (record?.type !== 'presence')
       return sendProblem(res, {
         ...refusal('OVERLOADED', 'The members cannot be read now.'),
         retryAfterMs: busyRetryMs,

@@ -131,6 +131,12 @@ export const routes = {
     ],
   },
   postUserRoom: { method: 'post', path: '/v1/users/:user/rooms', ok: 202, problems: moving },
+  getUserRooms: {
+    method: 'get',
+    path: '/v1/users/:user/rooms',
+    ok: 200,
+    problems: [...reading, ...problems('FORBIDDEN', 'OVERLOADED')],
+  },
   deleteUserRoom: {
     method: 'delete',
     path: '/v1/users/:user/rooms/:room',

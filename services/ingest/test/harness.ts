@@ -17,7 +17,8 @@ import { streamAnswer } from '../src/outgoing/stream.ts'
 import type { Webhook } from '../src/outgoing/webhook-file.ts'
 import { replayAnswer, webhooksAnswer } from '../src/outgoing/webhook-routes.ts'
 import { presenceAnswer } from '../src/presence.ts'
-import type { PresenceReader } from '../src/presence.ts'
+import type { Questions } from '../src/questions.ts'
+import { userRoomsAnswer } from '../src/rooms-of-user.ts'
 import { routes } from '../src/routes.ts'
 import type { Route, RouteName } from '../src/routes.ts'
 import { batchAnswer, eventAccepted, historyAnswer, problemAnswer } from '../src/schema.ts'
@@ -97,7 +98,7 @@ const answers = {
   ...{ getStream: streamAnswer, getWebhooks: webhooksAnswer, postReplay: replayAnswer },
   getPresence: presenceAnswer,
   ...{ postDenial: denialAnswer, getDenials: denialsAnswer, deleteDenial: allowedAnswer },
-  ...{ postUserRoom: eventAccepted, deleteUserRoom: eventAccepted },
+  ...{ postUserRoom: eventAccepted, deleteUserRoom: eventAccepted, getUserRooms: userRoomsAnswer },
 }
 
 interface HarnessOptions {
@@ -106,7 +107,7 @@ interface HarnessOptions {
   readonly keys?: IngestKeys
   readonly webhooks?: readonly Webhook[]
   /** Nobody can say by default. */
-  readonly presence?: PresenceReader['read']
+  readonly ask?: Questions['ask']
 }
 
 /** The app over an endpoint that is a list, behind a real server. */
@@ -130,7 +131,7 @@ export async function harness(options: HarnessOptions = {}) {
     store,
     webhooks: options.webhooks ?? [],
     closing: new AbortController().signal,
-    presence: { read: options.presence ?? (() => Promise.resolve(undefined)) },
+    questions: { ask: options.ask ?? (() => Promise.resolve(undefined)) },
     version: '0.1.0',
   })
   const server = createServer(app)

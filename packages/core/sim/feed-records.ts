@@ -1,0 +1,6 @@
+import type { OutRecord } from '../src/entry.ts'
+
+/** Not what the edge as a whole is told, nor what nobody in the simulator asks for. */
+export function isOfFeed(record: OutRecord): record is Exclude<OutRecord, { type: 'boot' | 'lock' | 'answer' }> {
+  return record.type !== 'boot' && record.type !== 'lock' && record.type !== 'answer'
+}
