@@ -2,6 +2,7 @@ import express from 'express'
 import type { Express } from 'express'
 import { notFound, problem, problemErrors } from '@flotilla/node/http'
 import type { Log } from '@flotilla/node/log'
+import type { FleetHealth } from './health.ts'
 import type { FleetView } from './view.ts'
 
 const retryMs = 1_000
@@ -9,13 +10,14 @@ const retryMs = 1_000
 interface ApiDeps {
   readonly log: Log
   view(): FleetView
+  health(): FleetHealth
   /** This process decides what happens. */
   leading(): boolean
   drain(boot: string): void
 }
 
 /** Control's HTTP surface. It listens on the loopback address unless configured otherwise. */
-export function createApp({ view, log, leading, drain }: ApiDeps): Express {
+export function createApp({ view, health, log, leading, drain }: ApiDeps): Express {
   const app = express()
   app.disable('x-powered-by')
   app.get('/v1/fleet', (_req, res) => {
@@ -27,6 +29,12 @@ export function createApp({ view, log, leading, drain }: ApiDeps): Express {
     }
     res.setHeader('Cache-Control', 'no-store')
     res.json(fleet)
+  })
+  app.get('/v1/health', (_req, res) => {
+    const found = health()
+    res.setHeader('Cache-Control', 'no-store')
+    // So that whoever only looks at the status sees it too.
+    res.status(found.status === 'degraded' ? 503 : 200).json(found)
   })
   app.post('/v1/members/:name/drain', (req, res) => {
     const { leader, members } = view()

@@ -290,6 +290,34 @@ test.concurrent('[CT15] without a store it is not ready and says so, and then it
 })
 
 test.concurrent(
+  '[CT25] GET /v1/health: 200 while all is well, 503 with the reason while the store is away (OP4)',
+  { timeout: testMs },
+  async () => {
+    const { store, cut } = cuttable()
+    const control = await runControl(store)
+    const worker = runMember(store, 'shard-1#a')
+    runMember(store, 'edge-1#a', 'edge')
+    await until(() => settled(control, worker) && control.view().members.length === 3, 'all slots are served')
+    const url = `http://127.0.0.1:${control.port}/v1/health`
+    const well = await fetch(url)
+    expect(well.status).toBe(200)
+    expect(await well.json()).toMatchObject({
+      status: 'idle',
+      redis: { reachable: true },
+      leader: control.boot,
+      fleet: { edges: { live: 1 }, workers: { live: 1 }, slots: { total: slots, served: slots, unserved: 0 } },
+    })
+    cut(true)
+    await until(async () => (await fetch(url)).status === 503, 'it is degraded')
+    const body: unknown = await (await fetch(url)).json()
+    expect(body).toMatchObject({ status: 'degraded', redis: { reachable: false } })
+    expect(body).toHaveProperty('reasons', expect.arrayContaining(['Redis does not answer']))
+    cut(false)
+    await until(async () => (await fetch(url)).status === 200, 'it is well again')
+  },
+)
+
+test.concurrent(
   '[CT11] a stored plan for another number of slots: not ready, and the plan stays',
   { timeout: testMs },
   async () => {

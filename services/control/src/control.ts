@@ -8,14 +8,14 @@ import type { Member } from '@flotilla/core/plan'
 import { serverLimits } from '@flotilla/node/http'
 import type { CheckState } from '@flotilla/node/http'
 import { createApp } from './api.ts'
+import { fleetHealth, staleAfterMs } from './health.ts'
+import type { FleetHealth } from './health.ts'
 import { runLoop } from './loop.ts'
 import type { ControlDeps, ControlLoop } from './loop.ts'
 import type { ControlMetrics } from './metrics.ts'
 import { fleetView, orphanedSlots } from './view.ts'
 import type { FleetView } from './view.ts'
 
-/** A read that is older than this says that the store does not answer, ms. */
-const staleAfterMs = 2_000
 const maxConnections = 256
 
 export interface ControlOptions {
@@ -54,9 +54,11 @@ export async function startControl(options: ControlOptions, deps: ControlDeps): 
   const loop = runLoop(boot, { ...deps, log }, reconnectsPerSecond === undefined ? {} : { reconnectsPerSecond })
   const self = { boot, version: options.version }
   const view = (): FleetView => fleetView(loop.state(), self, performance.now())
+  const health = (): FleetHealth => fleetHealth(view(), loop.state())
   const leading = (): boolean => isLeading(loop.state(), performance.now())
   const stopHeartbeat = beatFor(options, boot, { ...deps, log, loop })
-  const server = await listen(createServer(serverLimits, createApp({ view, log, leading, drain: loop.drain })), options)
+  const app = createApp({ view, health, log, leading, drain: loop.drain })
+  const server = await listen(createServer(serverLimits, app), options)
   scope.defer(() => close(server.server))
   return {
     boot,
