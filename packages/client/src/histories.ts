@@ -1,6 +1,6 @@
 import { FlotillaError } from './errors.ts'
 import type { Kind, Requests } from './requests.ts'
-import { fieldsOf } from './wire.ts'
+import { fieldsOf, noAnswer } from './wire.ts'
 import type { PageFrame } from './wire.ts'
 
 /** Which page of what a room keeps: what is before a seq, after one, or the newest there is. */
@@ -38,7 +38,7 @@ export async function askPage(
 ): Promise<HistoryPage> {
   const fields = fieldsOf({ room, before, after, limit })
   const page = await requests.ask(fields, `the history of ${room} was not read`, timeoutMs)
-  if (page.type !== 'history') throw new FlotillaError('INTERNAL_ERROR', 'the server answered something else')
+  if (page.type !== 'history') throw new FlotillaError(noAnswer.code, noAnswer.message)
   const { events, first, last, epoch } = page
   return { events, first, last, epoch }
 }

@@ -36,7 +36,7 @@ export class Pass {
         this.token = typeof this.#source === 'function' ? await this.#source() : this.#source
         this.#fresh = true
       } catch (error) {
-        this.#settings.log('the token function of a room failed', error)
+        this.#settings.log('the token function failed', error)
       }
       if (!stopped) done()
     })()

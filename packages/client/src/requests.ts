@@ -8,7 +8,7 @@ interface Ask {
   readonly fields: string
   readonly resolve: (frame: DataFrame) => void
   readonly reject: (error: FlotillaError) => void
-  stopTimeout: () => void
+  readonly stopTimeout: () => void
   stopWaiting: (() => void) | undefined
   asked: boolean
   refusals: number
@@ -41,11 +41,9 @@ export class Requests {
   ask(fields: string, what: string, timeoutMs: number): Promise<DataFrame> {
     return new Promise((resolve, reject) => {
       if (this.#asks.size >= maxAsks) throw new QueueFullError(`${maxAsks} requests wait already`)
-      const empty = { stopTimeout: () => {}, stopWaiting: undefined, asked: false, refusals: 0 }
-      const ask: Ask = { fields, resolve, reject, ...empty }
-      ask.stopTimeout = after(timeoutMs, () =>
-        this.#fail(ask, ask.asked ? this.#late(what, timeoutMs) : new TimeoutError(`${what} within ${timeoutMs} ms`)),
-      )
+      const late = `${what} within ${timeoutMs} ms`
+      const stopTimeout = after(timeoutMs, () => this.#fail(ask, this.#unknownIf(ask, late) ?? new TimeoutError(late)))
+      const ask: Ask = { fields, resolve, reject, stopTimeout, stopWaiting: undefined, asked: false, refusals: 0 }
       this.#asks.add(ask)
       this.flush()
     })
@@ -67,20 +65,20 @@ export class Requests {
   /** The connection is gone, and with it every request. */
   lost(): void {
     for (const ask of this.#asks) {
-      if (ask.asked && !this.#kind.repeats) this.#fail(ask, unknown('the connection was lost'))
+      const error = this.#unknownIf(ask, 'the connection was lost')
+      if (error !== undefined) this.#fail(ask, error)
       ask.asked = false
     }
   }
 
   close(error: FlotillaError): void {
-    for (const ask of this.#asks)
-      this.#fail(ask, ask.asked && !this.#kind.repeats ? unknown('the client was closed') : error)
+    for (const ask of this.#asks) this.#fail(ask, this.#unknownIf(ask, error.message) ?? error)
   }
 
   /** What is on its way may have been done. */
-  #late(what: string, timeoutMs: number): FlotillaError {
-    const message = `${what} within ${timeoutMs} ms`
-    return this.#kind.repeats ? new TimeoutError(message) : unknown(message)
+  #unknownIf({ asked }: Ask, why: string): FlotillaError | undefined {
+    if (!asked || this.#kind.repeats) return undefined
+    return new FlotillaError('UNKNOWN', `${why}: it may have been done`)
   }
 
   #answered(ask: Ask, reply: DataFrame | ErrorFrame): void {
@@ -110,5 +108,3 @@ export class Requests {
     return this.#asks.delete(ask)
   }
 }
-
-const unknown = (why: string): FlotillaError => new FlotillaError('UNKNOWN', `${why}: it may have been done`)

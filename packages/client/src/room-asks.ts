@@ -48,4 +48,4 @@ export function sameFilter(a: Filter | undefined, b: Filter | undefined): boolea
 
 export const lacksToken = ({ pass }: RoomRecord): boolean => pass !== undefined && pass.token === undefined
 /** Asked for again later. */
-export const noToken: Refusal = { code: 'OVERLOADED', message: 'there is no token for the room now' }
+export const noToken: Refusal = { code: 'OVERLOADED', message: 'the token function failed' }
