@@ -337,6 +337,7 @@ function composeBatch(state: LaneState, clock: Clock, effects: LaneEffect[]): La
       wallMs: clock.wallMs,
       token,
       alive,
+      isListed: (boot) => state.alive.has(boot),
       budget,
       outgoing,
     })
