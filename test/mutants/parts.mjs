@@ -41,6 +41,7 @@ export const parts = {
   entries: [
     ...[
       'ask-entry',
+      'boots',
       'consume',
       'entry',
       'lock-entry',

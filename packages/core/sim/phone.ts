@@ -121,6 +121,8 @@ export class Phone {
       this.#world.log(`${this.options.name} is told ${frame.type}`)
       this.#coming = undefined
       this.#dueAt = clock.now + random.int(500, 2_000)
+      // Its edge drained before anybody heard whether it had the place of the one before already.
+      if (frame.type === 'goingAway') this.#gaveUp = true
       if (frame.type === 'tooMany') this.#turnedAway(line, frame.connection)
     } else if (line === this.#held && frame.type !== 'connected') {
       this.#mustMove = false

@@ -44,7 +44,8 @@ function run(
   alive: (boot: string) => 'yes' | 'no' | 'ask' = () => 'yes',
   budget = { messages: 100, bytes: 1e6 },
 ) {
-  return consume(state, { now: 1, wallMs: 1_000, token: `t${ids++}`, alive, budget })
+  const isListed = (boot: string): boolean => alive(boot) === 'yes'
+  return consume(state, { now: 1, wallMs: 1_000, token: `t${ids++}`, alive, isListed, budget })
 }
 
 function said(commit: ReturnType<typeof run>['commit'], boot = edge): OutRecord[] {

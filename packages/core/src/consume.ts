@@ -1,3 +1,4 @@
+import { isOutdated } from './boots.ts'
 import type { LogAppend, OutAppend } from './commit.ts'
 import type { InterestChange } from './interest.ts'
 import { formatMarks } from './commit.ts'
@@ -31,6 +32,8 @@ export interface ConsumeContext {
   readonly token: string
   /** `yes`: registered. `no`: not, by a list read after the question. `ask`: not known yet, so the entry waits. */
   alive(boot: string): 'yes' | 'no' | 'ask'
+  /** Whether the newest list has it. */
+  isListed(boot: string): boolean
   /** Messages and bytes that may still go into this commit; consumption stops when either is used up. */
   readonly budget: { messages: number; bytes: number }
   /** What is to be told of the slot; nothing when it is left out. */
@@ -150,8 +153,10 @@ function takeMessages(
   context: ConsumeContext,
 ): void {
   const results: string[] = []
+  const isListed = context.isListed(boot)
   for (const message of entry.messages) {
     context.budget.messages -= 1
+    if (isOutdated(state, message, { boot, isListed })) continue
     if (message.type === 'publish') results.push(takePublish(state, draft, message, context))
     else if (message.type === 'interest') {
       takeInterest(state, draft, message, boot)

@@ -13,7 +13,7 @@ import type { Clock, Flight, LaneEffect, LaneInput, LaneState, RoomRead, SlotRea
 import { maxCommitsInFlight } from './limits.ts'
 import type { RoomLimits } from './limits.ts'
 import { openLocks } from './locks.ts'
-import { hasChanges, loseMembers } from './members.ts'
+import { hasChanges, listEdges, loseMembers } from './members.ts'
 import { eventLogLimits, isEventLog } from './outgoing.ts'
 import { mergeReplaced } from './plan.ts'
 import type { Plan } from './plan.ts'
@@ -159,13 +159,9 @@ function takeMembers(state: LaneState, alive: ReadonlySet<string>): void {
     for (const [room, boots] of own.interest) {
       for (const boot of boots) if (!alive.has(boot)) dropInterest(own, room, boot)
     }
-    forgetConnections(own, (boot) => !alive.has(boot), state.steppedAt)
+    listEdges(own.members, alive, state.steppedAt)
+    for (const row of dropConnections(own.connections, (boot) => !alive.has(boot))) own.dropped.push(row)
   }
-}
-
-function forgetConnections(own: SlotState, isGone: (boot: string) => boolean, now: number): void {
-  loseMembers(own.members, isGone, now)
-  for (const row of dropConnections(own.connections, isGone)) own.dropped.push(row)
 }
 
 /** What a dead boot had declared is removed with the next commit. */
@@ -305,7 +301,8 @@ function* owners(state: LaneState, flight: Flight): Iterable<SlotState> {
 function forgetBoot(state: LaneState, boot: string): void {
   for (const own of state.slots.values()) {
     for (const room of [...own.interest.keys()]) dropInterest(own, room, boot)
-    forgetConnections(own, (each) => each === boot, state.steppedAt)
+    loseMembers(own.members, (each) => each === boot, state.steppedAt)
+    for (const row of dropConnections(own.connections, (each) => each === boot)) own.dropped.push(row)
   }
 }
 
@@ -337,6 +334,7 @@ function composeBatch(state: LaneState, clock: Clock, effects: LaneEffect[]): La
       wallMs: clock.wallMs,
       token,
       alive,
+      isListed: (boot) => state.alive.has(boot),
       budget,
       outgoing,
     })

@@ -9,6 +9,7 @@ import {
   createMembers,
   expireMembers,
   knowMember,
+  listEdges,
   listMembers,
   loseMembers,
   takeChanges,
@@ -45,6 +46,7 @@ function setup() {
       write(expireMembers(all, at.now))
     },
     lose: (boot: string) => loseMembers(all, (each) => each === boot, at.now),
+    list: (...boots: string[]) => listEdges(all, new Set(boots), at.now),
     told: () => changesOf(all, at.wallMs),
     users: () => listMembers(all, room).all?.map(({ user }) => user),
     /** The next owner of the slot, after `inc` was this. */
@@ -104,6 +106,58 @@ describe('members of a room at its worker', () => {
     take(message('cat1', 'in'), other)
     wait(presenceGraceMs)
     expect(users()).toEqual(['cat'])
+  })
+
+  it('[PS23] those of an edge that a list lacked are there again when the next one has it, and are never said to have left', () => {
+    const { take, told, wait, list, users } = setup()
+    for (const id of ['ann1', 'bob1', 'cat1']) take(message(id, 'in'))
+    take(message('bob1', 'gone'))
+    told()
+    list(other)
+    take(message('cat1', 'gone'))
+    wait(2_000)
+    list(edge, other)
+    wait(presenceGraceMs)
+    expect([told(), users()]).toEqual([['-cat', '-bob'], ['ann']])
+    list(other)
+    wait(presenceGraceMs)
+    expect([told(), users()]).toEqual([['-ann'], []])
+  })
+
+  it('[PS23] a list brings nobody back whose outbox is gone, or who was told of in another incarnation', () => {
+    const { take, wait, list, lose, users, next } = setup()
+    take(message('ann1', 'in'))
+    const taken = next(4)
+    lose(edge)
+    list(other)
+    list(edge)
+    wait(presenceGraceMs)
+    expect(users()).toEqual([])
+    expireMembers(taken, 7)
+    listEdges(taken, new Set([other]), 7)
+    listEdges(taken, new Set([edge]), 7)
+    expect(expireMembers(taken, 7 + presenceGraceMs)).toMatchObject([{ connection: 'ann1', on: false }])
+  })
+
+  it('[PS23] who stays is in nothing that is walked through once a second', () => {
+    const { take, lose, wait, all } = setup()
+    for (const id of ['ann1', 'bob1', 'cat1']) take(message(id, 'in'))
+    take(message('dan1', 'in'), other)
+    expect([all.leaving.size, all.staying]).toEqual([
+      0,
+      new Map([
+        [edge, 3],
+        [other, 1],
+      ]),
+    ])
+    lose(edge)
+    expect([all.leaving.size, all.staying]).toEqual([3, new Map([[other, 1]])])
+    take(message('bob1', 'in'), other)
+    expect([all.leaving.size, all.staying]).toEqual([2, new Map([[other, 2]])])
+    wait(presenceGraceMs)
+    take(message('bob1', 'out'), other)
+    take(message('dan1', 'out'), other)
+    expect([all.leaving.size, all.staying.size]).toEqual([0, 0])
   })
 
   it('[PS4] the next owner has the same members; who had gone has the time of grace anew', () => {

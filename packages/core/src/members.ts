@@ -20,6 +20,8 @@ export interface Member {
   readonly gone: boolean
   /** When it stops being a member, ms of the lane's clock; null: it is there. 0: at the time of grace after the next look. */
   readonly leavesAtMs: number | null
+  /** It leaves because a list of the edges that live had not its own. */
+  readonly unlisted: boolean
 }
 /** Members of one room by connection, and the connections of each user. */
 interface RoomMembers {
@@ -32,6 +34,10 @@ export interface Members {
   readonly changed: Map<string, Map<string, string>>
   /** Rooms with changes that were not told, as they have too many members for a list: whether their number is to be told now. */
   readonly counted: Map<string, boolean>
+  /** Those who have a time at which they leave: what is done once a second must not walk through all. */
+  readonly leaving: Map<string, { readonly room: string; readonly connection: string }>
+  /** How many of each boot have none. */
+  readonly staying: Map<string, number>
 }
 interface Clock {
   readonly now: number
@@ -39,7 +45,7 @@ interface Clock {
 }
 
 export function createMembers(): Members {
-  return { rooms: new Map(), changed: new Map(), counted: new Map() }
+  return { rooms: new Map(), changed: new Map(), counted: new Map(), leaving: new Map(), staying: new Map() }
 }
 
 /** Of what the store kept, one row. Who was told under another incarnation has the time of grace to be told of again. */
@@ -47,7 +53,7 @@ export function knowMember(all: Members, row: Interest, now: number): void {
   const { room, boot, connection = '', inc = 0, member } = row
   if (member === undefined) return
   const isStale = member.gone || inc !== now
-  put(all, room, connection, { ...member, boot, inc, leavesAtMs: isStale ? 0 : null })
+  put(all, room, connection, { ...member, boot, inc, leavesAtMs: isStale ? 0 : null, unlisted: false })
 }
 
 /** One message of the edge `boot`. It may come again. Returns what the store is to keep of it. */
@@ -63,7 +69,8 @@ export function takeMember(
   if (before !== undefined && change === 'out') return [drop(all, room, connection, before)]
   if (before !== undefined && change === 'gone') {
     if (before.gone) return []
-    return replace(all, { room, connection, before }, { ...before, gone: true, leavesAtMs: from.now + presenceGraceMs })
+    const gone = { gone: true, leavesAtMs: from.now + presenceGraceMs, unlisted: false }
+    return replace(all, { room, connection, before }, { ...before, ...gone })
   }
   return enter(all, message, { ...from, before })
 }
@@ -77,7 +84,7 @@ function enter(
   // Who comes back, or on another device, goes on with what it showed: a reconnect is silent.
   const shown = before ?? (others === undefined ? undefined : lastShown(others))
   const own: Member = {
-    ...{ boot, inc, user: detached(user), gone: false, leavesAtMs: null },
+    ...{ boot, inc, user: detached(user), gone: false, leavesAtMs: null, unlisted: false },
     ...shownFrom(state, shown, wallMs),
     sinceMs: before?.sinceMs ?? others?.sinceMs ?? wallMs,
   }
@@ -102,25 +109,41 @@ function isSame(a: Member, b: Member): boolean {
 }
 
 /** Those of edges that are gone. They have been for as long as it took to be sure, so less of the grace is left. */
-export function loseMembers(all: Members, isGone: (boot: string) => boolean, now: number): void {
-  for (const { connections } of all.rooms.values())
+export function loseMembers(all: Members, isGone: (boot: string) => boolean, now: number, unlisted = false): void {
+  const gone = new Set([...all.staying.keys()].filter(isGone))
+  if (gone.size === 0) return
+  const leavesAtMs = now + presenceGraceMs - endpointDeadMs
+  for (const [room, { connections }] of all.rooms)
     for (const [connection, member] of connections)
-      if (member.leavesAtMs === null && isGone(member.boot))
-        connections.set(connection, { ...member, leavesAtMs: now + presenceGraceMs - endpointDeadMs })
+      if (member.leavesAtMs === null && gone.has(member.boot))
+        put(all, room, connection, { ...member, leavesAtMs, unlisted })
+}
+
+/**
+ * A list of the edges that live. One that an earlier list lacked, and that need not know of that, has its members again: not those whose
+ * connection ended, nor those of an edge whose outbox is gone, or of another incarnation.
+ */
+export function listEdges(all: Members, alive: ReadonlySet<string>, now: number): void {
+  for (const { room, connection } of [...all.leaving.values()]) {
+    const member = all.rooms.get(room)?.connections.get(connection)
+    if (member?.unlisted === true && alive.has(member.boot))
+      put(all, room, connection, { ...member, leavesAtMs: null, unlisted: false })
+  }
+  loseMembers(all, (boot) => !alive.has(boot), now, true)
 }
 
 /** Once a second: those whose time is over leave. Returns what the store is to forget. */
 export function expireMembers(all: Members, now: number): InterestChange[] {
   const rows: InterestChange[] = []
-  for (const [room, { connections }] of all.rooms)
-    for (const [connection, member] of connections) {
-      if (member.leavesAtMs === null) continue
-      if (member.leavesAtMs === 0) connections.set(connection, { ...member, leavesAtMs: now + presenceGraceMs })
-      else if (member.leavesAtMs <= now) {
-        touch(all, room, member.user)
-        rows.push(drop(all, room, connection, member))
-      }
+  for (const { room, connection } of [...all.leaving.values()]) {
+    const member = all.rooms.get(room)?.connections.get(connection)
+    if (member === undefined || member.leavesAtMs === null) continue
+    if (member.leavesAtMs === 0) put(all, room, connection, { ...member, leavesAtMs: now + presenceGraceMs })
+    else if (member.leavesAtMs <= now) {
+      touch(all, room, member.user)
+      rows.push(drop(all, room, connection, member))
     }
+  }
   for (const room of all.counted.keys()) {
     all.counted.set(room, true)
     if (!all.changed.has(room)) all.changed.set(room, new Map())
@@ -247,12 +270,29 @@ function rowOf(room: string, connection: string, member: Member): Interest {
 function put(all: Members, room: string, connection: string, member: Member): void {
   let own = all.rooms.get(room)
   if (own === undefined) all.rooms.set(room, (own = { connections: new Map(), users: new Map() }))
+  const before = own.connections.get(connection)
+  if (before !== undefined) forgetPlace(all, room, connection, before)
   own.connections.set(connection, member)
+  if (member.leavesAtMs === null) all.staying.set(member.boot, (all.staying.get(member.boot) ?? 0) + 1)
+  else all.leaving.set(placeKey(room, connection), { room, connection })
   noteConnection(own.users, connection, member)
+}
+
+/** Neither name has a space. */
+const placeKey = (room: string, connection: string): string => `${room} ${connection}`
+
+function forgetPlace(all: Members, room: string, connection: string, { boot, leavesAtMs }: Member): void {
+  if (leavesAtMs !== null) all.leaving.delete(placeKey(room, connection))
+  else {
+    const left = (all.staying.get(boot) ?? 0) - 1
+    if (left > 0) all.staying.set(boot, left)
+    else all.staying.delete(boot)
+  }
 }
 
 function drop(all: Members, room: string, connection: string, member: Member): InterestChange {
   const own = all.rooms.get(room)
+  forgetPlace(all, room, connection, member)
   own?.connections.delete(connection)
   if (own !== undefined) dropConnection(own.users, connection, member.user)
   if (own?.connections.size === 0) all.rooms.delete(room)

@@ -20,7 +20,14 @@ function taken(state: SlotState, boot: string, messages: readonly InputMessage[]
   const body = encodeInput({ ...head, boot, k }, messages)
   state.pending.push({ id: `${10 + now}-0`, body, entry: decodeInput(body) })
   const budget = { messages: 10_000, bytes: 1e7 }
-  const { commit } = consume(state, { now, wallMs: 1_000 * now, token: `t${now}`, alive: () => 'yes', budget })
+  const { commit } = consume(state, {
+    now,
+    wallMs: 1_000 * now,
+    token: `t${now}`,
+    alive: () => 'yes',
+    isListed: () => true,
+    budget,
+  })
   const out = commit?.outs.get(boot)
   return commit === undefined || out === undefined ? [] : decodeOut(outText(out, commit.logs))
 }

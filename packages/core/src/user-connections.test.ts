@@ -74,6 +74,19 @@ describe('what an edge knows of its connections', () => {
     expect([changes(), heard]).toEqual([[], ['c2 taken']])
   })
 
+  test('[UC9] one that was told of again is sent off when it is refused or loses its place: its last answer may be lost', () => {
+    const { step, open, answer, changes, closed } = rig()
+    for (const id of ['c1', 'c2', 'c3']) open(id)
+    answer('c1', 'taken')
+    step({ type: 'resync', lane })
+    expect(changes()).toEqual(['c1 open', 'c2 open', 'c3 open', 'c1 kept', 'c2 open', 'c3 open'])
+    answer('c1', 'replaced')
+    answer('c2', 'refused')
+    expect(changes()).toEqual(['c1 closed', 'c2 closed'])
+    closed('c1')
+    expect(changes()).toEqual([])
+  })
+
   test('[UC9] who ends is told of once, also before an answer; one that was refused or replaced is not', () => {
     const { open, closed, answer, changes, heard } = rig()
     for (const id of ['c1', 'c2', 'c3']) open(id)

@@ -144,6 +144,8 @@ function take(
   }
   // It was told of more than once, and what was lost meanwhile took its place: it is open all the same.
   if (outcome === 'refused' && taken) return tell(state, connection, { ...told, change: 'kept' }, effects)
+  // What was told again may be under way, and its answer be lost: then nobody would hear that it counts.
+  if (told.again) tell(state, connection, { room, replaces: '', change: 'closed' }, effects)
   state.told.delete(connection)
   if (outcome === 'refused') effects.push({ type: 'registered', connection, outcome })
   else {
