@@ -58,9 +58,15 @@ function empty(world: World, process: Process, deps: EmptyDeps): void {
   const toldAtMs = new Map<Leaving, number>()
   const turn = (): void => {
     const connections = deps.connections()
-    for (const each of toldAtMs.keys()) if (!connections.has(each)) toldAtMs.delete(each)
+    let slowestMs = 0
+    for (const [each, told] of toldAtMs) {
+      if (connections.has(each)) continue
+      toldAtMs.delete(each)
+      slowestMs = Math.max(slowestMs, clock.now - told)
+    }
     const untold = [...connections].filter((one) => one.isIn && !toldAtMs.has(one))
-    const view = { open: connections.size, untold: untold.length, alone: deps.alone(), granted: deps.granted() }
+    const seen = { open: connections.size, untold: untold.length, slowestMs }
+    const view = { ...seen, alone: deps.alone(), granted: deps.granted() }
     const { admits, tell, closeToldBeforeMs, close } = stepDrain(state, view, clock.now)
     deps.admit(admits)
     for (const each of untold.slice(0, tell)) {
@@ -70,8 +76,10 @@ function empty(world: World, process: Process, deps: EmptyDeps): void {
       each.tellToMove(stepMs)
     }
     const late = Array.from(toldAtMs).filter(([, told]) => told < closeToldBeforeMs)
-    for (const [each] of late) shut(world, each)
-    for (const each of [...deps.connections()].slice(0, close)) shut(world, each)
+    for (const each of [...late.map(([one]) => one), ...[...deps.connections()].slice(0, close)]) {
+      toldAtMs.delete(each)
+      shut(world, each)
+    }
     if (deps.connections().size === 0 && !admits) deps.emptied()
     else clock.at(clock.now + stepMs, () => process.run(turn))
   }

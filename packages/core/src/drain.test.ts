@@ -4,7 +4,7 @@ import type { DrainLimits, DrainState } from './drain.ts'
 
 const limits: DrainLimits = { timeoutMs: 20_000, settleMs: 1_000, graceMs: 5_000, perSecond: 50 }
 const start = (more: Partial<DrainLimits> = {}): DrainState => startDrain({ ...limits, ...more }, 0)
-const busy = { open: 1_000, untold: 10_000, alone: false, granted: 400 }
+const busy = { open: 1_000, untold: 10_000, alone: false, granted: 400, slowestMs: 0 }
 
 /** What is told from one time to another, asked every 50 ms. */
 function told(
@@ -51,6 +51,14 @@ describe('an edge that drains', () => {
   it('[DR3] closes whoever is still there after the grace, and nobody before', () => {
     expect(stepDrain(start(), busy, 7_000).closeToldBeforeMs).toBe(2_000)
     expect(stepDrain(start(), busy, 7_000).close).toBe(0)
+  })
+
+  it('[DR8] waits three times as long as the slowest that has moved took, where that is longer than the grace, until the deadline', () => {
+    const state = start()
+    expect(stepDrain(state, { ...busy, slowestMs: 1_500 }, 7_000).closeToldBeforeMs).toBe(2_000)
+    expect(stepDrain(state, { ...busy, slowestMs: 3_000 }, 10_000).closeToldBeforeMs).toBe(1_000)
+    expect(stepDrain(state, busy, 12_000).closeToldBeforeMs).toBe(3_000)
+    expect(stepDrain(state, busy, 20_000).close).toBe(100)
   })
 
   it('[DR4] at the deadline, however short, everybody is closed, in batches', () => {

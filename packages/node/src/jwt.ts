@@ -1,4 +1,5 @@
-import { randomUUID } from 'node:crypto'
+import { createSecretKey, randomUUID } from 'node:crypto'
+import type { KeyObject } from 'node:crypto'
 import { hasKeyTwice } from '@flotilla/core/json-guard'
 import { parseRoomName } from '@flotilla/core/room-name'
 import jwt from 'jsonwebtoken'
@@ -257,9 +258,12 @@ export interface TokenRequest {
   readonly ttlSeconds: number
 }
 
+/** A text would be tried as a private key first, with every token: 0.6 ms of the 0.62 that one takes. */
+const signingKey = (secret: string): KeyObject => createSecretKey(secret, 'utf8')
+
 /** An HS256 token for development and tests. */
 export function signToken({ secret, sub, tenant, roles = [], permissions = [], ttlSeconds }: TokenRequest): string {
-  return jwt.sign({ sub, tenantId: tenant, roles, permissions, jti: randomUUID() }, secret, {
+  return jwt.sign({ sub, tenantId: tenant, roles, permissions, jti: randomUUID() }, signingKey(secret), {
     algorithm: 'HS256',
     expiresIn: ttlSeconds,
   })
@@ -272,7 +276,7 @@ export function signRoomToken({
   rooms,
   ttlSeconds,
 }: Pick<TokenRequest, 'secret' | 'sub' | 'ttlSeconds'> & { readonly rooms: readonly string[] }): string {
-  return jwt.sign({ sub, room: rooms }, secret, {
+  return jwt.sign({ sub, room: rooms }, signingKey(secret), {
     algorithm: 'HS256',
     expiresIn: ttlSeconds,
     header: { alg: 'HS256', typ: 'room+jwt' },

@@ -137,7 +137,8 @@ export const edgeConfig = defineConfig({
     min: 0,
     max: 600_000,
     unit: 'ms',
-    description: 'Time that a client has to move once it was told to; then it is closed with 1012',
+    description:
+      'Time that a client has to move once it was told to, or three times what the slowest took that has moved, if that is longer; then it is closed with 1012',
   }),
   drainPerSecond: integer('FLOTILLA_EDGE_DRAIN_PER_SECOND', {
     default: 500,

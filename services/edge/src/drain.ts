@@ -23,13 +23,21 @@ export async function emptyEdge(limits: DrainLimits, deps: DrainDeps): Promise<v
   // In the order in which they were told.
   const toldAtMs = new Map<Connection, number>()
   for (;;) {
-    for (const each of toldAtMs.keys()) if (!connections.has(each)) toldAtMs.delete(each)
     const nowMs = performance.now()
+    let slowestMs = 0
+    for (const [each, told] of toldAtMs) {
+      if (connections.has(each)) continue
+      toldAtMs.delete(each)
+      slowestMs = Math.max(slowestMs, nowMs - told)
+    }
     // Who has not authenticated yet has nothing to take along, and is told once it has.
     const untold = (one: Connection): boolean => one.identity !== null && !toldAtMs.has(one)
     const { admits, tell, closeToldBeforeMs, close } = stepDrain(
       state,
-      { open: connections.size, untold: count(connections, untold), alone: deps.alone(), granted: deps.granted() },
+      {
+        ...{ open: connections.size, untold: count(connections, untold), slowestMs },
+        ...{ alone: deps.alone(), granted: deps.granted() },
+      },
       nowMs,
     )
     deps.admit(admits)
@@ -37,8 +45,12 @@ export async function emptyEdge(limits: DrainLimits, deps: DrainDeps): Promise<v
       toldAtMs.set(each, nowMs)
       each.tellToMove(stepMs)
     }
-    for (const [each, told] of Array.from(toldAtMs)) if (told < closeToldBeforeMs) each.close('goingAway')
-    for (const each of firstOf(connections, close)) each.close('goingAway')
+    const late = Array.from(toldAtMs).flatMap(([each, told]) => (told < closeToldBeforeMs ? [each] : []))
+    for (const each of [...late, ...firstOf(connections, close)]) {
+      // It did not move.
+      toldAtMs.delete(each)
+      each.close('goingAway')
+    }
     if (connections.size === 0 && !admits) return
     await wait(stepMs, signal)
   }
