@@ -58,14 +58,14 @@ function empty(world: World, process: Process, deps: EmptyDeps): void {
   const toldAtMs = new Map<Leaving, number>()
   const turn = (): void => {
     const connections = deps.connections()
-    let slowestMs = 0
+    const movesMs: number[] = []
     for (const [each, told] of toldAtMs) {
       if (connections.has(each)) continue
       toldAtMs.delete(each)
-      slowestMs = Math.max(slowestMs, clock.now - told)
+      movesMs.push(clock.now - told)
     }
     const untold = [...connections].filter((one) => one.isIn && !toldAtMs.has(one))
-    const seen = { open: connections.size, untold: untold.length, slowestMs }
+    const seen = { open: connections.size, untold: untold.length, movesMs }
     const view = { ...seen, alone: deps.alone(), granted: deps.granted() }
     const { admits, tell, closeToldBeforeMs, close } = stepDrain(state, view, clock.now)
     deps.admit(admits)

@@ -4,7 +4,7 @@ import type { DrainLimits, DrainState } from './drain.ts'
 
 const limits: DrainLimits = { timeoutMs: 20_000, settleMs: 1_000, graceMs: 5_000, perSecond: 50 }
 const start = (more: Partial<DrainLimits> = {}): DrainState => startDrain({ ...limits, ...more }, 0)
-const busy = { open: 1_000, untold: 10_000, alone: false, granted: 400, slowestMs: 0 }
+const busy = { open: 1_000, untold: 10_000, alone: false, granted: 400, movesMs: [] as readonly number[] }
 
 /** What is told from one time to another, asked every 50 ms. */
 function told(
@@ -53,11 +53,15 @@ describe('an edge that drains', () => {
     expect(stepDrain(start(), busy, 7_000).close).toBe(0)
   })
 
-  it('[DR8] waits three times as long as the slowest that has moved took, where that is longer than the grace, until the deadline', () => {
+  it('[DR8] where moves take long, waits five times as long as they do, until the deadline', () => {
     const state = start()
-    expect(stepDrain(state, { ...busy, slowestMs: 1_500 }, 7_000).closeToldBeforeMs).toBe(2_000)
-    expect(stepDrain(state, { ...busy, slowestMs: 3_000 }, 10_000).closeToldBeforeMs).toBe(1_000)
-    expect(stepDrain(state, busy, 12_000).closeToldBeforeMs).toBe(3_000)
+    const after = (movesMs: readonly number[], nowMs: number) =>
+      nowMs - stepDrain(state, { ...busy, movesMs }, nowMs).closeToldBeforeMs
+    expect(after(Array<number>(100).fill(300), 7_000)).toBe(5_000)
+    // One that is slow changes nothing.
+    expect(after([4_900], 8_000)).toBe(5_000)
+    expect(after(Array<number>(100).fill(2_000), 9_000)).toBeGreaterThan(9_500)
+    expect(after([], 12_000)).toBeLessThanOrEqual(10_000)
     expect(stepDrain(state, busy, 20_000).close).toBe(100)
   })
 

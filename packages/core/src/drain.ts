@@ -17,8 +17,8 @@ export interface DrainState {
   /** Clients that may be told now; what is left of a whole one stays. */
   allowed: number
   atMs: number
-  /** The longest that a client took to move, ms. */
-  slowestMs: number
+  /** What a client lately took to move, ms: a mean in which each new one counts for a sixteenth. */
+  moveMs: number
 }
 
 /** What the edge sees. */
@@ -30,8 +30,8 @@ export interface DrainView {
   readonly alone: boolean
   /** Clients that may be told per second: control's grant, or null while there is none. */
   readonly granted: number | null
-  /** The longest that one of those who left by themselves since the last step took from when it was told, ms; 0: none left. */
-  readonly slowestMs: number
+  /** What those who left by themselves since the last step took, from when each was told, ms. */
+  readonly movesMs: readonly number[]
 }
 
 /** To be done in this order. */
@@ -60,13 +60,15 @@ export const closeBatch = 100
 /** And no less than so much of them all, so that however many there are it is over in 4 s. */
 const closeShare = 1 / 20
 /**
- * Who is still here after so many times what the slowest took that has moved by then cannot move, or does not want to. On a machine that is busy
- * with the move itself all take long: closed after a fixed time, a third of 1,000 clients were disconnected that were about to move.
+ * Who is still here after so many times what a move lately took cannot move, or does not want to. On a machine that is busy with the moves
+ * themselves all take long: closed after a fixed time, a third of 1,000 clients were disconnected that were about to move. One that is slow, or
+ * leaves for a reason of its own, must not hold up the drain of those that never move.
  */
-const patience = 3
+const patience = 5
+const newest = 1 / 16
 
 export function startDrain(limits: DrainLimits, nowMs: number): DrainState {
-  return { startedAtMs: nowMs, limits, allowed: 0, atMs: nowMs, slowestMs: 0 }
+  return { startedAtMs: nowMs, limits, allowed: 0, atMs: nowMs, moveMs: 0 }
 }
 
 /**
@@ -77,7 +79,7 @@ export function startDrain(limits: DrainLimits, nowMs: number): DrainState {
 export function stepDrain(state: DrainState, view: DrainView, nowMs: number): DrainStep {
   const { open, untold, alone, granted } = view
   const { startedAtMs, limits } = state
-  state.slowestMs = Math.max(state.slowestMs, view.slowestMs)
+  for (const tookMs of view.movesMs) state.moveMs += (tookMs - state.moveMs) * newest
   const nothing = { admits: false, tell: 0, closeToldBeforeMs: -Infinity, close: 0 }
   const deadlineMs = startedAtMs + limits.timeoutMs
   if (alone || nowMs >= deadlineMs) return { ...nothing, close: Math.max(closeBatch, Math.ceil(open * closeShare)) }
@@ -87,7 +89,7 @@ export function stepDrain(state: DrainState, view: DrainView, nowMs: number): Dr
   if (nowMs < settledAtMs) return { ...nothing, admits: true }
   const tell = Math.min(untold, Math.floor(allowed))
   state.allowed -= tell
-  return { ...nothing, tell, closeToldBeforeMs: nowMs - Math.max(limits.graceMs, patience * state.slowestMs) }
+  return { ...nothing, tell, closeToldBeforeMs: nowMs - Math.max(limits.graceMs, patience * state.moveMs) }
 }
 
 function allow(state: DrainState, perSecond: number, nowMs: number): number {

@@ -138,7 +138,7 @@ export const edgeConfig = defineConfig({
     max: 600_000,
     unit: 'ms',
     description:
-      'Time that a client has to move once it was told to, or three times what the slowest took that has moved, if that is longer; then it is closed with 1012',
+      'Time that a client has to move once it was told to, or five times what a move lately took, if that is longer; then it is closed with 1012',
   }),
   drainPerSecond: integer('FLOTILLA_EDGE_DRAIN_PER_SECOND', {
     default: 500,

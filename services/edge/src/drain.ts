@@ -24,18 +24,18 @@ export async function emptyEdge(limits: DrainLimits, deps: DrainDeps): Promise<v
   const toldAtMs = new Map<Connection, number>()
   for (;;) {
     const nowMs = performance.now()
-    let slowestMs = 0
+    const movesMs: number[] = []
     for (const [each, told] of toldAtMs) {
       if (connections.has(each)) continue
       toldAtMs.delete(each)
-      slowestMs = Math.max(slowestMs, nowMs - told)
+      movesMs.push(nowMs - told)
     }
     // Who has not authenticated yet has nothing to take along, and is told once it has.
     const untold = (one: Connection): boolean => one.identity !== null && !toldAtMs.has(one)
     const { admits, tell, closeToldBeforeMs, close } = stepDrain(
       state,
       {
-        ...{ open: connections.size, untold: count(connections, untold), slowestMs },
+        ...{ open: connections.size, untold: count(connections, untold), movesMs },
         ...{ alone: deps.alone(), granted: deps.granted() },
       },
       nowMs,
