@@ -1,9 +1,10 @@
 // Clients of the library that hear rooms through a rollout, and keep account. Started by the rollout demo, asked over IPC.
 import { connect } from '@flotilla/client'
 import { signRoomToken, signToken } from '@flotilla/node/jwt'
-import WebSocket from 'ws'
+import Plain from 'ws'
 import { answerCalls } from './harness/processes.mjs'
 import { clock, latencies } from './harness/samples.mjs'
+import { dialBy } from './rollout/dial.mjs'
 import { openRooms, roomName } from './rollout/guard.mjs'
 import { folded, nothingSeen } from './rollout/report.mjs'
 
@@ -13,13 +14,14 @@ const atOnce = 50
 const tokenSeconds = 30
 const clients = []
 const views = []
+let dial
 /** Delays from when an event was due to its delivery: how many of each whole ms, the last for all beyond. */
 const delays = new Uint32Array(60_001)
 /** The same of each client. */
 const ownDelays = new Map()
 const seen = { disconnected: 0, told: 0, ended: 0, roomTokens: 0 }
 
-async function join({ url, secret, room, name }) {
+async function join({ url, secret, room, name, WebSocket }) {
   const token = () => signToken({ secret, sub: name, tenant: 'demo', ttlSeconds: tokenSeconds })
   const client = await connect({ url, token, WebSocket, timeoutMs: 60_000, log: () => {} })
   client.onState((state) => {
@@ -60,16 +62,26 @@ async function join({ url, secret, room, name }) {
 }
 
 answerCalls({
-  open: async ({ host = '127.0.0.1', port, secret, count, first, rooms, types = openRooms }) => {
+  /** At `host` and `port`, or at the edges that `directory` names. */
+  open: async ({ host = '127.0.0.1', port = 80, directory, secret, count, first, rooms, types = openRooms }) => {
     const url = `ws://${host}:${port}/ws`
+    if (directory !== undefined) dial ??= await dialBy(directory)
+    const { WebSocket } = dial ?? { WebSocket: Plain }
     for (let i = 0; i < count; i += atOnce) {
       const some = Array.from({ length: Math.min(atOnce, count - i) }, (_, j) => first + i + j)
-      await Promise.all(some.map((n) => join({ url, secret, name: `user-${n}`, room: roomName(types, n % rooms) })))
+      await Promise.all(
+        some.map((n) => join({ url, secret, name: `user-${n}`, room: roomName(types, n % rooms), WebSocket })),
+      )
     }
   },
   report: async () => {
     for (const [view, own] of ownDelays) view.p99Ms = latencies(own).p99Ms
-    return { views, seen, delivered: views.reduce((sum, { delivered }) => sum + delivered, 0) }
+    return {
+      views,
+      seen,
+      openedAtMs: dial?.openedAtMs ?? [],
+      delivered: views.reduce((sum, { delivered }) => sum + delivered, 0),
+    }
   },
   delays: async () => ({ delays: Array.from(delays) }),
   /** All go away: what they saw until then. */

@@ -9,6 +9,7 @@ import { startLoad, startService, until } from './harness/processes.mjs'
 import { latencies } from './harness/samples.mjs'
 import { grid } from './report/table.mjs'
 import { startBalancer } from './rollout/balancer.mjs'
+import { startDirectory } from './rollout/ready.mjs'
 import { guardedRooms, startGuard } from './rollout/guard.mjs'
 import { startPublisher } from './rollout/publisher.mjs'
 import { judge, mostPerSecond } from './rollout/report.mjs'
@@ -98,14 +99,14 @@ async function count(processes) {
 
 for (const [tier, size] of Object.entries(tiers)) for (let i = 0; i < size; i += 1) await start(tier)
 await whole()
-// A process that drains says so by its health: the balancers see for themselves.
-const edges = await startBalancer(() => [...running.edge, ...leaving.filter(({ id }) => id.startsWith('edge'))])
+// A process that drains says so by its health: those who choose one see for themselves.
+const edges = await startDirectory(() => [...running.edge, ...leaving.filter(({ id }) => id.startsWith('edge'))])
 const ingests = await startBalancer(() => [...running.ingest, ...leaving.filter(({ id }) => id.startsWith('ingest'))])
 const crowds = Array.from({ length: loads }, () => startLoad('rollout-client.mjs', { place: 'free' }))
 const share = Math.ceil(clientCount / loads)
 await Promise.all(
   crowds.map((crowd, i) =>
-    crowd.ask('open', { port: edges.port, secret, count: share, first: i * share, rooms, types: guardedRooms }),
+    crowd.ask('open', { directory: edges.url, secret, count: share, first: i * share, rooms, types: guardedRooms }),
   ),
 )
 say(`${clientCount} clients in ${rooms} rooms over ${tiers.edge} edges`)
@@ -122,6 +123,7 @@ await until('everything has been delivered', async () => {
 const delays = await Promise.all(crowds.map((crowd) => crowd.ask('delays')))
 await count(running.edge)
 const views = reports.flatMap((report) => report.views)
+const openedAtMs = reports.flatMap((report) => report.openedAtMs)
 const all = delays.reduce((sum, each) => each.delays.map((count, ms) => count + (sum[ms] ?? 0)), [])
 const { p50Ms, p99Ms } = latencies(all.flatMap((count, ms) => Array(count).fill(ms)))
 const worst = Math.max(...views.map(({ worstMs }) => worstMs))
@@ -148,8 +150,8 @@ const report = {
     max: Math.round(worst),
     worstClientP99: Math.max(...views.map((view) => view.p99Ms)),
   },
-  reconnects: edges.openedAtMs.filter((at) => at >= calmAt).length,
-  reconnectsPerSecMax: mostPerSecond(edges.openedAtMs, calmAt),
+  reconnects: openedAtMs.filter((at) => at >= calmAt).length,
+  reconnectsPerSecMax: mostPerSecond(openedAtMs, calmAt),
   budgetPerSec: budget,
 }
 mkdirSync('out', { recursive: true })
