@@ -28,6 +28,7 @@ export const parts = {
       'policy-hooks',
       'policy-rates',
       'policy-time',
+      'sensitive',
       'position',
       'rates',
       'retained',

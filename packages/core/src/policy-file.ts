@@ -92,6 +92,12 @@ const outgoing = z
   })
   .describe('What the backend is told of connections, rooms and messages: docs/webhooks.md.')
 
+const sensitive = z
+  .array(z.string().regex(/^[A-Za-z_][\w-]{0,63}$/, { error: 'is not a name: 1 to 64 letters, digits, - and _' }))
+  .min(1)
+  .max(maxWords)
+  .describe('Fields that are left out of the data of events and of presence, wherever they stand in it.')
+
 const named = (what: string, isGood: (name: string) => boolean) =>
   z
     .record(z.string().refine(isGood, { error: `is not ${what}` }), roomPolicy)
@@ -115,6 +121,7 @@ export const policyFile = z.strictObject({
   history: history.optional().describe('Of rooms whose type says nothing else.'),
   ephemeral: ephemeral.optional().describe('Of rooms whose type says nothing else.'),
   classes: classNames.optional(),
+  sensitive: sensitive.optional(),
   rates: rates.optional(),
   types: named('a room type: lower case letters, digits, - and _', isRoomType).optional(),
   rooms: named('a room: type:id or type:tenant:id', (name) => parseRoomName(name).ok)
@@ -152,10 +159,12 @@ export function parsePolicy(value: unknown): ParsedPolicy {
   }
   const all = (given: Record<string, z.infer<typeof roomPolicy>>): ReadonlyMap<string, RoomPolicy> =>
     new Map(Object.entries(given).map(([name, each]) => [name, roomPolicyFrom(each, general)]))
-  const rest = others === undefined ? null : roomPolicyFrom(others, general)
-  const named = { types: all(types), rooms: all(rooms), others: rest }
+  const unnamed = others === undefined ? null : roomPolicyFrom(others, general)
+  const named = { types: all(types), rooms: all(rooms), others: unnamed }
   const told = parsed.data.outgoing === undefined ? null : outgoingFrom(parsed.data.outgoing)
-  return { ok: true, policy: { connect, ...general, rates: limited.rates, ...named, hooks: asked, outgoing: told } }
+  const withheld = parsed.data.sensitive?.map((name) => name.toLowerCase())
+  const rest = { hooks: asked, outgoing: told, sensitive: withheld === undefined ? null : new Set(withheld) }
+  return { ok: true, policy: { connect, ...general, rates: limited.rates, ...named, ...rest } }
 }
 
 function outgoingFrom({ events, types, retain = {} }: z.infer<typeof outgoing>): Outgoing {

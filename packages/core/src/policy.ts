@@ -4,6 +4,7 @@ import type { Hooks } from './policy-hooks.ts'
 import type { RateClasses } from './rates.ts'
 import { parseRoomName } from './room-name.ts'
 import type { RoomName } from './room-name.ts'
+import type { Sensitive } from './sensitive.ts'
 
 /** Who is asking: what authentication vouched for. */
 export interface Identity {
@@ -66,6 +67,8 @@ export interface Policy {
   readonly hooks: Hooks
   /** What the backend is told; null: nothing. */
   readonly outgoing: Outgoing | null
+  /** Fields that are left out of what is told; null: none. */
+  readonly sensitive: Sensitive | null
 }
 
 export type PolicyCode = 'FORBIDDEN' | 'UNKNOWN_ROOM_TYPE' | 'INVALID_ROOM' | 'UNKNOWN_EVENT'

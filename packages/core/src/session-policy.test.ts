@@ -69,6 +69,33 @@ describe('by a policy', () => {
   })
 })
 
+describe('sensitive fields', () => {
+  const policy = policyOf({
+    sensitive: ['PIN'],
+    types: { chat: { join: 'everyone', publish: 'everyone', presence: 'everyone' } },
+  })
+
+  it.each([{}, { ephemeral: true }])('[SF3] are not in what a client publishes: %j (LM4)', (more) => {
+    const { state } = open(user, policy)
+    const published = {
+      type: 'publish',
+      id: 3,
+      room: 'chat:acme:1',
+      event: 'e',
+      data: { pin: 1, deep: [{ Pin: 2, a: 3 }] },
+      ...more,
+    }
+    const [effect] = acted(frame(state, published))
+    expect(JSON.stringify(effect)).toContain(JSON.stringify('"data":{"deep":[{"a":3}]}').slice(1, -1))
+  })
+
+  it('[SF3] are not in what a user shows of itself (LM4)', () => {
+    const { state } = open(user, policy)
+    const shown = frame(state, { type: 'presence', id: 3, status: 'away', data: { pin: 1, page: '/deals' } })
+    expect(acted(shown)).toMatchObject([{ type: 'show', state: '{"status":"away","data":{"page":"/deals"}}' }])
+  })
+})
+
 describe('a publish', () => {
   it('[SE45] says whom it is kept from and what filters are judged by, and that travels with it (RM8)', () => {
     const optionsOf = (more: object): unknown => {

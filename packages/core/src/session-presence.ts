@@ -2,6 +2,7 @@ import { take } from './bucket.ts'
 import type { ClientFrame } from './frames.ts'
 import { maxPresenceStateChars, showRoomsPerFrame } from './limits.ts'
 import { hasPresence } from './policy.ts'
+import { dataText } from './sensitive.ts'
 import { permit } from './session-permit.ts'
 import { fail, send } from './session-state.ts'
 import type { SessionState, SessionStep, Subscription } from './session-state.ts'
@@ -41,7 +42,8 @@ function isTold(step: SessionStep, room: string, { presence }: Subscription): bo
 
 /** What the user shows of itself, in every room. */
 export function show(step: SessionStep, { id, status, data }: Extract<ClientFrame, { type: 'presence' }>): void {
-  const state = JSON.stringify({ status, ...(data === undefined ? {} : { data }) })
+  const shown = data === undefined ? '' : `,"data":${dataText(data, step.state.policy.sensitive)}`
+  const state = `{"status":${JSON.stringify(status)}${shown}}`
   if (state.length > maxPresenceStateChars) {
     const message = `at most ${maxPresenceStateChars} characters of JSON can be shown`
     return fail(step, { code: 'PAYLOAD_TOO_LARGE', message, id })

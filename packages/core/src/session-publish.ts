@@ -3,6 +3,7 @@ import type { ClientFrame } from './frames.ts'
 import { maxConflatedDataBytes, maxDataBytes, maxMatchChars } from './limits.ts'
 import { createRateStore, takeEvent } from './rates.ts'
 import { validEventName, validKey } from './room-name.ts'
+import { dataText } from './sensitive.ts'
 import { permit } from './session-permit.ts'
 import { fail, send } from './session-state.ts'
 import type { Fault, Open, SessionInput, SessionStep } from './session-state.ts'
@@ -14,7 +15,7 @@ const retryAfterMs = 1_000
 export function publish(step: SessionStep, open: Open, frame: PublishFrame): void {
   const { state, clock, effects } = step
   const { id, room, event, ephemeral = false } = frame
-  const data = JSON.stringify(frame.data ?? null)
+  const data = dataText(frame.data, state.policy.sensitive)
   const fault = judge(step, open, frame) ?? sizeFault(frame, data) ?? rateFault(step, open, event)
   if (fault !== undefined) return fail(step, { ...fault, id, room, event })
   const options = optionsOf(frame, state.connectionId, clock.wallMs)

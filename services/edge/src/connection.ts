@@ -59,6 +59,7 @@ export interface ConnectionDeps {
   /** Effects that concern members of rooms. */
   onPresence(connection: Connection, effect: PresenceSessionEffect): void
   onLock(connection: Connection, effect: Extract<SessionEffect, { type: 'lock' }>): void
+  onRefused(connection: Connection, frame: Extract<ServerFrame, { type: 'error' }>): void
   /** Effects that a service is asked for. */
   onHook(connection: Connection, effect: HookEffect): void
   onClosed(connection: Connection): void
@@ -178,7 +179,6 @@ export class Connection {
     this.#deps.metrics.pongSeconds.observe(Math.max(0, now - this.#pingAt + pingIntervalMs) / 1_000)
   }
 
-  /** The socket is gone. */
   onEnd(): void {
     if (!this.#closed) this.#finish()
   }
@@ -253,7 +253,7 @@ export class Connection {
   }
 
   send(frame: ServerFrame): void {
-    if (frame.type === 'error') this.#deps.metrics.refusals.inc({ code: frame.code })
+    if (frame.type === 'error') this.#deps.onRefused(this, frame)
     this.#push(textFrame(JSON.stringify(frame)))
   }
 

@@ -20,6 +20,7 @@ import type { Tracing } from '@flotilla/node/tracing'
 import { stepAging } from './age.ts'
 import type { AgeLimits } from './age.ts'
 import { Connection } from './connection.ts'
+import { createAudit } from './audit.ts'
 import { tellOfConnections } from './connection-events.ts'
 import type { ConnectionDeps } from './connection.ts'
 import { watchDenials } from './denials.ts'
@@ -67,6 +68,8 @@ export interface EdgeOptions extends ServerOptions {
 export interface EdgeDeps {
   readonly store: Store
   readonly log: Log
+  /** For refusals, that are written whatever the level of `log` is; `log` when it is left out. */
+  readonly auditLog?: Log
   readonly scope: Scope
   readonly metrics: Metrics
   readonly verifier: Verifier
@@ -127,6 +130,7 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
   })
   const presence = createEdgePresence({ shape, endpoint: theEndpoint })
   const locks = createEdgeLocks({ endpoint: theEndpoint })
+  const audit = createAudit(deps.auditLog ?? log)
   const hooks = createEdgeHooks({ policy, log, metrics: deps.metrics })
   const lagMs = createLag(scope)
   endpoint = await createEndpoint({
@@ -187,6 +191,10 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     onRegister: (connection, effect) => counted[effect.scope].open(connection, effect),
     onPresence: presence.onSession,
     onLock: locks.ask,
+    onRefused: (refused, frame) => {
+      metrics.refusals.inc({ code: frame.code })
+      audit(refused, frame)
+    },
     onHook: hooks.onSession,
     onDirty: hub.onDirty,
     onOpened: told.opened,

@@ -78,7 +78,7 @@ async function run(config: ConfigOf<typeof edgeConfig>, log: Log, scope: Scope):
         perSecond: drainPerSecond,
       },
     },
-    { store, log, scope, metrics, verifier, tracing, policy },
+    { store, log, auditLog: createLog({ service: 'edge', level: 'info' }), scope, metrics, verifier, tracing, policy },
   )
   log.info('edge listens', { host: config.host, port: edge.port, adminPort: admin.port })
 }

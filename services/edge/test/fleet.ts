@@ -19,6 +19,13 @@ import { startEdge } from '../src/edge.ts'
 import type { Edge, EdgeOptions } from '../src/edge.ts'
 
 const log = createLog({ service: 'test', level: 'silent' })
+/** Lines of the audits of all edges. */
+export const audited: string[] = []
+const auditLog = createLog({
+  service: 'edge',
+  level: 'info',
+  destination: { write: (line) => void audited.push(line) },
+})
 const host = '127.0.0.1'
 const deadlineMs = 15_000
 
@@ -116,7 +123,7 @@ async function startFleet(): Promise<Fleet> {
       const verifier = createVerifier({ keys: { type: 'secret', secrets: [DEVELOPMENT_SECRET] }, log })
       const edge = await startEdge(
         { ...usual, limits, memberId: `edge-${count}`, ...options },
-        { ...deps('edge'), verifier, policy },
+        { ...deps('edge'), verifier, policy, auditLog },
       )
       edges.push(edge)
       return edge

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { defaultPolicy } from '@flotilla/core/policy-default'
 import type { PublishOutcome } from '@flotilla/node/endpoint-port'
 import { StoreError } from '@flotilla/node/store/port'
 import { harness, secret } from '../test/harness.ts'
@@ -84,6 +85,19 @@ describe('posting an event', () => {
     const { post, rooms } = await harness()
     await post({ room: 'public:a', event: 'e', except: ['bob'], filter: { region: 'eu' } })
     expect(rooms.get('public:a')?.map(({ options }) => options)).toEqual(['{"except":["bob"],"match":{"region":"eu"}}'])
+  })
+
+  it('[SF4] sensitive fields of the policy are not in what is published, in batches and CloudEvents too (LM4)', async () => {
+    const policy = { ...defaultPolicy, sensitive: new Set(['pin']) }
+    const { post, call, rooms } = await harness({ policy })
+    const data = { PIN: 4711, name: 'Ann' }
+    await post({ room: 'public:a', event: 'e', data })
+    await call('postBatch', { body: { events: [{ room: 'public:a', event: 'e', data }] } })
+    const cloud = { specversion: '1.0', type: 'e', source: 's', id: '1', flotillaroom: 'public:a', data }
+    await call('postEvent', { body: cloud, headers: { 'content-type': 'application/cloudevents+json' } })
+    const told = rooms.get('public:a') ?? []
+    expect(told).toHaveLength(3)
+    for (const { tail } of told) expect(tail).toContain('"data":{"name":"Ann"}')
   })
 
   it('[IN6] an ephemeral event is answered 202 without a position and never logged', async () => {

@@ -118,7 +118,7 @@ export async function startIngest(config: IngestConfig, deps: IngestDeps): Promi
   server.on('checkExpectation', app)
   const port = await listen(server, config)
   const { memberId } = config
-  const sources = startSources(config.sources ?? [], { endpoint, store, memberId, log, scope, metrics })
+  const sources = startSources(config.sources ?? [], { endpoint, store, memberId, log, scope, metrics, policy })
   const reader = createReader({ store, policy })
   const retryMs = config.webhookRetryMs
   const sending = startWebhooks(webhooks, { endpoint, store, reader, log, scope, metrics, retryMs })

@@ -2,6 +2,8 @@ import { hash, randomUUID } from 'node:crypto'
 import { writeOptions } from '@flotilla/core/event-options'
 import { maxConflatedDataBytes, maxDataBytes, maxMatchChars } from '@flotilla/core/limits'
 import { parseRoomName, validEventName, validKey } from '@flotilla/core/room-name'
+import { dataText } from '@flotilla/core/sensitive'
+import type { Sensitive } from '@flotilla/core/sensitive'
 import type { ErrorCode } from '@flotilla/core/codes'
 import type { EventFrame } from '@flotilla/core/frames'
 import type { Endpoint, PublishOutcome } from '@flotilla/node/endpoint-port'
@@ -44,7 +46,12 @@ export function refusal(code: ErrorCode, detail: string): Refusal {
 /** Judges a request's body; `fallbackId` names the event when the body does not (the `Idempotency-Key` header). */
 export function checkEvent(
   body: unknown,
-  context: { readonly keyName: string; readonly nowMs: number; readonly fallbackId: string | undefined },
+  context: {
+    readonly keyName: string
+    readonly nowMs: number
+    readonly fallbackId: string | undefined
+    readonly sensitive: Sensitive | null
+  },
 ): { readonly ok: true; readonly event: CheckedEvent } | Refusal {
   const parsed = eventRequest.safeParse(body)
   if (!parsed.success) return refusal('VALIDATION_ERROR', describeIssues(parsed.error))
@@ -57,7 +64,7 @@ export function checkEvent(
   if (!validKey(id)) return refusal('VALIDATION_ERROR', 'id: 1 to 128 printable characters')
   const wrongOption = optionsFault(request)
   if (wrongOption !== undefined) return refusal('VALIDATION_ERROR', wrongOption)
-  const data = JSON.stringify(request.data ?? null)
+  const data = dataText(request.data, context.sensitive)
   const maxBytes = request.conflate === undefined ? maxDataBytes : maxConflatedDataBytes
   if (Buffer.byteLength(data) > maxBytes) return refusal('PAYLOAD_TOO_LARGE', `data is larger than ${maxBytes} bytes`)
   if (request.filter !== undefined && JSON.stringify(request.filter).length > maxMatchChars) {

@@ -1,4 +1,5 @@
 import type { Endpoint } from '@flotilla/node/endpoint-port'
+import type { PolicySource } from '@flotilla/node/policy'
 import { readCloudEvent } from './cloud-event.ts'
 import { allows } from './key-scopes.ts'
 import type { IngestKey } from './keys.ts'
@@ -10,6 +11,7 @@ import type { EventAnswer } from './publish.ts'
 export interface PublisherOptions {
   readonly endpoint: Endpoint
   readonly metrics: IngestMetrics
+  readonly policy: PolicySource
   /** Publishes (one per room of an event) that may wait for their commit at the same time. */
   readonly maxInFlight: number
 }
@@ -30,7 +32,7 @@ export type Publish = (publication: Publication, settled: Settled) => void
 const busyRetryMs = 1_000
 const none: readonly string[] = []
 
-export function createPublisher({ endpoint, metrics, maxInFlight }: PublisherOptions): Publish {
+export function createPublisher({ endpoint, metrics, policy, maxInFlight }: PublisherOptions): Publish {
   let inFlight = 0
   const count = eventCounts(metrics)
   const move = (weight: number): void => {
@@ -40,7 +42,7 @@ export function createPublisher({ endpoint, metrics, maxInFlight }: PublisherOpt
   const run = ({ body, cloud, key, fallbackId, traceparent }: Publication, settled: Settled): void => {
     const read = cloud ? readCloudEvent(body) : undefined
     if (read?.ok === false) return settled(read, none)
-    const context = { keyName: key.name, nowMs: Date.now(), fallbackId }
+    const context = { keyName: key.name, nowMs: Date.now(), fallbackId, sensitive: policy.current.sensitive }
     const checked = checkEvent(read === undefined ? body : read.value, context)
     if (!checked.ok) return settled(checked, none)
     const { event } = checked

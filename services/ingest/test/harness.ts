@@ -5,6 +5,7 @@ import type { LogEntry, OutEvent } from '@flotilla/core/entry'
 import type { Endpoint, PublishOutcome, PublishRequest } from '@flotilla/node/endpoint-port'
 import { createLog } from '@flotilla/node/log'
 import { createMetrics } from '@flotilla/node/metrics'
+import type { Policy } from '@flotilla/core/policy'
 import { fixedPolicy } from '@flotilla/node/policy'
 import { createMemoryStore } from '@flotilla/node/store/memory'
 import type { StoreError } from '@flotilla/node/store/port'
@@ -106,6 +107,8 @@ interface HarnessOptions {
   /** `crm` with the harness' secret, and `key2`, by default. */
   readonly keys?: IngestKeys
   readonly webhooks?: readonly Webhook[]
+  /** The default one when it is left out. */
+  readonly policy?: Policy
   /** Nobody can say by default. */
   readonly ask?: Questions['ask']
 }
@@ -126,7 +129,7 @@ export async function harness(options: HarnessOptions = {}) {
     auditLog: createLog({ service: 'ingest', level: 'info', destination: { write: (line) => void audit.push(line) } }),
     metrics: ingestMetrics(metrics),
     maxInFlight,
-    policy: fixedPolicy(),
+    policy: fixedPolicy(options.policy),
     fleet,
     store,
     webhooks: options.webhooks ?? [],

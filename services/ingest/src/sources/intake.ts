@@ -1,6 +1,7 @@
 import { dedupeMs } from '@flotilla/core/limits'
 import type { Endpoint } from '@flotilla/node/endpoint-port'
 import type { Log } from '@flotilla/node/log'
+import type { PolicySource } from '@flotilla/node/policy'
 import { createMapping } from './mapping.ts'
 import type { Misfit, SourceMessage } from './mapping.ts'
 import type { SourceMetrics } from './metrics.ts'
@@ -34,15 +35,17 @@ export interface IntakeDeps {
   readonly endpoint: Endpoint
   readonly log: Log
   readonly metrics: SourceMetrics
+  /** Its sensitive fields are left out. */
+  readonly policy?: PolicySource
 }
 
 /** Older messages that are given out again are searched for: half of the time for which their keys are remembered, as clocks differ. */
 const oldAfterMs = dedupeMs / 2
 
-export function createIntake(source: Source, { endpoint, log, metrics }: IntakeDeps): Intake {
+export function createIntake(source: Source, { endpoint, log, metrics, policy }: IntakeDeps): Intake {
   const { name } = source
   const sender = `source:${name}`
-  const mapping = createMapping(source.map, sender)
+  const mapping = createMapping(source.map, sender, () => policy?.current.sensitive ?? null)
   const [received, acknowledged, retries, inFlight] = [
     metrics.received.labels(name),
     metrics.published.labels(name),

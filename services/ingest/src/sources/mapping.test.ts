@@ -62,3 +62,16 @@ it.each([
 ])('[NS6] %s: %s is put aside', (reason, subject, payload) => {
   expect(rules(agent)(message(subject, payload))).toMatchObject({ ok: false, reason })
 })
+
+it('[SF4] sensitive fields of the policy are not in what a source publishes (LM4)', () => {
+  const [rule] = parseSources(
+    JSON.stringify({
+      sources: [{ type: 'nats', name: 'crm', servers: ['nats://n:4222'], stream: 'S', durable: 'd', map: [agent] }],
+    }),
+    'f',
+  )
+  const mapped = createMapping(rule?.map ?? [], 'source:crm', () => new Set(['pin']))
+  const payload = { tenantId: 'acme', agentType: 'planner', actor: 'ann', card: { PIN: 4711 } }
+  expect(mapped(message('agent.42.started', payload))).toMatchObject({ ok: true })
+  expect(JSON.stringify(mapped(message('agent.42.started', payload)))).not.toContain('4711')
+})

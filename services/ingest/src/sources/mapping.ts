@@ -1,3 +1,5 @@
+import { dataText } from '@flotilla/core/sensitive'
+import type { Sensitive } from '@flotilla/core/sensitive'
 import { isUtf8 } from 'node:buffer'
 import { parseJson } from '@flotilla/core/json-guard'
 import { maxDataBytes, maxExcept, maxMatchChars } from '@flotilla/core/limits'
@@ -50,12 +52,16 @@ interface RoomTemplate {
 }
 
 /** The rules of a source, first fit first. `sender` is who its events are from. */
-export function createMapping(rules: readonly SourceRule[], sender: string): Mapping {
+export function createMapping(
+  rules: readonly SourceRule[],
+  sender: string,
+  sensitive: () => Sensitive | null = () => null,
+): Mapping {
   const compiled = rules.map(compile)
   return (message) => {
     for (const rule of compiled) {
       const tokens = rule.pattern.match(message.subject)
-      if (tokens !== undefined) return apply(rule, tokens, { message, sender })
+      if (tokens !== undefined) return apply(rule, tokens, { message, sender, sensitive: sensitive() })
     }
     return { ok: false, reason: 'no_rule', detail: 'no rule has this subject' }
   }
@@ -82,21 +88,23 @@ function compile({ subject, to, event, data, match = {}, except = [], ephemeral 
 interface Given {
   readonly message: SourceMessage
   readonly sender: string
+  readonly sensitive: Sensitive | null
 }
 
-function apply(rule: CompiledRule, tokens: Readonly<Record<string, string>>, { message, sender }: Given): Mapped {
+function apply(rule: CompiledRule, tokens: Readonly<Record<string, string>>, given: Given): Mapped {
+  const { message } = given
   const payload = payloadOf(message)
   if (!payload.ok) return payload
   const fields: MessageFields = { subject: message.subject, tokens, headers: message.headers, payload: payload.value }
   try {
-    return build(rule, fields, { message, sender })
+    return build(rule, fields, given)
   } catch (error) {
     if (error instanceof MissingFieldError) return misfit('missing_field', error.message)
     throw error
   }
 }
 
-function build(rule: CompiledRule, fields: MessageFields, { message, sender }: Given): Mapped {
+function build(rule: CompiledRule, fields: MessageFields, { message, sender, sensitive }: Given): Mapped {
   const rooms = [...new Set(rule.rooms.flatMap((each) => roomsOf(each, fields)))]
   if (rooms.length === 0 || rooms.length > maxTargets) return misfit('bad_name', `it would go to ${rooms.length} rooms`)
   const wrong = rooms.find((room) => !parseRoomName(room).ok)
@@ -106,7 +114,7 @@ function build(rule: CompiledRule, fields: MessageFields, { message, sender }: G
     return misfit('bad_name', 'the event has too long a name, or a character that is not allowed')
   const value = valueOf(rule.data, fields)
   if (value === undefined) return misfit('missing_field', `${rule.data.text} is absent`)
-  const data = JSON.stringify(value)
+  const data = dataText(value, sensitive)
   if (Buffer.byteLength(data) > maxDataBytes) return misfit('too_large', `data is larger than ${maxDataBytes} bytes`)
   const options = optionsOf(rule, fields)
   if (options === undefined) return misfit('too_large', 'match or except is larger than it may be')

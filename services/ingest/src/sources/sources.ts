@@ -1,6 +1,7 @@
 import type { Endpoint } from '@flotilla/node/endpoint-port'
 import type { Log } from '@flotilla/node/log'
 import type { Metrics } from '@flotilla/node/metrics'
+import type { PolicySource } from '@flotilla/node/policy'
 import type { Scope } from '@flotilla/node/scope'
 import type { Store } from '@flotilla/node/store/port'
 import { figureOf, watchTurns } from './active.ts'
@@ -18,6 +19,7 @@ export interface SourcesDeps {
   readonly log: Log
   readonly scope: Scope
   readonly metrics: Metrics
+  readonly policy: PolicySource
 }
 export interface Sources {
   /** Takes no message more, and finishes what was taken as far as the time of a drain allows. */
@@ -27,7 +29,7 @@ export interface Sources {
 /** Starts every source; whether one is away is no concern of the process's readiness. */
 export function startSources(sources: readonly Source[], deps: SourcesDeps): Sources {
   if (sources.length === 0) return { close: () => Promise.resolve() }
-  const { endpoint, store, memberId, scope } = deps
+  const { endpoint, store, memberId, scope, policy } = deps
   const metrics = sourceMetrics(deps.metrics)
   const turns = watchTurns(store.fleet, () => endpoint.boot, scope)
   const runs = sources.map((source) => {
@@ -35,7 +37,7 @@ export function startSources(sources: readonly Source[], deps: SourcesDeps): Sou
     return runSource({
       source,
       run: source.type === 'nats' ? natsSession(source) : redisSession(source),
-      intake: createIntake(source, { endpoint, log, metrics }),
+      intake: createIntake(source, { endpoint, log, metrics, policy }),
       log,
       metrics,
       memberId,
