@@ -10,7 +10,7 @@ const refuse = (peer: Peer, { id }: FrameOf<'lock'>, code: string, retryAfterMs 
 
 test('[LK12] a lock that is given after its asker has given up is unlocked at once: others need not wait for its time', async () => {
   const { pair } = await harness()
-  const { client, peer } = await pair({ attemptTimeoutMs: 50 })
+  const { client, peer } = await pair({ attemptTimeoutMs: 500 })
   const lock = client.lock(room, { name: 'title', waitMs: 60 })
   const asked = await peer.expect('lock')
   await expect(lock).rejects.toMatchObject({ name: 'TimeoutError' })

@@ -89,7 +89,7 @@ describe('subscribe', () => {
 
   test('[CC8] a server that never answers costs it the connection', async () => {
     const { server, pair } = await harness()
-    const { client, peer } = await pair({ attemptTimeoutMs: 60 })
+    const { client, peer } = await pair({ attemptTimeoutMs: 500 })
     const pending = client.subscribe(room)
     await peer.expect('subscribe')
     const second = await reconnected(server)
