@@ -8,6 +8,7 @@ import express from 'express'
 import { createApp } from '@flotilla/ingest/app'
 import { parseKeys } from '@flotilla/ingest/keys'
 import { ingestMetrics } from '@flotilla/ingest/metrics'
+import { fixedPolicy } from '@flotilla/node/policy'
 import { createLog } from '@flotilla/node/log'
 import { createMetrics } from '@flotilla/node/metrics'
 import { answerCalls } from './harness/processes.mjs'
@@ -49,6 +50,7 @@ function framework(atCommit) {
 function ingest(atCommit, key) {
   let seq = 0
   return createApp({
+    policy: fixedPolicy(),
     endpoint: {
       publish: (_message, settled) => atCommit(() => settled({ type: 'committed', epoch: '1.1', seq: (seq += 1) })),
     },
