@@ -89,7 +89,7 @@ async function perform(step, traffic) {
   const before = await traffic.report()
   traffic.longestWaitMs()
   const beganAt = performance.now()
-  const found = (await step.run({ ...fleet, traffic })) ?? {}
+  const found = (await step.run({ ...fleet, traffic, say })) ?? {}
   await fleet.settled()
   await traffic.heals()
   // Who was disconnected says so before it is back, which is before its room heals for it.

@@ -40,13 +40,13 @@ export const rssOf = (pid) => Number(/VmRSS:\s*(\d+)/.exec(readFileSync(`/proc/$
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** Resolves with the first thing seen; rejects when there was none in time. */
-export async function until(what, look, withinMs = 30_000) {
+export async function until(what, look, withinMs = 30_000, everyMs = 25) {
   const deadline = performance.now() + withinMs
   for (;;) {
     const seen = await look()
     if (seen) return seen
     if (performance.now() > deadline) throw new Error(`not within ${withinMs} ms: ${what}`)
-    await sleep(25)
+    await sleep(everyMs)
   }
 }
 

@@ -9,7 +9,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const [namespace, release] = ['flotilla-e2e', 'fleet']
 const name = `${release}-flotilla`
 const inSpace = ['--namespace', namespace]
-const wholeWithinMs = 300_000
+const [wholeWithinMs, askedEveryMs] = [300_000, 200]
 /** Of the mean number of slots: shares go by load, not by number. */
 const leastShare = 0.6
 
@@ -106,7 +106,7 @@ function createWaits({ kubectl }, { addressOf }) {
     for (const tier of ['edge', 'control', 'ingest'])
       await kubectl('rollout', 'status', `deployment/${name}-${tier}`, ...inSpace, '--timeout', '300s')
     await kubectl('rollout', 'status', `statefulset/${name}-shard`, ...inSpace, '--timeout', '300s')
-    await until('the fleet is whole', () => isWhole().catch(() => false), wholeWithinMs)
+    await until('the fleet is whole', () => isWhole().catch(() => false), wholeWithinMs, askedEveryMs)
   }
   /** And every worker has slots to lose: control gives a new one its share bit by bit, for a minute (SP9). */
   async function balanced() {
@@ -116,7 +116,12 @@ function createWaits({ kubectl }, { addressOf }) {
       const owned = members.filter(({ role }) => role === 'shard').map(({ boot }) => plan.slots[boot]?.length ?? 0)
       return Math.min(...owned) >= (leastShare * owned.reduce((sum, count) => sum + count, 0)) / owned.length
     }
-    await until('every worker has its share of the slots', () => hasShares().catch(() => false), wholeWithinMs)
+    await until(
+      'every worker has its share of the slots',
+      () => hasShares().catch(() => false),
+      wholeWithinMs,
+      askedEveryMs,
+    )
   }
 
   const boots = async (role) => (await view()).members.filter((each) => each.role === role).map(({ boot }) => boot)

@@ -96,16 +96,26 @@ export function stepsFor({ nodes, own, before }) {
 const autoscaling = { enabled: true, minReplicas: 2, maxReplicas: 4, cpu: 200, scaleDownAfterSeconds: 45 }
 /** So many more at a time, until there are more edges: a machine that is busy with other things batches more, and needs less CPU for each. */
 const [moreClients, mostTimes, eachWithinMs] = [1_000, 5, 60_000]
+/** Asking costs a process of kubectl, which shares its cores with the fleet. */
+const askedEveryMs = 2_000
 
 const scalesByLoad = {
   name: 'edges scaled by load, with more clients and without',
   kind: 'planned',
-  run: async ({ json, namespace, traffic, upgrade, settled }) => {
+  run: async ({ json, namespace, traffic, upgrade, settled, say }) => {
     const deployment = async () => {
       const { items } = await json('get', 'deployments', '--namespace', namespace)
       return items.find(({ metadata }) => metadata.name.endsWith('-edge'))
     }
     const serve = async () => (await deployment()).status.readyReplicas ?? 0
+    const autoscaler = async () => {
+      const { items } = await json('get', 'horizontalpodautoscalers', '--namespace', namespace)
+      const { currentMetrics, conditions } = items[0].status
+      return JSON.stringify({
+        currentMetrics,
+        conditions: conditions?.map(({ type, status, reason }) => [type, status, reason]),
+      })
+    }
     await upgrade(`edge.autoscaling=${JSON.stringify({ ...autoscaling, scaleDownPeriodSeconds: 60 })}`)
     await settled()
     const leaves = []
@@ -114,10 +124,14 @@ const scalesByLoad = {
       if (leaves.length === mostTimes)
         throw new Error(`${leaves.length * moreClients} more clients, and still two edges`)
       leaves.push(await traffic.more(moreClients))
-      edges = await until('more edges', async () => (await serve()) > 2 && serve(), eachWithinMs).catch(() => 2)
+      edges = await until('more edges', async () => (await serve()) > 2 && serve(), eachWithinMs, askedEveryMs).catch(
+        () => 2,
+      )
+      say(`${leaves.length * moreClients} more clients, ${edges} edges; the autoscaler: ${await autoscaler()}`)
     }
     for (const leave of leaves) await leave()
-    await until('two edges again', async () => (await deployment()).spec.replicas === 2, scaledWithinMs)
+    const areTwo = async () => (await deployment()).spec.replicas === 2
+    await until('two edges again', areTwo, scaledWithinMs, askedEveryMs)
     await settled()
     await upgrade('edge.autoscaling={"enabled":false}')
     await settled()
