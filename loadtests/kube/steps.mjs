@@ -92,42 +92,54 @@ export function stepsFor({ nodes, own, before }) {
   ]
 }
 
-/** For a trial of minutes; 200 % of the requested CPU is 200m for each edge. */
-const autoscaling = { enabled: true, minReplicas: 2, maxReplicas: 4, cpu: 200, scaleDownAfterSeconds: 45 }
+/** For a trial of minutes. */
+const autoscaling = {
+  enabled: true,
+  minReplicas: 2,
+  maxReplicas: 4,
+  scaleDownAfterSeconds: 45,
+  scaleDownPeriodSeconds: 60,
+}
+/** Of the requested CPU, per cent: no edge uses so much here. */
+const neverReached = 2_000
+/** Of what two edges use under the load that stays: they have to be enough for it again, and two are above 1.1 times this soon. */
+const room = 1.3
 /** So many more at a time, until there are more edges: a machine that is busy with other things batches more, and needs less CPU for each. */
 const [moreClients, mostTimes, eachWithinMs] = [1_000, 5, 60_000]
 /** Asking costs a process of kubectl, which shares its cores with the fleet. */
 const askedEveryMs = 2_000
 
+/** What the autoscaler of the edges last saw them use, per cent of what they request, or undefined. */
+async function usageOf({ json, namespace }) {
+  const { items } = await json('get', 'horizontalpodautoscalers', '--namespace', namespace)
+  return items[0]?.status.currentMetrics?.find(({ type }) => type === 'Resource')?.resource.current.averageUtilization
+}
+
 const scalesByLoad = {
   name: 'edges scaled by load, with more clients and without',
   kind: 'planned',
-  run: async ({ json, namespace, traffic, upgrade, settled, say }) => {
+  run: async (fleet) => {
+    const { json, namespace, traffic, upgrade, settled, say } = fleet
     const deployment = async () => {
       const { items } = await json('get', 'deployments', '--namespace', namespace)
       return items.find(({ metadata }) => metadata.name.endsWith('-edge'))
     }
     const serve = async () => (await deployment()).status.readyReplicas ?? 0
-    const autoscaler = async () => {
-      const { items } = await json('get', 'horizontalpodautoscalers', '--namespace', namespace)
-      const { currentMetrics, conditions } = items[0].status
-      return JSON.stringify({
-        currentMetrics,
-        conditions: conditions?.map(({ type, status, reason }) => [type, status, reason]),
-      })
-    }
-    await upgrade(`edge.autoscaling=${JSON.stringify({ ...autoscaling, scaleDownPeriodSeconds: 60 })}`)
+    const autoscale = (cpu) => upgrade(`edge.autoscaling=${JSON.stringify({ ...autoscaling, cpu })}`)
+    await autoscale(neverReached)
     await settled()
+    const used = await until('the autoscaler sees what edges use', () => usageOf(fleet), scaledWithinMs, askedEveryMs)
+    const cpu = Math.ceil(used * room)
+    await autoscale(cpu)
     const leaves = []
     let edges = 2
     while (edges === 2) {
       if (leaves.length === mostTimes)
         throw new Error(`${leaves.length * moreClients} more clients, and still two edges`)
       leaves.push(await traffic.more(moreClients))
-      edges = await until('more edges', async () => (await serve()) > 2 && serve(), eachWithinMs, askedEveryMs).catch(
-        () => 2,
-      )
-      say(`${leaves.length * moreClients} more clients, ${edges} edges; the autoscaler: ${await autoscaler()}`)
+      const areMore = async () => (await serve()) > 2 && serve()
+      edges = await until('more edges', areMore, eachWithinMs, askedEveryMs).catch(() => 2)
+      say(`${leaves.length * moreClients} more clients, edges at ${await usageOf(fleet)} of ${cpu} %: ${edges} of them`)
     }
     for (const leave of leaves) await leave()
     const areTwo = async () => (await deployment()).spec.replicas === 2
