@@ -100,8 +100,8 @@ const autoscaling = {
   scaleDownAfterSeconds: 45,
   scaleDownPeriodSeconds: 60,
 }
-/** Of the requested CPU, per cent: no edge uses so much here. */
-const neverReached = 2_000
+/** Of the requested CPU, per cent: a whole core for each edge, and the most that the chart takes. */
+const neverReached = 1_000
 /** Of what two edges use under the load that stays: they have to be enough for it again, and two are above 1.1 times this soon. */
 const room = 1.3
 /** So many more at a time, until there are more edges: a machine that is busy with other things batches more, and needs less CPU for each. */
