@@ -12,6 +12,7 @@ import {
 import { filterKey, matches, parseFilter } from '@flotilla/core/filter'
 import { serverFrame } from '@flotilla/core/frames'
 import { parseJson } from '@flotilla/core/json-guard'
+import { defaultPolicy } from '@flotilla/core/policy-default'
 import { formatEpoch, parseEpoch } from '@flotilla/core/position'
 import { parseRoomName, validEventName, validKey } from '@flotilla/core/room-name'
 import { createSession, stepSession } from '@flotilla/core/session'
@@ -168,7 +169,7 @@ function bodyTargets(random) {
     return typeof matches(parsed.filter, data, data) === 'boolean' && typeof filterKey(parsed.filter) === 'string'
   }
   const isEventRead = (text) => {
-    const checked = checkEvent(jsonOf(text), { keyName: 'fuzz', nowMs: 0, sensitive: null })
+    const checked = checkEvent(jsonOf(text), { keyName: 'fuzz', nowMs: 0, policy: defaultPolicy })
     if (!checked.ok) return true
     const { rooms: names, id, options, tail } = checked.event
     return names.every((room) =>

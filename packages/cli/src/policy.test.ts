@@ -40,7 +40,7 @@ test('[PF9] the commands of docs/policy.md do what it says', async () => {
     outcomes.push(outcome)
   }
   expect(outcomes.map(({ code }) => code)).toEqual([0, 0, 0, 0])
-  expect(outcomes[1]?.out).toMatch(/policy\.yaml is good: 12 types, 1 rooms, other types have a policy too\n/)
+  expect(outcomes[1]?.out).toMatch(/policy\.yaml is good: 13 types, 1 rooms, other types have a policy too\n/)
   expect(outcomes[2]?.out).toBe('allowed: 42 of acme may join deal:acme:7\n  types.deal.join[0]: holds\n')
 })
 

@@ -33,7 +33,7 @@ export function startController(world: World, boot: string): Process {
         )
       case 'issueEpochs':
         return call(
-          () => store.nextEpoch(effect.above, effect.count),
+          () => store.nextEpoch(effect.above, effect.count, world.network.clock.now),
           (first) => step({ type: 'epochs', first, count: effect.count }),
           () => step({ type: 'epochsFailed' }),
         )

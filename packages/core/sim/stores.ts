@@ -98,8 +98,12 @@ export class Stores {
   publishPlan(boot: string, plan: Plan, nowMs: number): boolean {
     return this.#write(0).model.publishPlan(boot, plan, nowMs)
   }
-  nextEpoch(above: number, count: number): number {
-    return this.#write(0).model.nextEpoch(above, count)
+  /**
+   * A counter that was lost goes on at the clock in seconds, which is ahead of it where a fleet has used fewer epochs than seconds have passed
+   * since 1970, or since it began. Here a fleet uses hundreds within a minute: so each millisecond counts as a second.
+   */
+  nextEpoch(above: number, count: number, nowMs: number): number {
+    return this.#write(0).model.nextEpoch(above, count, nowMs * 1_000)
   }
   inputsLeft(): number {
     return this.#servers.reduce((sum, { model }) => sum + model.sizes().inputs, 0)

@@ -18,11 +18,13 @@ const tenantItself: RoomPolicyFile = {
 /** The policy of a fleet without a policy file; docs/policy.md shows it as YAML. */
 export const defaultPolicyFile = {
   version: 1,
-  connect: ['user:{user}', 'tenant:{tenant}', 'public:all'],
+  connect: ['user:{user}', 'tenant:{tenant}', 'role:{tenant}:{role}', 'public:all'],
   types: {
     public: { form: 'any', join: 'everyone', publish: 'everyone' },
     user: { form: 'id', join: [{ id: 'user' }], publish: [{ id: 'user' }] },
     tenant: tenantItself,
+    // Who has a role in a tenant.
+    role: { join: [{ id: 'role' }] },
     workspace: tenantItself,
     contact: ofTenant,
     deal: ofTenant,

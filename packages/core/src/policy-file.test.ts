@@ -37,7 +37,7 @@ test('[PF2] names of types and rooms, and of the rooms at connect, are checked',
   ])
   const bad = ['lobby', 'user:{id}', '{user}:x', 'user:u{user}', 'a:{tenant}:{user}:x']
   expect(problems({ version: 1, connect: bad })).toEqual(
-    bad.map((_, i) => `connect[${i}]: is not a room, with {user} or {tenant} as a part of its own`),
+    bad.map((_, i) => `connect[${i}]: is not a room, with {user}, {tenant} or {role} as a part of its own`),
   )
   expect(problems({ version: 1, connect: ['a:{tenant}:{user}', 'public:all'] })).toEqual([])
   const types = Object.fromEntries(Array.from({ length: maxPolicyTypes + 1 }, (_, i) => [`t${i}`, {}]))

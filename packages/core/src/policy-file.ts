@@ -21,7 +21,10 @@ const words = z.union([word, z.array(word).min(1).max(maxWords)]).describe('One,
 
 const condition = z
   .strictObject({
-    id: z.enum(['user', 'tenant']).optional().describe("The room's id is the user's own, or the tenant's."),
+    id: z
+      .enum(['user', 'tenant', 'role'])
+      .optional()
+      .describe("The room's id is the user's own, the tenant's, or one of the user's roles."),
     tenant: z
       .enum(['own', 'any'])
       .optional()
@@ -113,11 +116,13 @@ export const policyFile = z.strictObject({
         .string()
         .min(1)
         .max(maxRoomChars)
-        .refine(isTemplate, { error: 'is not a room, with {user} or {tenant} as a part of its own' }),
+        .refine(isTemplate, { error: 'is not a room, with {user}, {tenant} or {role} as a part of its own' }),
     )
     .max(maxConnectRooms)
     .optional()
-    .describe('Rooms that every connection is put into, as far as it may join them.'),
+    .describe(
+      'Rooms that every connection is put into, as far as it may join them; with {role} one for each of its roles.',
+    ),
   history: history.optional().describe('Of rooms whose type says nothing else.'),
   ephemeral: ephemeral.optional().describe('Of rooms whose type says nothing else.'),
   classes: classNames.optional(),
@@ -230,8 +235,10 @@ function historyFrom(given: z.infer<typeof history> | undefined, general: Histor
   return { events, ageMs: age === undefined ? general.ageMs : toMs(age) }
 }
 
+const places: ReadonlySet<string> = new Set(['{user}', '{tenant}', '{role}'])
+
 function isTemplate(text: string): boolean {
-  const parts = text.split(':').map((part, i) => (i > 0 && (part === '{user}' || part === '{tenant}') ? 'x' : part))
+  const parts = text.split(':').map((part, i) => (i > 0 && places.has(part) ? 'x' : part))
   return parts.every((part) => !/[{}]/.test(part)) && parseRoomName(parts.join(':')).ok
 }
 

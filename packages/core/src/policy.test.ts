@@ -154,6 +154,24 @@ test('[PY11] a connection is put into the rooms that the policy names, as far as
   expect(roomsAtConnect(defaultPolicy, { userId: '{tenant}', tenantId: 'acme' })[0]).toBe('user:{tenant}')
 })
 
+test('[PY13] who has a role in a tenant is in the room of it, and nobody else may join that (EV2)', () => {
+  const admin = { ...ada, roles: ['ADMIN', 'SALES', 'no:room', 'ADMIN'] }
+  expect(roomsAtConnect(defaultPolicy, admin)).toEqual([
+    ...['user:42', 'tenant:acme', 'role:acme:ADMIN', 'role:acme:SALES', 'public:all'],
+  ])
+  expect(roomsAtConnect(defaultPolicy, { ...loner, roles: ['ADMIN'] })).toEqual(['user:7', 'public:all'])
+  const refused = { allow: false, code: 'FORBIDDEN' }
+  expect(judge(admin, 'role:acme:SALES', 'join')).toEqual(allow)
+  expect(judge(admin, 'role:other:SALES', 'join')).toEqual(refused)
+  expect(judge(admin, 'role:acme:GUEST', 'join')).toEqual(refused)
+  expect(judge(ada, 'role:acme:ADMIN', 'join')).toEqual(refused)
+  expect(judge(admin, 'role:acme:ADMIN', 'publish')).toEqual(refused)
+  expect(judge({ userId: 'ADMIN', tenantId: 'acme' }, 'role:acme:ADMIN', 'join')).toEqual(refused)
+  // The token may name any number of roles.
+  const roles = Array.from({ length: 100 }, (_, i) => `r${i}`)
+  expect(roomsAtConnect(defaultPolicy, { ...ada, roles })).toHaveLength(3 + 32)
+})
+
 test('[PY12] a decision is explained by the part of the policy that it comes from, and by what is missing', () => {
   const policy = policyOf({
     types: { deal: { join: [{ role: 'ADMIN' }, { permission: ['a', 'b'] }], publish: 'everyone', events: ['won'] } },

@@ -23,8 +23,8 @@ export interface History {
 
 /** All of it holds. Made from a policy file (policy-file.ts). */
 export interface Condition {
-  /** The room's id is the user's, or the tenant's. */
-  readonly id: 'user' | 'tenant' | null
+  /** The room's id is the user's, or the tenant's, or one of the roles. */
+  readonly id: 'user' | 'tenant' | 'role' | null
   /** Of `type:tenant:id`: the room's tenant is the identity's own. `any` opens other tenants' rooms. */
   readonly tenant: 'own' | 'any'
   /** The identity has one of these; null: not asked. */
@@ -52,7 +52,7 @@ export interface RoomPolicy {
   readonly ephemeralPerSecond: number
 }
 export interface Policy {
-  /** Rooms that every connection is put into, with `{user}` and `{tenant}` in place of its own. */
+  /** Rooms that every connection is put into, with `{user}` and `{tenant}` in place of its own, and one for each `{role}`. */
   readonly connect: readonly string[]
   readonly history: History
   readonly ephemeralPerSecond: number
@@ -87,6 +87,8 @@ export interface Question {
 }
 
 const allowed: Decision = { allow: true }
+/** A token may name more roles than anybody wants rooms of. */
+const maxRolesAtConnect = 32
 
 /**
  * Judges by names and claims alone. It knows nothing about rooms that exist, so a refusal cannot tell anything about them either.
@@ -144,15 +146,20 @@ export function ephemeralPerSecondOf(policy: Policy, room: string): number {
   return (name.ok ? policyOf(policy, name) : null)?.ephemeralPerSecond ?? policy.ephemeralPerSecond
 }
 
-/** The rooms that a connection of this identity is put into. One that it may not join is left out. */
+/** The rooms that a connection of this identity is put into. One that it may not join is left out, and so is that of a role beyond the 32nd. */
 export function roomsAtConnect(policy: Policy, identity: Identity): string[] {
-  const { userId, tenantId } = identity
-  const rooms = policy.connect
-    .filter((template) => tenantId !== undefined || !template.includes('{tenant}'))
-    .map((template) =>
-      template.replaceAll(/\{user\}|\{tenant\}/g, (each) => (each === '{user}' ? userId : (tenantId ?? ''))),
+  const rooms = new Set(policy.connect.flatMap((template) => roomsFrom(template, identity)))
+  return [...rooms].filter((room) => decide(policy, { identity, room, action: 'join' }).allow)
+}
+
+function roomsFrom(template: string, { userId, tenantId, roles = [] }: Identity): string[] {
+  if (tenantId === undefined && template.includes('{tenant}')) return []
+  const named = (role: string): string =>
+    template.replaceAll(
+      /\{(user|tenant|role)\}/g,
+      (_, part) => ({ user: userId, tenant: tenantId ?? '', role })[part as 'role'],
     )
-  return [...new Set(rooms)].filter((room) => decide(policy, { identity, room, action: 'join' }).allow)
+  return template.includes('{role}') ? roles.slice(0, maxRolesAtConnect).map(named) : [named('')]
 }
 
 /** Which part of the policy a room is judged by, and the first thing that each of its conditions lacks; for people. */
@@ -190,12 +197,22 @@ function failing(condition: Condition, { identity, hasToken }: Question, room: R
   return lacking(condition, identity, room)
 }
 
+const isNamedAfter: Readonly<Record<'user' | 'tenant' | 'role', (id: string, identity: Identity) => boolean>> = {
+  user: (id, { userId }) => id === userId,
+  tenant: (id, { tenantId }) => id === tenantId,
+  role: (id, { roles }) => roles?.includes(id) === true,
+}
+const notNamedAfter = {
+  user: 'the room is not named after this user',
+  tenant: 'the room is not named after the user’s tenant',
+  role: 'the room is not named after a role of the user',
+} as const
+
 function lacking(condition: Condition, identity: Identity, room: RoomName): string | undefined {
   const { id, tenant, role, permission } = condition
   const { userId, tenantId, roles = [], permissions = [] } = identity
   if (room.tenant !== undefined && tenant === 'own' && room.tenant !== tenantId) return 'the room is of another tenant'
-  if (id === 'user' && room.id !== userId) return 'the room is not named after this user'
-  if (id === 'tenant' && room.id !== tenantId) return 'the room is not named after the user’s tenant'
+  if (id !== null && !isNamedAfter[id](room.id, { userId, tenantId, roles })) return notNamedAfter[id]
   if (role !== null && !roles.some((each) => role.has(each))) return `none of the roles ${listed(role)}`
   if (permission !== null && !permissions.some((each) => permission.has(each)))
     return `none of the permissions ${listed(permission)}`

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { Policy } from '@flotilla/core/policy'
 import { defaultPolicy } from '@flotilla/core/policy-default'
 import type { PublishOutcome } from '@flotilla/node/endpoint-port'
 import { StoreError } from '@flotilla/node/store/port'
@@ -27,6 +28,7 @@ describe('posting an event', () => {
     [{ users: ['alice', 'bob', 'alice'] }, ['user:alice', 'user:bob']],
     [{ rooms: ['public:a', 'deal:acme:7'] }, ['public:a', 'deal:acme:7']],
     [{ tenant: 'acme' }, ['tenant:acme']],
+    [{ tenant: 'acme', role: 'ADMIN' }, ['role:acme:ADMIN']],
     [{ all: true }, ['public:all']],
   ])('[IN2] the target %j is the rooms %j (EV2)', async (target, expected) => {
     const { post, rooms } = await harness()
@@ -42,6 +44,8 @@ describe('posting an event', () => {
     ['a control character in the event name', { room: 'public:a', event: 'a\u001fb' }],
     ['a control character in the id', { room: 'public:a', id: 'a\u001eb' }],
     ['all: false', { all: false }],
+    ['a role of no tenant', { role: 'ADMIN' }],
+    ['a role beside a user', { user: 'alice', role: 'ADMIN' }],
     ['too many rooms', { rooms: Array.from({ length: maxTargets + 1 }, (_, i) => `public:${i}`) }],
     ['attributes that are too large', { room: 'public:a', filter: { a: 'x'.repeat(5_000) } }],
   ])('[IN3] %s is a VALIDATION_ERROR and nothing is published', async (_name, body) => {
@@ -56,9 +60,19 @@ describe('posting an event', () => {
     { room: 'public:a\u001fb' },
     { user: 'a:b' },
     { tenant: 'a:b' },
+    { tenant: 'a:b', role: 'ADMIN' },
+    { tenant: 'acme', role: 'a:b' },
   ])('[IN3] %j names no room of the form it stands for', async (target) => {
     const { post, rooms } = await harness()
     expect(await post({ ...target, event: 'e' })).toMatchObject({ status: 400, code: 'INVALID_ROOM' })
+    expect(rooms.size).toBe(0)
+  })
+
+  it('[PY13] a role is no target where the policy says nothing of its type: as one of the others it could be open to all (EV2)', async () => {
+    const policy: Policy = { ...defaultPolicy, types: new Map() }
+    const { post, rooms } = await harness({ policy })
+    const answer = await post({ tenant: 'acme', role: 'ADMIN', event: 'e' })
+    expect(answer).toMatchObject({ status: 400, code: 'UNKNOWN_ROOM_TYPE' })
     expect(rooms.size).toBe(0)
   })
 

@@ -23,7 +23,7 @@ interface Audited {
   readonly targets?: readonly string[]
 }
 
-/** What leaves a line: who was refused, and who posted to everybody or to a tenant. Call it before the answer is sent. */
+/** What leaves a line: who was refused, and who posted to everybody, a tenant or a role. Call it before the answer is sent. */
 export interface Audit {
   refused(what: Audited): void
   broadcast(what: Audited): void
@@ -35,8 +35,9 @@ export interface Audit {
   membership(what: Audited): void
 }
 
-/** Whether a room is everybody's or a whole tenant's. */
+/** Whether a room is everybody's, a whole tenant's, or of all who have a role. */
 export function isBroadcast(room: string): boolean {
+  if (room.startsWith('role:')) return true
   return room === 'public:all' || (room.startsWith('tenant:') && !room.includes(':', 'tenant:'.length))
 }
 

@@ -89,6 +89,7 @@ describe('CloudEvents', () => {
     [{ flotillaroom: 'public:a' }, 'public:a'],
     [{ flotillauser: 'alice' }, 'user:alice'],
     [{ flotillatenant: 'acme' }, 'tenant:acme'],
+    [{ flotillatenant: 'acme', flotillarole: 'ADMIN' }, 'role:acme:ADMIN'],
     [{ flotillaall: true }, 'public:all'],
     [{ flotillaall: 'true' }, 'public:all'],
     [{ subject: 'deal:acme:8' }, 'deal:acme:8'],
@@ -106,6 +107,13 @@ describe('CloudEvents', () => {
     ['a room that cannot be', { flotillaroom: 'nocolon' }, 'INVALID_ROOM', 'type:id'],
     ['a user that names a tenant', { flotillauser: 'a:b' }, 'INVALID_ROOM', 'type:id'],
     ['a target that is misspelt', { flotillarom: 'public:a' }, 'VALIDATION_ERROR', 'flotillarom: '],
+    ['a role of no tenant', { flotillarole: 'ADMIN' }, 'VALIDATION_ERROR', 'a target is needed'],
+    [
+      'a role beside a user',
+      { flotillauser: 'a', flotillarole: 'b' },
+      'VALIDATION_ERROR',
+      'a flotillatenant is needed',
+    ],
     ['all: false', { flotillaall: false }, 'VALIDATION_ERROR', 'flotillaall: '],
   ])('[IN23] %s is refused', async (_name, target, code, detail) => {
     const { post, rooms } = await harness()

@@ -9,6 +9,7 @@ import { describeIssues } from './schema.ts'
 const maxAttributeChars = 1_024
 const prefix = 'flotilla'
 const targets = ['flotillaroom', 'flotillauser', 'flotillatenant', 'flotillaall'] as const
+const attributes = ['flotillaroom', 'flotillauser', 'flotillatenant', 'flotillarole', 'flotillaall']
 
 // What an attribute's text may not have, and what may be in a URI reference (RFC 3986).
 const unprintable = /[\p{Cc}\p{Cs}]/u
@@ -37,6 +38,9 @@ export const cloudEvent = z
     flotillaroom: room.optional().describe('The room, `type:id` or `type:tenant:id`.'),
     flotillauser: room.optional().describe('A user: the room `user:<id>`.'),
     flotillatenant: room.optional().describe('A tenant: the room `tenant:<id>`.'),
+    flotillarole: room
+      .optional()
+      .describe('With `flotillatenant`: who has this role there, the room `role:<tenant>:<role>`.'),
     flotillaall: z
       .union([z.literal(true), z.literal('true')], 'true is expected')
       .optional()
@@ -81,27 +85,36 @@ export function readCloudEvent(value: unknown): ReadEvent {
 function attributeFault(name: string, value: unknown): string | undefined {
   if (!/^[a-z0-9]+$/.test(name)) return 'the names of attributes are lower-case letters and digits'
   if (typeof value === 'object') return `${name}: a text, a number or a boolean is expected`
-  if (!name.startsWith(prefix) || targets.some((target) => target === name)) return undefined
-  return `${name}: no such attribute; there are ${targets.join(', ')}`
+  if (!name.startsWith(prefix) || attributes.includes(name)) return undefined
+  return `${name}: no such attribute; there are ${attributes.join(', ')}`
 }
 
 function eventOf(event: Attributes): ReadEvent {
-  const { flotillaroom, flotillauser, flotillatenant, flotillaall, subject } = event
+  const { flotillatenant, flotillarole, subject } = event
   const named = targets.filter((target) => event[target] !== undefined)
   if (named.length > 1) return refusal('VALIDATION_ERROR', `one target is expected, not ${named.join(' and ')}`)
   if (named.length === 0 && (subject === undefined || !parseRoomName(subject).ok)) {
     const why = `a target is needed: one of ${targets.join(', ')}, or a subject that is a room`
     return subject === undefined ? refusal('VALIDATION_ERROR', why) : refusal('INVALID_ROOM', `subject: ${why}`)
   }
-  const target =
-    flotillauser !== undefined
-      ? { user: flotillauser }
-      : flotillatenant !== undefined
-        ? { tenant: flotillatenant }
-        : flotillaall !== undefined
-          ? { all: true }
-          : { room: flotillaroom ?? subject }
-  return { ok: true, value: { ...target, event: event.type, id: publishKey(event), data: event.data ?? null } }
+  if (flotillarole !== undefined && flotillatenant === undefined)
+    return refusal('VALIDATION_ERROR', 'flotillarole: a flotillatenant is needed')
+  return { ok: true, value: { ...targetOf(event), event: event.type, id: publishKey(event), data: event.data ?? null } }
+}
+
+function targetOf({
+  flotillaroom,
+  flotillauser,
+  flotillatenant,
+  flotillarole,
+  flotillaall,
+  subject,
+}: Attributes): object {
+  if (flotillauser !== undefined) return { user: flotillauser }
+  if (flotillatenant !== undefined)
+    return { tenant: flotillatenant, ...(flotillarole !== undefined && { role: flotillarole }) }
+  if (flotillaall !== undefined) return { all: true }
+  return { room: flotillaroom ?? subject }
 }
 
 /** A source has no space, so that no two pairs are one text; where that is too long or cannot be printed, its hash. */

@@ -3,7 +3,7 @@ import { writeOptions } from '@flotilla/core/event-options'
 import { maxConflatedDataBytes, maxDataBytes, maxMatchChars } from '@flotilla/core/limits'
 import { parseRoomName, validEventName, validKey } from '@flotilla/core/room-name'
 import { dataText } from '@flotilla/core/sensitive'
-import type { Sensitive } from '@flotilla/core/sensitive'
+import type { Policy } from '@flotilla/core/policy'
 import type { ErrorCode } from '@flotilla/core/codes'
 import type { EventFrame } from '@flotilla/core/frames'
 import type { Endpoint, PublishOutcome } from '@flotilla/node/endpoint-port'
@@ -50,21 +50,21 @@ export function checkEvent(
     readonly keyName: string
     readonly nowMs: number
     readonly fallbackId: string | undefined
-    readonly sensitive: Sensitive | null
+    readonly policy: Pick<Policy, 'sensitive' | 'types'>
   },
 ): { readonly ok: true; readonly event: CheckedEvent } | Refusal {
   const parsed = eventRequest.safeParse(body)
   if (!parsed.success) return refusal('VALIDATION_ERROR', describeIssues(parsed.error))
   const request = parsed.data
   const rooms = roomsOf(request)
-  const wrong = rooms.find((room) => !isRoom(room, request))
-  if (wrong !== undefined) return refusal('INVALID_ROOM', 'a room is of the form type:id or type:tenant:id')
+  const wrong = roomFault(rooms, request, context.policy)
+  if (wrong !== undefined) return wrong
   if (!validEventName(request.event)) return refusal('VALIDATION_ERROR', 'event: has a character that is not allowed')
   const id = request.id ?? context.fallbackId ?? randomUUID()
   if (!validKey(id)) return refusal('VALIDATION_ERROR', 'id: 1 to 128 printable characters')
   const wrongOption = optionsFault(request)
   if (wrongOption !== undefined) return refusal('VALIDATION_ERROR', wrongOption)
-  const data = dataText(request.data, context.sensitive)
+  const data = dataText(request.data, context.policy.sensitive)
   const maxBytes = request.conflate === undefined ? maxDataBytes : maxConflatedDataBytes
   if (Buffer.byteLength(data) > maxBytes) return refusal('PAYLOAD_TOO_LARGE', `data is larger than ${maxBytes} bytes`)
   if (request.filter !== undefined && JSON.stringify(request.filter).length > maxMatchChars) {
@@ -151,20 +151,33 @@ function resultOf(room: string, outcome: PublishOutcome | undefined): RoomResult
 }
 
 function roomsOf(request: EventRequest): readonly string[] {
-  const { room, rooms, user, users, tenant } = request
+  const { room, rooms, user, users, tenant, role } = request
   if (room !== undefined) return [room]
   if (rooms !== undefined) return [...new Set(rooms)]
   if (user !== undefined) return [`user:${user}`]
   if (users !== undefined) return [...new Set(users)].map((each) => `user:${each}`)
-  if (tenant !== undefined) return [`tenant:${tenant}`]
+  if (tenant !== undefined) return [role === undefined ? `tenant:${tenant}` : `role:${tenant}:${role}`]
   return ['public:all']
+}
+
+function roomFault(
+  rooms: readonly string[],
+  request: EventRequest,
+  { types }: Pick<Policy, 'types'>,
+): Refusal | undefined {
+  if (!rooms.every((room) => isRoom(room, request)))
+    return refusal('INVALID_ROOM', 'a room is of the form type:id or type:tenant:id')
+  // As one of the others it could be open to everybody of the tenant.
+  if (request.role === undefined || types.has('role')) return undefined
+  return refusal('UNKNOWN_ROOM_TYPE', 'role: the policy says nothing of the type "role"')
 }
 
 /** An id with a colon in it would name a room of another form than the one meant. */
 function isRoom(room: string, request: EventRequest): boolean {
   const name = parseRoomName(room)
   if (!name.ok) return false
-  return request.room !== undefined || request.rooms !== undefined || name.tenant === undefined
+  if (request.room !== undefined || request.rooms !== undefined) return true
+  return (name.tenant === undefined) === (request.role === undefined)
 }
 
 function optionsFault({ ephemeral = false, conflate, ttl }: EventRequest): string | undefined {

@@ -42,7 +42,7 @@ export function createPublisher({ endpoint, metrics, policy, maxInFlight }: Publ
   const run = ({ body, cloud, key, fallbackId, traceparent }: Publication, settled: Settled): void => {
     const read = cloud ? readCloudEvent(body) : undefined
     if (read?.ok === false) return settled(read, none)
-    const context = { keyName: key.name, nowMs: Date.now(), fallbackId, sensitive: policy.current.sensitive }
+    const context = { keyName: key.name, nowMs: Date.now(), fallbackId, policy: policy.current }
     const checked = checkEvent(read === undefined ? body : read.value, context)
     if (!checked.ok) return settled(checked, none)
     const { event } = checked

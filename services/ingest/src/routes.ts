@@ -20,6 +20,7 @@ export const statuses = {
   VALIDATION_ERROR: 400,
   UNSAFE_JSON: 400,
   INVALID_ROOM: 400,
+  UNKNOWN_ROOM_TYPE: 400,
   UNAUTHORIZED: 401,
   FORBIDDEN: 403,
   PAYLOAD_TOO_LARGE: 413,
@@ -71,7 +72,7 @@ export const routes = {
     path: '/v1/events',
     ok: 202,
     okOfBatch: 200,
-    problems: [...posting, ...problems('INVALID_ROOM', 'FORBIDDEN', 'OVERLOADED', 'UNKNOWN')],
+    problems: [...posting, ...problems('INVALID_ROOM', 'UNKNOWN_ROOM_TYPE', 'FORBIDDEN', 'OVERLOADED', 'UNKNOWN')],
   },
   postBatch: {
     method: 'post',

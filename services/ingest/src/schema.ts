@@ -24,6 +24,7 @@ export const eventRequest = z
     user: id.optional().describe('A user: the room `user:<id>`.'),
     users: z.array(id).min(1).max(maxTargets).optional().describe('Several users.'),
     tenant: id.optional().describe('A tenant: the room `tenant:<id>`.'),
+    role: id.optional().describe('With `tenant`: who has this role there, the room `role:<tenant>:<role>`.'),
     all: z.literal(true).optional().describe('Everybody: the room `public:all`.'),
     event: z.string().min(1).max(maxEventChars).describe('Name of the event.'),
     data: z.unknown().optional().describe('Any JSON; null when absent.'),
@@ -62,7 +63,11 @@ export const eventRequest = z
   .refine((body) => targets.filter((target) => body[target] !== undefined).length === 1, {
     error: `exactly one of ${targets.join(', ')} is needed`,
   })
-  .meta({ oneOf: targets.map((target) => ({ required: [target] })) })
+  .refine((body) => body.role === undefined || body.tenant !== undefined, {
+    path: ['role'],
+    error: 'a tenant is needed',
+  })
+  .meta({ oneOf: targets.map((target) => ({ required: [target] })), dependentRequired: { role: ['tenant'] } })
 export type EventRequest = z.infer<typeof eventRequest>
 
 /** Body of `POST /v1/events/batch` as documented; at runtime each event is judged by itself. */
