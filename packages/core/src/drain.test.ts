@@ -60,9 +60,37 @@ describe('an edge that drains', () => {
     expect(after(Array<number>(100).fill(300), 7_000)).toBe(5_000)
     // One that is slow changes nothing.
     expect(after([4_900], 8_000)).toBe(5_000)
-    expect(after(Array<number>(100).fill(2_000), 9_000)).toBeGreaterThan(9_500)
-    expect(after([], 12_000)).toBeLessThanOrEqual(10_000)
+    const all = { untold: 0 }
+    const then = (movesMs: readonly number[], nowMs: number) =>
+      nowMs - stepDrain(state, { ...busy, ...all, movesMs }, nowMs).closeToldBeforeMs
+    expect(then(Array<number>(100).fill(1_500), 9_000)).toBeGreaterThan(7_000)
+    expect(then([], 9_500)).toBeLessThanOrEqual(7_500)
+    // Who leaves late for a reason of its own holds nobody up for longer than twice the grace.
+    expect(then(Array<number>(100).fill(4_900), 9_600)).toBe(10_000)
     expect(stepDrain(state, busy, 20_000).close).toBe(100)
+  })
+
+  it('[DR8] those that never move are closed at the pace at which they were told, and not all at the deadline', () => {
+    const state = start({ timeoutMs: 20_000, graceMs: 5_000 })
+    const told: number[] = []
+    const closed: number[] = []
+    let untold = 1_000
+    for (let now = 0; now <= 20_000; now += 50) {
+      // 20 others leave each second, late.
+      const step = stepDrain(
+        state,
+        { ...busy, granted: 200, untold, open: untold + told.length, movesMs: [4_900] },
+        now,
+      )
+      untold -= step.tell
+      for (let i = 0; i < step.tell; i += 1) told.push(now)
+      const late = told.findIndex((at) => at >= step.closeToldBeforeMs)
+      closed.push(...told.splice(0, late === -1 ? told.length : late).map(() => now))
+    }
+    expect(untold).toBe(0)
+    expect(told.length).toBeLessThan(20)
+    const inSecond = (second: number): number => closed.filter((at) => Math.floor(at / 1_000) === second).length
+    for (let second = 0; second <= 20; second += 1) expect(inSecond(second)).toBeLessThanOrEqual(200)
   })
 
   it('[DR4] at the deadline, however short, everybody is closed, in batches', () => {

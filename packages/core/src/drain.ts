@@ -19,6 +19,8 @@ export interface DrainState {
   atMs: number
   /** What a client lately took to move, ms: a mean in which each new one counts for a sixteenth. */
   moveMs: number
+  /** When somebody was told last. */
+  toldAtMs: number
 }
 
 /** What the edge sees. */
@@ -61,14 +63,16 @@ export const closeBatch = 100
 const closeShare = 1 / 20
 /**
  * Who is still here after so many times what a move lately took cannot move, or does not want to. On a machine that is busy with the moves
- * themselves all take long: closed after a fixed time, a third of 1,000 clients were disconnected that were about to move. One that is slow, or
- * leaves for a reason of its own, must not hold up the drain of those that never move.
+ * themselves all take long: closed after a fixed time, a third of 1,000 clients were disconnected that were about to move. Who leaves for a reason of
+ * its own is taken for one that moved, so this has a bound.
  */
 const patience = 5
+/** Of the grace. */
+const mostPatience = 2
 const newest = 1 / 16
 
 export function startDrain(limits: DrainLimits, nowMs: number): DrainState {
-  return { startedAtMs: nowMs, limits, allowed: 0, atMs: nowMs, moveMs: 0 }
+  return { startedAtMs: nowMs, limits, allowed: 0, atMs: nowMs, moveMs: 0, toldAtMs: nowMs }
 }
 
 /**
@@ -85,11 +89,19 @@ export function stepDrain(state: DrainState, view: DrainView, nowMs: number): Dr
   if (alone || nowMs >= deadlineMs) return { ...nothing, close: Math.max(closeBatch, Math.ceil(open * closeShare)) }
   const settledAtMs = startedAtMs + limits.settleMs
   const isLate = nowMs >= settledAtMs + awaitGrantMs
-  const allowed = allow(state, granted === null ? (isLate ? limits.perSecond : 0) : granted * usedShare, nowMs)
+  const pace = granted === null ? (isLate ? limits.perSecond : 0) : granted * usedShare
+  const allowed = allow(state, pace, nowMs)
   if (nowMs < settledAtMs) return { ...nothing, admits: true }
   const tell = Math.min(untold, Math.floor(allowed))
   state.allowed -= tell
-  return { ...nothing, tell, closeToldBeforeMs: nowMs - Math.max(limits.graceMs, patience * state.moveMs) }
+  if (tell > 0) state.toldAtMs = nowMs
+  const lastToldAtMs = untold === tell ? state.toldAtMs : nowMs + ((untold - tell) / pace) * 1_000
+  return { ...nothing, tell, closeToldBeforeMs: nowMs - waitMs(state, deadlineMs - lastToldAtMs) }
+}
+
+/** So long is waited for each that was told. With more than is left for the last of them, all would be closed at once, at the deadline. */
+function waitMs({ limits: { graceMs }, moveMs }: DrainState, leftMs: number): number {
+  return Math.max(graceMs, Math.min(patience * moveMs, mostPatience * graceMs, leftMs))
 }
 
 function allow(state: DrainState, perSecond: number, nowMs: number): number {

@@ -131,7 +131,9 @@ function answerOf(outcome: LockOutcome, locks: readonly HeldLock[] = [], retryAf
   return { outcome, locks, retryAfterMs }
 }
 
-const leftOf = ({ untilMs, ttlMs }: Lock, now: number): number => (untilMs === 0 ? ttlMs : Math.ceil(untilMs - now))
+/** Times have fractions, and a sum of them may be a little more than it is. */
+const leftOf = ({ untilMs, ttlMs }: Lock, now: number): number =>
+  untilMs === 0 ? ttlMs : Math.min(ttlMs, Math.ceil(untilMs - now))
 const heldOf = (name: string, lock: Lock, now: number): HeldLock => ({
   ...{ name, user: lock.user, fence: lock.fence, leftMs: leftOf(lock, now) },
 })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { parsePolicy } from './policy-file.ts'
-import { dataText } from './sensitive.ts'
+import { dataText, matchWithout } from './sensitive.ts'
 
 const withSensitive = (sensitive: unknown) => parsePolicy({ version: 1, sensitive })
 
@@ -30,6 +30,12 @@ describe('sensitive fields', () => {
         expect(dataText(data, new Set(['not there at all']))).toBe(JSON.stringify(data))
       }),
     )
+  })
+
+  it('[SF3] are not among what an event is filtered by, whose names may be paths', () => {
+    const match = { region: 'eu', 'card.PIN': 4711, pin: 1, card: { pin: 2, kind: 'x' }, pinned: true }
+    expect(matchWithout(match, new Set(['pin']))).toEqual({ region: 'eu', card: { kind: 'x' }, pinned: true })
+    expect(matchWithout(match, null)).toBe(match)
   })
 
   it('[SF2] are names of 1 to 64 letters, digits, - and _ that begin with no digit', () => {

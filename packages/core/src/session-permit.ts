@@ -42,7 +42,8 @@ export function permit(step: SessionStep, identity: SessionIdentity, wanted: Wan
   if (decision.allow) return allowed
   if (decision.hook === undefined) {
     if (wanted.proof === 'unknown') return later(retryAfterMs)
-    if (wanted.proof === 'expired') return { allow: false, fault: refusal('ROOM_TOKEN_EXPIRED') }
+    if (wanted.proof === 'expired' && decision.code === 'FORBIDDEN')
+      return { allow: false, fault: refusal('ROOM_TOKEN_EXPIRED') }
     return { allow: false, fault: refusal(decision.code) }
   }
   const { room, action } = wanted

@@ -83,9 +83,11 @@ describe('sensitive fields', () => {
       room: 'chat:acme:1',
       event: 'e',
       data: { pin: 1, deep: [{ Pin: 2, a: 3 }] },
+      match: { 'card.pin': 4711, region: 'eu' },
       ...more,
     }
     const [effect] = acted(frame(state, published))
+    expect(JSON.stringify(effect)).not.toContain('4711')
     expect(JSON.stringify(effect)).toContain(JSON.stringify('"data":{"deep":[{"a":3}]}').slice(1, -1))
   })
 

@@ -3,7 +3,7 @@ import type { ClientFrame } from './frames.ts'
 import { maxConflatedDataBytes, maxDataBytes, maxMatchChars } from './limits.ts'
 import { createRateStore, takeEvent } from './rates.ts'
 import { validEventName, validKey } from './room-name.ts'
-import { dataText } from './sensitive.ts'
+import { dataText, matchWithout } from './sensitive.ts'
 import { permit } from './session-permit.ts'
 import { fail, send } from './session-state.ts'
 import type { Fault, Open, SessionInput, SessionStep } from './session-state.ts'
@@ -15,10 +15,14 @@ const retryAfterMs = 1_000
 export function publish(step: SessionStep, open: Open, frame: PublishFrame): void {
   const { state, clock, effects } = step
   const { id, room, event, ephemeral = false } = frame
-  const data = dataText(frame.data, state.policy.sensitive)
-  const fault = judge(step, open, frame) ?? sizeFault(frame, data) ?? rateFault(step, open, event)
+  const { sensitive } = state.policy
+  const refused = judge(step, open, frame)
+  if (refused !== undefined) return fail(step, { ...refused, id, room, event })
+  const data = dataText(frame.data, sensitive)
+  const fault = sizeFault(frame, data) ?? rateFault(step, open, event)
   if (fault !== undefined) return fail(step, { ...fault, id, room, event })
-  const options = optionsOf(frame, state.connectionId, clock.wallMs)
+  const match = frame.match === undefined ? undefined : matchWithout(frame.match, sensitive)
+  const options = optionsOf({ ...frame, match }, state.connectionId, clock.wallMs)
   const { userId } = open.identity
   const meta = { userId, timestamp: clock.timestamp, connectionId: state.connectionId }
   const tail = `"event":${JSON.stringify(event)},"data":${data},"meta":${JSON.stringify(meta)}`
@@ -33,7 +37,17 @@ export function publish(step: SessionStep, open: Open, frame: PublishFrame): voi
   effects.push({ type: 'publish', request, message: { room, key, sender: userId, options, tail } })
 }
 
-function optionsOf({ echo, except = [], match, conflate, ttl }: PublishFrame, connectionId: string, wallMs: number) {
+function optionsOf(
+  {
+    echo,
+    except = [],
+    match,
+    conflate,
+    ttl,
+  }: Omit<PublishFrame, 'match'> & { match: PublishFrame['match'] | undefined },
+  connectionId: string,
+  wallMs: number,
+) {
   return writeOptions({
     except: echo === false ? [...except, connectionId] : except,
     match,

@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import { closeCodes } from '@flotilla/core/codes'
 import type { CloseName } from '@flotilla/core/codes'
@@ -6,7 +7,6 @@ import { hardBufferBytes, pingIntervalMs, pingTimeoutMs, softBufferBytes } from 
 import { createSession, isDue, stepSession } from '@flotilla/core/session'
 import type { SessionOptions } from '@flotilla/core/session'
 import type {
-  SessionClock,
   SessionEffect,
   SessionIdentity,
   SessionInput,
@@ -18,6 +18,10 @@ import type { Verifier } from '@flotilla/node/jwt'
 import type { PolicySource } from '@flotilla/node/policy'
 import { startAging } from './age.ts'
 import type { AgeLimits, Aging } from './age.ts'
+import { refusalsOf } from './audit.ts'
+import type { Refusal } from './audit.ts'
+import { clock } from './connection-socket.ts'
+import type { ConnectionSocket } from './connection-socket.ts'
 import type { DenialSource } from './denials.ts'
 import type { Subscriber } from './fanout.ts'
 import type { EdgeMetrics } from './metrics.ts'
@@ -29,18 +33,6 @@ import { pingFrame, pongFrame, textFrame } from './wire.ts'
 
 /** Time that a client which does not read has before its socket is cut, ms: it will not answer the close either. */
 const slowCloseTimeoutMs = 1_000
-
-const clock: SessionClock = {
-  get now() {
-    return performance.now()
-  },
-  get wallMs() {
-    return Date.now()
-  },
-  get timestamp() {
-    return new Date().toISOString()
-  },
-}
 
 export interface ConnectionDeps {
   readonly limits: SessionLimits
@@ -59,7 +51,7 @@ export interface ConnectionDeps {
   /** Effects that concern members of rooms. */
   onPresence(connection: Connection, effect: PresenceSessionEffect): void
   onLock(connection: Connection, effect: Extract<SessionEffect, { type: 'lock' }>): void
-  onRefused(connection: Connection, frame: Extract<ServerFrame, { type: 'error' }>): void
+  onRefused(connection: Connection, refusals: readonly Refusal[]): void
   /** Effects that a service is asked for. */
   onHook(connection: Connection, effect: HookEffect): void
   onClosed(connection: Connection): void
@@ -70,18 +62,6 @@ export type RoomEffect = Extract<
   SessionEffect,
   { type: 'subscribe' | 'unsubscribe' | 'release' | 'publish' | 'ephemeral' | 'history' | 'advance' }
 >
-
-/** What a connection needs of its WebSocket (client-socket.ts). */
-export interface ConnectionSocket {
-  /** Neither side has closed it. */
-  readonly isOpen: boolean
-  /** Sends a close; the socket is cut when it is not answered in time. */
-  close(code: number, reason: string): void
-  /** A shorter time than usual. */
-  cutAfter(ms: number): void
-  pause(): void
-  resume(): void
-}
 
 /**
  * A socket and its session. All frames are written to `raw`, in order, what came together in one write. There are many
@@ -112,6 +92,8 @@ export class Connection {
   #awaitsDrain = false
   #closed = false
   #identity: SessionIdentity | null = null
+  /** Whom a good token named, also one who is kept out. */
+  named: SessionIdentity | null = null
 
   constructor(
     { id, replaces = '', returns = false }: Pick<SessionOptions, 'replaces' | 'returns'> & { readonly id: string },
@@ -137,6 +119,10 @@ export class Connection {
   /** Null until authenticated. */
   get identity(): SessionIdentity | null {
     return this.#identity
+  }
+
+  get address(): string | undefined {
+    return (this.#raw as Partial<Socket>).remoteAddress
   }
 
   get closed(): boolean {
@@ -245,7 +231,10 @@ export class Connection {
   }
 
   #verify({ attempt, token }: Extract<SessionEffect, { type: 'verify' }>): void {
-    void verdictOf(this.#deps.verifier, token).then((verdict) => this.step({ type: 'verdict', attempt, verdict }))
+    void verdictOf(this.#deps.verifier, token).then((verdict) => {
+      if (verdict.ok) this.named ??= verdict.identity
+      this.step({ type: 'verdict', attempt, verdict })
+    })
   }
 
   #verifyRoom({ request, token }: Extract<SessionEffect, { type: 'verifyRoom' }>): void {
@@ -253,7 +242,8 @@ export class Connection {
   }
 
   send(frame: ServerFrame): void {
-    if (frame.type === 'error') this.#deps.onRefused(this, frame)
+    const refusals = refusalsOf(frame)
+    if (refusals.length > 0) this.#deps.onRefused(this, refusals)
     this.#push(textFrame(JSON.stringify(frame)))
   }
 

@@ -191,9 +191,11 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     onRegister: (connection, effect) => counted[effect.scope].open(connection, effect),
     onPresence: presence.onSession,
     onLock: locks.ask,
-    onRefused: (refused, frame) => {
-      metrics.refusals.inc({ code: frame.code })
-      audit(refused, frame)
+    onRefused: (refused, refusals) => {
+      for (const each of refusals) {
+        metrics.refusals.inc({ code: each.code }, Math.max(1, each.rooms.length))
+        audit.refused(refused, each)
+      }
     },
     onHook: hooks.onSession,
     onDirty: hub.onDirty,
@@ -265,9 +267,11 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
   })
   scope.every(1_000, () => {
     const [now, wallMs] = [performance.now(), Date.now()]
-    for (const count of everyCount) count.check(now)
+    // A drain has its own patience with those who move.
+    if (drained === undefined) for (const count of everyCount) count.check(now)
     presence.check(now)
     locks.check(now)
+    audit.check(now)
     const edges = members.filter(({ role, state }) => role === 'edge' && state === 'live').length
     for (const connection of connections) {
       connection.check(now, wallMs)

@@ -105,13 +105,14 @@ describe('posting an event', () => {
     const policy = { ...defaultPolicy, sensitive: new Set(['pin']) }
     const { post, call, rooms } = await harness({ policy })
     const data = { PIN: 4711, name: 'Ann' }
-    await post({ room: 'public:a', event: 'e', data })
+    await post({ room: 'public:a', event: 'e', data, filter: { 'card.pin': 4711 } })
     await call('postBatch', { body: { events: [{ room: 'public:a', event: 'e', data }] } })
     const cloud = { specversion: '1.0', type: 'e', source: 's', id: '1', flotillaroom: 'public:a', data }
     await call('postEvent', { body: cloud, headers: { 'content-type': 'application/cloudevents+json' } })
     const told = rooms.get('public:a') ?? []
     expect(told).toHaveLength(3)
     for (const { tail } of told) expect(tail).toContain('"data":{"name":"Ann"}')
+    expect(JSON.stringify(told)).not.toContain('4711')
   })
 
   it('[IN6] an ephemeral event is answered 202 without a position and never logged', async () => {

@@ -2,7 +2,7 @@ import { hash, randomUUID } from 'node:crypto'
 import { writeOptions } from '@flotilla/core/event-options'
 import { maxConflatedDataBytes, maxDataBytes, maxMatchChars } from '@flotilla/core/limits'
 import { parseRoomName, validEventName, validKey } from '@flotilla/core/room-name'
-import { dataText } from '@flotilla/core/sensitive'
+import { dataText, matchWithout } from '@flotilla/core/sensitive'
 import type { Policy } from '@flotilla/core/policy'
 import type { ErrorCode } from '@flotilla/core/codes'
 import type { EventFrame } from '@flotilla/core/frames'
@@ -189,10 +189,10 @@ function optionsFault({ ephemeral = false, conflate, ttl }: EventRequest): strin
 
 function optionsOf(
   { except, filter, conflate, ttl }: EventRequest,
-  { keyName, nowMs }: { readonly keyName: string; readonly nowMs: number },
+  { keyName, nowMs, policy }: Parameters<typeof checkEvent>[1],
 ): string {
   return writeOptions({
-    ...{ except, match: filter },
+    ...{ except, match: filter === undefined ? undefined : matchWithout(filter, policy.sensitive) },
     conflate: conflate === undefined ? undefined : `key:${keyName} ${conflate}`,
     until: ttl === undefined ? undefined : nowMs + ttl,
   })

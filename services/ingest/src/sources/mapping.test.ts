@@ -74,4 +74,8 @@ it('[SF4] sensitive fields of the policy are not in what a source publishes (LM4
   const payload = { tenantId: 'acme', agentType: 'planner', actor: 'ann', card: { PIN: 4711 } }
   expect(mapped(message('agent.42.started', payload))).toMatchObject({ ok: true })
   expect(JSON.stringify(mapped(message('agent.42.started', payload)))).not.toContain('4711')
+  // A rule that names the field itself finds none.
+  const named = (rule?.map ?? []).map((each) => ({ ...each, data: '{payload.card.PIN}' }))
+  const asked = createMapping(named, 'source:crm', () => new Set(['pin']))
+  expect(asked(message('agent.42.started', payload))).toMatchObject({ ok: false, reason: 'missing_field' })
 })

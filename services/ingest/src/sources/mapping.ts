@@ -1,4 +1,4 @@
-import { dataText } from '@flotilla/core/sensitive'
+import { matchWithout, without } from '@flotilla/core/sensitive'
 import type { Sensitive } from '@flotilla/core/sensitive'
 import { isUtf8 } from 'node:buffer'
 import { parseJson } from '@flotilla/core/json-guard'
@@ -95,7 +95,9 @@ function apply(rule: CompiledRule, tokens: Readonly<Record<string, string>>, giv
   const { message } = given
   const payload = payloadOf(message)
   if (!payload.ok) return payload
-  const fields: MessageFields = { subject: message.subject, tokens, headers: message.headers, payload: payload.value }
+  // Before anything is taken out of it: a rule may name the field itself.
+  const value = without(payload.value, given.sensitive)
+  const fields: MessageFields = { subject: message.subject, tokens, headers: message.headers, payload: value }
   try {
     return build(rule, fields, given)
   } catch (error) {
@@ -114,9 +116,9 @@ function build(rule: CompiledRule, fields: MessageFields, { message, sender, sen
     return misfit('bad_name', 'the event has too long a name, or a character that is not allowed')
   const value = valueOf(rule.data, fields)
   if (value === undefined) return misfit('missing_field', `${rule.data.text} is absent`)
-  const data = dataText(value, sensitive)
+  const data = JSON.stringify(value)
   if (Buffer.byteLength(data) > maxDataBytes) return misfit('too_large', `data is larger than ${maxDataBytes} bytes`)
-  const options = optionsOf(rule, fields)
+  const options = optionsOf(rule, fields, sensitive)
   if (options === undefined) return misfit('too_large', 'match or except is larger than it may be')
   const meta = JSON.stringify({ userId: sender, timestamp: new Date(message.timeMs).toISOString() })
   const tail = `"event":${JSON.stringify(event)},"data":${data},"meta":${meta}`
@@ -134,11 +136,16 @@ function roomsOf({ prefix, template }: RoomTemplate, fields: MessageFields): rea
 }
 
 /** Undefined when it is too large. */
-function optionsOf({ match, except }: CompiledRule, fields: MessageFields): string | undefined {
-  const attributes = match.flatMap(([name, template]) => {
+function optionsOf(
+  { match, except }: CompiledRule,
+  fields: MessageFields,
+  sensitive: Sensitive | null,
+): string | undefined {
+  const named = match.flatMap(([name, template]) => {
     const value = valueOf(template, fields)
     return value === undefined ? [] : [[name, value] as const]
   })
+  const attributes = Object.entries(matchWithout(Object.fromEntries(named), sensitive))
   const left = except.flatMap((template) => (valueOf(template, fields) == null ? [] : textsOf(template, fields)))
   const attributesText = JSON.stringify(Object.fromEntries(attributes))
   if (left.some((id) => id.length > maxRoomChars)) return undefined
