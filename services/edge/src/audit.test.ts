@@ -48,7 +48,7 @@ function auditTo(written: string[]) {
   const audit = createAudit(log)
   const refuse = (who: Refused): void => audit.refused(who, { code: 'FORBIDDEN', rooms: [] })
   const told = () => lines(written) as Line[]
-  const skipped = () => told().reduce((sum, line) => sum + (line.skipped?.FORBIDDEN ?? 0), 0)
+  const skipped = () => told().reduce((sum, line) => sum + (line.skipped?.['FORBIDDEN'] ?? 0), 0)
   return { ...audit, refuse, told, skipped }
 }
 const somebody = (userId: string): Refused => ({ id: userId, named: { userId }, address: undefined })

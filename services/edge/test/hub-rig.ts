@@ -126,7 +126,7 @@ export function startHub(): {
         onPresence: () => undefined,
         onHook: () => {},
         onLock: () => undefined,
-        onRefused: (_, { code }) => metrics.refusals.inc({ code }),
+        onRefused: (_, refusals) => refusals.forEach(({ code }) => metrics.refusals.inc({ code })),
         onDirty: hub.onDirty,
         onClosed: hub.onClosed,
       },
