@@ -16,6 +16,7 @@ import {
   renderHelp,
   renderMarkdown,
   secret,
+  someOf,
   text,
   url,
 } from './config.ts'
@@ -161,6 +162,29 @@ describe('config', () => {
     expect(problem('FLOTILLA_NAME', 'abcdefghi')).toContain('expected a–z, ≤ 8')
     expect(problem('FLOTILLA_NAME', 'A')).toContain('expected a–z, ≤ 8')
     expect(problem('FLOTILLA_DEFLATE', 'constructor')).toContain('is not accepted')
+  })
+
+  test('[CF4] of some words each is taken once, in the order given; a list may need items, and short ones', () => {
+    const lists = defineConfig({
+      from: someOf('FLOTILLA_FROM', { values: ['a', 'b', 'c'], default: ['a', 'b'], description: 'Where from.' }),
+      names: list('FLOTILLA_NAMES', {
+        ...{ default: ['x'], minItems: 1, maxItems: 2, maxLength: 3 },
+        description: 'Names.',
+      }),
+    })
+    expect(parseConfig(lists, {})).toEqual({ from: ['a', 'b'], names: ['x'] })
+    const env = { FLOTILLA_FROM: ' c,,a ', FLOTILLA_NAMES: 'abc, d' }
+    expect(parseConfig(lists, env)).toEqual({ from: ['c', 'a'], names: ['abc', 'd'] })
+    for (const from of [',', 'a,d', 'a,b,a', 'A']) {
+      expect(() => parseConfig(lists, { FLOTILLA_FROM: from })).toThrow(
+        `FLOTILLA_FROM: "${from}" is not accepted; expected comma-separated list of one or more of \`a\`, \`b\`, \`c\`, each once`,
+      )
+    }
+    for (const names of [',', 'a,b,c', 'abcd']) {
+      expect(() => parseConfig(lists, { FLOTILLA_NAMES: names })).toThrow(
+        `FLOTILLA_NAMES: "${names}" is not accepted; expected comma-separated list, 1–2 items of ≤ 3 characters`,
+      )
+    }
   })
 
   test('[CF5] a secret comes from the file that is named, without its last line break', () => {

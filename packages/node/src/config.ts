@@ -138,20 +138,46 @@ export function boolean(env: string, options: Common<boolean>): Setting<boolean>
 }
 
 interface ListOptions extends Common<readonly string[]> {
+  readonly minItems?: number
   readonly maxItems?: number
+  /** Characters of one item. */
+  readonly maxLength?: number
 }
+
+const itemsOf = (value: string): readonly string[] =>
+  value
+    .split(',')
+    .map((item) => item.trim())
+    .filter((item) => item !== '')
 
 /** Items separated by commas; space around them and empty items are dropped. */
 export function list(env: string, options: ListOptions): Setting<readonly string[]> {
-  const { maxItems = 1_000 } = options
+  const { minItems = 0, maxItems = 1_000, maxLength = Infinity } = options
+  const count = minItems === 0 ? `≤ ${maxItems}` : `${minItems}–${maxItems}`
   return setting(env, options, {
-    accepts: `comma-separated list, ≤ ${maxItems} items`,
+    accepts: `comma-separated list, ${count} items${maxLength === Infinity ? '' : ` of ≤ ${maxLength} characters`}`,
     parse: (value) => {
-      const items = value
-        .split(',')
-        .map((item) => item.trim())
-        .filter((item) => item !== '')
-      return items.length <= maxItems ? ok(items) : refused
+      const items = itemsOf(value)
+      const fits = items.length >= minItems && items.length <= maxItems
+      return fits && items.every((item) => item.length <= maxLength) ? ok(items) : refused
+    },
+  })
+}
+
+interface SomeOptions<V extends string> extends Common<readonly NoInfer<V>[]> {
+  readonly values: readonly V[]
+}
+
+/** Some of the words, each once, in the order that is given. */
+export function someOf<const V extends string>(env: string, options: SomeOptions<V>): Setting<readonly V[]> {
+  const { values } = options
+  return setting<readonly V[]>(env, options, {
+    accepts: `comma-separated list of one or more of ${values.map((value) => `\`${value}\``).join(', ')}, each once`,
+    parse: (value) => {
+      const items = itemsOf(value)
+      const found = items.flatMap((item) => values.filter((candidate) => candidate === item))
+      const isWhole = found.length === items.length && new Set(found).size === found.length
+      return found.length > 0 && isWhole ? ok(found) : refused
     },
   })
 }

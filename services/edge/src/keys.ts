@@ -5,12 +5,24 @@ export interface JwtConfig {
   readonly jwksUrl: string | null
   readonly jwtIssuers: readonly string[]
   readonly jwtAudiences: readonly string[]
+  readonly userClaims: readonly string[]
+  readonly tenantClaims: readonly string[]
+  readonly emailClaims: readonly string[]
+  readonly roleClaims: readonly string[]
+  readonly permissionClaims: readonly string[]
 }
 
 /** How this edge checks tokens. An empty list of issuers or audiences accepts any. */
 export function verifierOptions(config: JwtConfig): Omit<VerifierOptions, 'log'> {
   return {
     keys: keySource(config),
+    claims: {
+      user: config.userClaims,
+      tenant: config.tenantClaims,
+      email: config.emailClaims,
+      roles: config.roleClaims,
+      permissions: config.permissionClaims,
+    },
     ...(config.jwtIssuers.length === 0 ? {} : { issuers: config.jwtIssuers }),
     ...(config.jwtAudiences.length === 0 ? {} : { audiences: config.jwtAudiences }),
   }

@@ -1,6 +1,8 @@
 import { hostname } from 'node:os'
 import { maxLanes } from '@flotilla/core/slot'
 import { boolean, durationMs, integer, list, oneOf, optional, secret, text, url } from '../config.ts'
+import { defaultClaimNames } from '../jwt-identity.ts'
+import type { ClaimNames } from '../jwt-identity.ts'
 import { logLevels } from '../log.ts'
 
 /** The settings that several services have in common; each spreads the groups it needs into its own table. */
@@ -99,6 +101,13 @@ export const policySettings = {
   ),
 } as const
 
+const claims = (env: string, of: keyof ClaimNames, what: string) =>
+  list(env, {
+    default: defaultClaimNames[of],
+    ...{ minItems: 1, maxItems: 16, maxLength: 256 },
+    description: `Names of the claims with the ${what}`,
+  })
+
 /** How tokens are checked: by a secret (HS256) or by the keys of a JWKS. */
 export const jwtSettings = {
   jwtSecret: optional(
@@ -112,6 +121,15 @@ export const jwtSettings = {
   ),
   jwtIssuers: list('FLOTILLA_JWT_ISSUERS', { default: [], description: 'Accepted iss values; any when empty' }),
   jwtAudiences: list('FLOTILLA_JWT_AUDIENCES', { default: [], description: 'Accepted aud values; any when empty' }),
+  userClaims: claims('FLOTILLA_JWT_USER_CLAIMS', 'user', 'user id: the first that the token has counts'),
+  tenantClaims: claims('FLOTILLA_JWT_TENANT_CLAIMS', 'tenant', 'tenant: the first that the token has counts'),
+  emailClaims: claims('FLOTILLA_JWT_EMAIL_CLAIMS', 'email', 'e-mail address: the first that the token has counts'),
+  roleClaims: claims('FLOTILLA_JWT_ROLE_CLAIMS', 'roles', 'roles: those of all of them are united'),
+  permissionClaims: claims(
+    'FLOTILLA_JWT_PERMISSION_CLAIMS',
+    'permissions',
+    'permissions: those of all of them are united',
+  ),
 } as const
 
 /** The member id of a process that was given none. A pod's host name is its name. */
