@@ -6,6 +6,7 @@ import { WebSocket } from 'ws'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { startEdge } from '@flotilla/edge/edge'
 import type { Edge } from '@flotilla/edge/edge'
+import { tokenPlaces } from '@flotilla/edge/token-places'
 import { createVerifier } from '@flotilla/node/jwt'
 import type { KeySource, Verifier } from '@flotilla/node/jwt'
 import { createLog } from '@flotilla/node/log'
@@ -34,6 +35,8 @@ async function startOne(memberId: string, verifier: Verifier): Promise<Edge> {
   const limits = { maxSubscriptions: 10, maxPublishesInFlight: 10, framesPerSecond: 100, ...noLimits }
   const paces = {
     maxConnections: 10_000,
+    tokenFrom: tokenPlaces,
+    anonymous: false,
     connectionsPerAddress: 0,
     acceptsPerSecond: 100_000,
     resumesPerSecond: 100_000,

@@ -45,7 +45,7 @@ export function createWorld({ leaks = false } = {}) {
       case 'send':
         return void member.sent.push(effect.frame)
       case 'verify': {
-        const person = people[Number(effect.token)]
+        const person = people[Number(effect.token ?? NaN)]
         const verdict =
           person === undefined ? { ok: false as const, retryable: false } : { ok: true as const, identity: person }
         return step(member, { type: 'verdict', attempt: effect.attempt, verdict })

@@ -29,7 +29,7 @@ test('[PF9] the commands of docs/policy.md do what it says', async () => {
     .trim()
     .split('\n')
     .map((line) => line.replace('npx flotilla policy ', ''))
-  expect(commands).toHaveLength(4)
+  expect(commands).toHaveLength(5)
   const outcomes = []
   for (const line of commands) {
     const [command = '', target] = line.split(' > ')
@@ -39,7 +39,7 @@ test('[PF9] the commands of docs/policy.md do what it says', async () => {
     if (target !== undefined) writeFileSync(new URL(target, root), outcome.out)
     outcomes.push(outcome)
   }
-  expect(outcomes.map(({ code }) => code)).toEqual([0, 0, 0, 0])
+  expect(outcomes.map(({ code }) => code)).toEqual([0, 0, 0, 0, 0])
   expect(outcomes[1]?.out).toMatch(/policy\.yaml is good: 13 types, 1 rooms, other types have a policy too\n/)
   expect(outcomes[2]?.out).toBe('allowed: 42 of acme may join deal:acme:7\n  types.deal.join[0]: holds\n')
 })
@@ -60,6 +60,21 @@ test('[PF9] who may not is told which condition lacks what', async () => {
   expect((await ask('--user 42 join user:42')).out).toContain('every connection of this user is put into it by itself')
 })
 
+test('[PF9] what a connection without a token may is told too (CN4)', async () => {
+  const ask = (line: string) => policyCommand(['test', '--anonymous', ...line.split(' ')])
+  expect(await ask('join public:all')).toEqual({
+    out: [
+      'allowed: an anonymous connection may join public:all',
+      '  rooms.public:all.join[0]: the connection is anonymous, and the condition does not name that role',
+      '  rooms.public:all.join[1]: holds',
+      '  every such connection is put into it by itself',
+      '',
+    ].join('\n'),
+    code: 0,
+  })
+  expect(await ask('publish public:lobby hello')).toMatchObject({ code: 1 })
+})
+
 test.each([
   [[]],
   [['nothing']],
@@ -68,6 +83,7 @@ test.each([
   [['test', 'join']],
   [['test', '--usr', '42', 'join', 'user:42']],
   [['test', 'join', 'user:42', 'event']],
+  [['test', '--anonymous', '--user', '42', 'join', 'user:42']],
 ])('[PF9] a command that is wrong is answered with how it is used: %j', async (args) => {
   const { out, code } = await policyCommand(args)
   expect([code, out.includes('flotilla policy check FILE')]).toEqual([2, true])

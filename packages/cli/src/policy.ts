@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { defaultPolicy, defaultPolicyFile } from '@flotilla/core/policy-default'
 import { policySchema } from '@flotilla/core/policy-file'
-import { decide, explain, roomsAtConnect } from '@flotilla/core/policy'
+import { anonymousRole, decide, explain, roomsAtConnect } from '@flotilla/core/policy'
 import type { Decision, Identity, Policy, RoomAction } from '@flotilla/core/policy'
 import { readPolicy } from '@flotilla/node/policy'
 import { stringify } from 'yaml'
@@ -24,6 +24,7 @@ export const policyUsage = `Who may do what in which rooms: docs/policy.md.
 
 WHO, as the token says it:
   --user ID --tenant ID --role ROLE --permission PERMISSION   role and permission as often as needed
+  --anonymous                       or nobody: a connection without a token
   --policy FILE                     the policy; the default one without it
 `
 
@@ -64,15 +65,16 @@ async function test(args: readonly string[]): Promise<Outcome> {
   if (!isAction(action) || room === undefined || more.length > 0 || (event !== undefined && action === 'join'))
     return wrong('policy test is followed by: join ROOM, or publish ROOM EVENT')
   const policy = values.policy === undefined ? defaultPolicy : await readPolicy(values.policy)
-  const { user: userId = 'someone', tenant: tenantId, role: roles, permission: permissions } = values
-  const identity: Identity = { userId, tenantId, roles, permissions }
+  const identity = identityOf(values)
+  if (identity === undefined) return wrong('--anonymous has no token: nothing else says who it is')
   return answer(policy, { identity, room, action, ...(event === undefined ? {} : { event }) })
 }
 
 function readArgs(args: readonly string[]) {
   const text = { type: 'string' } as const
   const texts = { type: 'string', multiple: true } as const
-  const options = { policy: text, user: text, tenant: text, role: texts, permission: texts }
+  const anonymous = { type: 'boolean' } as const
+  const options = { policy: text, user: text, tenant: text, role: texts, permission: texts, anonymous }
   try {
     return parseArgs({ args: [...args], options, allowPositionals: true })
   } catch (error) {
@@ -80,16 +82,28 @@ function readArgs(args: readonly string[]) {
   }
 }
 
+type Who = Exclude<ReturnType<typeof readArgs>, string>['values']
+
+/** Undefined: it is anonymous, and somebody. */
+function identityOf({ user, tenant, role, permission, anonymous }: Who): Identity | undefined {
+  if (anonymous !== true) return { userId: user ?? 'someone', tenantId: tenant, roles: role, permissions: permission }
+  if ([user, tenant, role, permission].some((each) => each !== undefined)) return undefined
+  return { userId: 'anonymous-1', roles: [anonymousRole], anonymous }
+}
+
 const isAction = (text: string | undefined): text is RoomAction => text === 'join' || text === 'publish'
 
 function answer(policy: Policy, question: Parameters<typeof decide>[1]): Outcome {
   const { identity, room, action, event } = question
   const decision = decide(policy, question)
-  const who = identity.tenantId === undefined ? identity.userId : `${identity.userId} of ${identity.tenantId}`
+  const named = identity.tenantId === undefined ? identity.userId : `${identity.userId} of ${identity.tenantId}`
+  const who = identity.anonymous === true ? 'an anonymous connection' : named
   const what = `${action} ${room}${event === undefined ? '' : ` with ${event}`}`
   const lines = [verdictText(decision, `${who} may`, what), ...explain(policy, question).map((line) => `  ${line}`)]
   if (action === 'join' && roomsAtConnect(policy, identity).includes(room))
-    lines.push('  every connection of this user is put into it by itself')
+    lines.push(
+      `  every ${identity.anonymous === true ? 'such connection' : 'connection of this user'} is put into it by itself`,
+    )
   return { out: `${lines.join('\n')}\n`, code: decision.allow ? 0 : 1 }
 }
 

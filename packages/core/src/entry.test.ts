@@ -256,7 +256,7 @@ describe('entries of the streams', () => {
     // A changed hash needs a new line in the history of frames.ts, and a new version when old peers cannot follow.
     expect({ version: PROTOCOL_VERSION, hash: hash.toString(16) }).toMatchInlineSnapshot(`
       {
-        "hash": "86845695",
+        "hash": "b8460656",
         "version": 1,
       }
     `)

@@ -16,7 +16,8 @@ import {
  * - 1: auth, subscribe, unsubscribe, publish, resume, ping; connected, ok, error, position, event, pong. Later, for clients
  *   that know it (others ignore the frame, as any that they do not know): drain, unsubscribed, history. Later: echo, except, match
  *   of publish; presence, of subscribe and as a frame both ways; lock, unlock, locks; id of meta;
- *   conflate and ttl of publish, event of error; token of subscribe and resume, call, result, reason of error, data of connected.
+ *   conflate and ttl of publish, event of error; token of subscribe and resume, call, result, reason of error, data of connected;
+ *   auth without token.
  */
 export const PROTOCOL_VERSION = 1
 
@@ -33,7 +34,8 @@ const filter = z.record(z.string(), z.unknown())
 
 /** The frames a client may send. Unknown keys are refused: a misspelt option must not be silently ignored. */
 export const clientFrame = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('auth'), id: requestId.optional(), token: z.string().min(1).max(8192) }),
+  // Without a token: an anonymous connection.
+  z.strictObject({ type: z.literal('auth'), id: requestId.optional(), token: z.string().min(1).max(8192).optional() }),
   z.strictObject({
     type: z.literal('subscribe'),
     id: requestId,

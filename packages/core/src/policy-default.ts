@@ -6,6 +6,8 @@ type RoomPolicyFile = NonNullable<PolicyFile['others']>
 
 /** Everybody of the tenant that the room's name has. */
 const ofTenant: RoomPolicyFile = { join: 'everyone', publish: 'everyone' }
+/** Those without a token too, where the edges take them in. */
+const anybody = [{}, { role: 'anonymous' }]
 /** Where people work together: they see each other. */
 const together: RoomPolicyFile = { ...ofTenant, presence: 'everyone' }
 /** Who speaks to a whole tenant has to be allowed to (requirement EV2). */
@@ -20,7 +22,7 @@ export const defaultPolicyFile = {
   version: 1,
   connect: ['user:{user}', 'tenant:{tenant}', 'role:{tenant}:{role}', 'public:all'],
   types: {
-    public: { form: 'any', join: 'everyone', publish: 'everyone' },
+    public: { form: 'any', join: anybody, publish: 'everyone' },
     user: { form: 'id', join: [{ id: 'user' }], publish: [{ id: 'user' }] },
     tenant: tenantItself,
     // Who has a role in a tenant.
@@ -36,7 +38,7 @@ export const defaultPolicyFile = {
     task: ofTenant,
   },
   rooms: {
-    'public:all': { form: 'id', join: 'everyone', publish: [{ permission: 'all.publish' }] },
+    'public:all': { form: 'id', join: anybody, publish: [{ permission: 'all.publish' }] },
   },
   others: ofTenant,
 } satisfies PolicyFile

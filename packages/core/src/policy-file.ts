@@ -29,7 +29,9 @@ const condition = z
       .enum(['own', 'any'])
       .optional()
       .describe("`any` opens rooms of other tenants; without it type:tenant:id is for the tenant's own users."),
-    role: words.optional().describe('Roles of the token.'),
+    role: words
+      .optional()
+      .describe('Roles of the token; anonymous: of connections without one, that no other condition holds for.'),
     permission: words.optional().describe('Permissions of the token.'),
     token: z.literal(true).optional().describe('A signed token for this very room.'),
     hook: word.optional().describe('A service says so, by its name in hooks.rooms; asked when everything else holds.'),

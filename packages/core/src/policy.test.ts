@@ -196,3 +196,44 @@ test('[PY12] a decision is explained by the part of the policy that it comes fro
     'the type x is not in "types", and there is no "others"',
   ])
 })
+
+const nobody: Identity = { userId: 'anonymous-1', roles: ['anonymous'], anonymous: true }
+
+test('[PY14] without a token a condition holds only if it names the role anonymous, whatever else it asks (CN4)', () => {
+  const policy = policyOf({
+    types: {
+      open: { form: 'any', join: 'everyone', publish: [{}] },
+      fair: { form: 'any', join: [{ role: ['ADMIN', 'anonymous'] }], publish: [{ role: 'ADMIN' }] },
+      user: { form: 'id', join: [{ id: 'user' }, { token: true }], publish: [{ id: 'user', role: 'anonymous' }] },
+      stall: { join: [{ tenant: 'any', role: 'anonymous' }] },
+      team: { form: 'id', join: [{ id: 'role' }] },
+    },
+  })
+  const may = (room: string, action: RoomAction): boolean =>
+    decide(policy, { identity: nobody, room, action, hasToken: true }).allow
+  expect(actions.map((action) => may('open:1', action))).toEqual([false, false])
+  expect(actions.map((action) => may('fair:1', action))).toEqual([true, false])
+  expect(actions.map((action) => may(`user:${nobody.userId}`, action))).toEqual([false, true])
+  expect(may('user:other', 'publish')).toBe(false)
+  expect([may('stall:acme:1', 'join'), may('fair:acme:1', 'join')]).toEqual([true, false])
+  expect(may('team:anonymous', 'join')).toBe(false)
+  // A role of that name in a token is one like any other.
+  expect(judge({ ...loner, roles: ['anonymous'] }, 'open:1', 'join', policy)).toEqual(allow)
+  expect(explain(policy, { identity: nobody, room: 'open:1', action: 'join' })).toEqual([
+    'types.open.join[0]: the connection is anonymous, and the condition does not name that role',
+  ])
+})
+
+test('[PY15] by default anonymous connections hear public rooms, and nothing else', () => {
+  expect(roomsAtConnect(defaultPolicy, nobody)).toEqual(['public:all'])
+  const rooms = [
+    'public:lobby',
+    'public:all',
+    'public:acme:lobby',
+    `user:${nobody.userId}`,
+    'tenant:acme',
+    'deal:acme:7',
+  ]
+  expect(rooms.filter((room) => judge(nobody, room, 'join').allow)).toEqual(['public:lobby', 'public:all'])
+  expect(rooms.filter((room) => judge({ ...nobody, permissions: ['all.publish'] }, room, 'publish').allow)).toEqual([])
+})

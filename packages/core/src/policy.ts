@@ -12,7 +12,11 @@ export interface Identity {
   readonly tenantId?: string | undefined
   readonly roles?: readonly string[] | undefined
   readonly permissions?: readonly string[] | undefined
+  /** Nobody vouched for anything: there is no token. Its only role is {@link anonymousRole}. */
+  readonly anonymous?: boolean | undefined
 }
+/** What a condition has to name to hold for a connection without a token. */
+export const anonymousRole = 'anonymous'
 /** `presence`: to be told who the members are. */
 export type RoomAction = 'join' | 'publish' | 'presence'
 export interface History {
@@ -27,7 +31,7 @@ export interface Condition {
   readonly id: 'user' | 'tenant' | 'role' | null
   /** Of `type:tenant:id`: the room's tenant is the identity's own. `any` opens other tenants' rooms. */
   readonly tenant: 'own' | 'any'
-  /** The identity has one of these; null: not asked. */
+  /** The identity has one of these; null: not asked, and not for anonymous connections. */
   readonly role: ReadonlySet<string> | null
   readonly permission: ReadonlySet<string> | null
   /** A signed token for this very room was given. */
@@ -210,6 +214,7 @@ const notNamedAfter = {
 
 function lacking(condition: Condition, identity: Identity, room: RoomName): string | undefined {
   const { id, tenant, role, permission } = condition
+  if (isShut(condition, identity)) return 'the connection is anonymous, and the condition does not name that role'
   const { userId, tenantId, roles = [], permissions = [] } = identity
   if (room.tenant !== undefined && tenant === 'own' && room.tenant !== tenantId) return 'the room is of another tenant'
   if (id !== null && !isNamedAfter[id](room.id, { userId, tenantId, roles })) return notNamedAfter[id]
@@ -217,6 +222,11 @@ function lacking(condition: Condition, identity: Identity, room: RoomName): stri
   if (permission !== null && !permissions.some((each) => permission.has(each)))
     return `none of the permissions ${listed(permission)}`
   return undefined
+}
+
+/** A condition that was written for those with a token must not open to those without. */
+function isShut({ role }: Condition, { anonymous }: Identity): boolean {
+  return anonymous === true && role?.has(anonymousRole) !== true
 }
 
 const listed = (words: ReadonlySet<string>): string => [...words].join(', ')

@@ -12,6 +12,8 @@ export function call(step: SessionStep, { identity }: Open, frame: Extract<Clien
   const { id, method } = frame
   if (!state.policy.hooks.calls.has(prefixOf(method)))
     return fail(step, { code: 'UNKNOWN_METHOD', message: 'no service is called by this method', id })
+  if (identity.anonymous === true)
+    return fail(step, { code: 'FORBIDDEN', message: 'an anonymous connection calls no service', id })
   if ((state.calls?.size ?? 0) >= maxCallsInFlight) {
     const message = `${maxCallsInFlight} calls wait for their answer already; nothing was done`
     return fail(step, { code: 'RATE_LIMITED', message, id, retryAfterMs })

@@ -47,14 +47,24 @@ function take(step: SessionStep, open: Open, frame: ClientFrame, proofs?: Proofs
       step.effects.push({ type: 'advance' })
       return pong(step, frame.id)
     case 'auth':
-      if (open.verifying === null) return verify(step, open, frame)
-      return fail(step, {
-        code: 'RATE_LIMITED',
-        message: 'another token is being checked',
-        id: frame.id,
-        retryAfterMs: 1_000,
-      })
+      return renew(step, open, frame)
   }
+}
+
+/** Who is anonymous stays so, and nobody else becomes it. */
+function renew(step: SessionStep, open: Open, frame: Extract<ClientFrame, { type: 'auth' }>): void {
+  const { id, token } = frame
+  if (token === undefined) {
+    if (open.identity.anonymous === true) return send(step, { type: 'ok', ...(id === undefined ? {} : { id }) })
+    return fail(step, {
+      code: 'UNAUTHORIZED',
+      message: 'this connection has a token: it does not become anonymous',
+      id,
+    })
+  }
+  if (open.verifying === null) return verify(step, open, frame)
+  const message = 'another token is being checked'
+  fail(step, { code: 'RATE_LIMITED', message, id, retryAfterMs: 1_000 })
 }
 
 export function pong(step: SessionStep, id: RequestId | undefined): void {
@@ -70,9 +80,9 @@ export function mayVerify(phase: Exclude<SessionPhase, { type: 'closed' }>): boo
 export function verify(
   { state, effects }: SessionStep,
   phase: Exclude<SessionPhase, { type: 'closed' }>,
-  { token, id }: { readonly token: string; readonly id?: RequestId | undefined },
+  { token, id }: { readonly token?: string | null | undefined; readonly id?: RequestId | undefined },
 ): void {
   const attempt = (state.attempts += 1)
   phase.verifying = { attempt, id }
-  effects.push({ type: 'verify', attempt, token })
+  effects.push({ type: 'verify', attempt, token: token ?? null })
 }

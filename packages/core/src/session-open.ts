@@ -51,6 +51,8 @@ export function connectAnswered(
 
 function register(step: SessionStep, early: Early, id: RequestId | undefined, identity: SessionIdentity): void {
   const { connectionsPerUser, connectionsPerTenant } = step.state.limits
+  // A user who has no other connection: there is nothing to count.
+  if (identity.anonymous === true) return open(step, early, id, identity)
   const { tenantId } = identity
   const places: Place[] = []
   if (connectionsPerUser > 0) places.push({ scope: 'user', room: userRoom(identity), limit: connectionsPerUser })

@@ -29,7 +29,7 @@ export interface SessionLimits {
   readonly idleMs: number
 }
 
-/** Whom a verified token named. */
+/** Whom a verified token named, or nobody. */
 export interface SessionIdentity {
   readonly userId: string
   readonly tenantId?: string | undefined
@@ -40,6 +40,8 @@ export interface SessionIdentity {
   /** When the token was issued, ms since 1970, and its `jti`. */
   readonly issuedAtMs?: number | undefined
   readonly tokenId?: string | undefined
+  /** There is no token: the edge gave it the user id, which no other connection has. */
+  readonly anonymous?: boolean | undefined
 }
 
 export interface HeldFrame {
@@ -165,8 +167,8 @@ export interface SessionState {
 }
 
 export type SessionInput =
-  /** A token that came with the handshake. */
-  | { readonly type: 'token'; readonly token: string }
+  /** A token that came with the handshake; null: the client asked in it to be anonymous. */
+  | { readonly type: 'token'; readonly token: string | null }
   | { readonly type: 'frame'; readonly text: string; readonly bytes: number }
   | { readonly type: 'binary' }
   /** `retryable`: the token could not be judged now. */
@@ -240,7 +242,8 @@ export type SessionOutcome =
 
 /** To be executed in order. */
 export type SessionEffect =
-  | { readonly type: 'verify'; readonly attempt: number; readonly token: string }
+  /** Find out whom the token names; null: whether the connection may be anonymous, and what its user id is. */
+  | { readonly type: 'verify'; readonly attempt: number; readonly token: string | null }
   | { readonly type: 'send'; readonly frame: ServerFrame }
   /** Ask whether there is a place for another connection of the user, or of the tenant. */
   | { readonly type: 'register'; readonly scope: Place['scope']; readonly room: string; readonly replaces: string }

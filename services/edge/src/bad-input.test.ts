@@ -8,6 +8,7 @@ import { createMemoryStore } from '@flotilla/node/store/memory'
 import { startControl } from '../../control/src/control.ts'
 import { startShard } from '../../shard/src/shard.ts'
 import { startEdge } from './edge.ts'
+import { tokenPlaces } from './token-places.ts'
 import type { Edge } from './edge.ts'
 
 const secret = 'a-secret-of-the-test-that-is-long-enough'
@@ -34,6 +35,8 @@ beforeAll(async () => {
     port: 0,
     origins: ['https://app.example'],
     maxConnections: 100,
+    tokenFrom: tokenPlaces,
+    anonymous: false,
     connectionsPerAddress: 0,
     acceptsPerSecond: 1_000,
     resumesPerSecond: 1_000,

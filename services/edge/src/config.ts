@@ -1,5 +1,5 @@
 import { maxPublishesInFlight, maxSubscriptions } from '@flotilla/core/limits'
-import { defineConfig, durationMs, integer, list, text } from '@flotilla/node/config'
+import { boolean, defineConfig, durationMs, integer, list, someOf, text } from '@flotilla/node/config'
 import {
   durabilitySettings,
   jwtSettings,
@@ -9,6 +9,7 @@ import {
   storeSettings,
   traceSettings,
 } from '@flotilla/node/store/settings'
+import { tokenPlaces } from './token-places.ts'
 
 /** The settings of an edge. */
 export const edgeConfig = defineConfig({
@@ -40,6 +41,17 @@ export const edgeConfig = defineConfig({
     maxItems: 100,
     description:
       'Origins of pages that may connect, exactly as browsers send them; empty: the edge’s own host only. Clients that send no Origin are not browsers and are not held back by it',
+  }),
+  tokenFrom: someOf('FLOTILLA_EDGE_TOKEN_FROM', {
+    values: tokenPlaces,
+    default: tokenPlaces,
+    description:
+      'Where a token is looked for, in this order: subprotocol, `Authorization`, `?token=` (addresses end up in logs), and, when no other place had one, the first frame. A place that is left out is not looked at; without `frame` a connection whose handshake has no token is closed with 4401 at once. A newer token for an open connection may always come in a frame',
+  }),
+  anonymous: boolean('FLOTILLA_EDGE_ANONYMOUS', {
+    default: false,
+    description:
+      'Whether clients without a token are taken in that ask for it (docs/protocol.md); the policy says what they may. To be the same on all edges',
   }),
   maxConnections: integer('FLOTILLA_EDGE_MAX_CONNECTIONS', {
     default: 20_000,

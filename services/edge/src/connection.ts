@@ -14,7 +14,6 @@ import type {
   SessionState,
 } from '@flotilla/core/session-state'
 import type { RateStore } from '@flotilla/core/rates'
-import type { Verifier } from '@flotilla/node/jwt'
 import type { PolicySource } from '@flotilla/node/policy'
 import { startAging } from './age.ts'
 import type { AgeLimits, Aging } from './age.ts'
@@ -28,7 +27,7 @@ import type { EdgeMetrics } from './metrics.ts'
 import type { HookEffect } from './hooks/hooks.ts'
 import type { PresenceSessionEffect } from './presence.ts'
 import { behind, createReading, isSlow, isStuck, isTooSlow, mayReplay, queuedBytes } from './pressure.ts'
-import { roomVerdictOf, verdictOf } from './verify.ts'
+import type { Tokens } from './verify.ts'
 import { pingFrame, pongFrame, textFrame } from './wire.ts'
 
 /** Time that a client which does not read has before its socket is cut, ms: it will not answer the close either. */
@@ -37,7 +36,7 @@ const slowCloseTimeoutMs = 1_000
 export interface ConnectionDeps {
   readonly limits: SessionLimits
   readonly age: AgeLimits
-  readonly verifier: Verifier
+  readonly tokens: Tokens
   readonly metrics: EdgeMetrics
   readonly policy: PolicySource
   readonly denials: DenialSource
@@ -231,14 +230,14 @@ export class Connection {
   }
 
   #verify({ attempt, token }: Extract<SessionEffect, { type: 'verify' }>): void {
-    void verdictOf(this.#deps.verifier, token).then((verdict) => {
+    void this.#deps.tokens.verdictOf(token).then((verdict) => {
       if (verdict.ok) this.named ??= verdict.identity
       this.step({ type: 'verdict', attempt, verdict })
     })
   }
 
   #verifyRoom({ request, token }: Extract<SessionEffect, { type: 'verifyRoom' }>): void {
-    void roomVerdictOf(this.#deps.verifier, token).then((verdict) => this.step({ type: 'roomToken', request, verdict }))
+    void this.#deps.tokens.roomVerdictOf(token).then((verdict) => this.step({ type: 'roomToken', request, verdict }))
   }
 
   send(frame: ServerFrame): void {

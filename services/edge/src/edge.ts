@@ -37,6 +37,7 @@ import { listen } from './server.ts'
 import type { EdgeServer, ServerOptions } from './server.ts'
 import { createSlices } from './slices.ts'
 import { countConnections } from './user-connections.ts'
+import { createTokens } from './verify.ts'
 
 /** How often the list of members is read, for the page and for a drain, ms. */
 const membersEveryMs = 2_000
@@ -51,6 +52,8 @@ const membersWithinMs = 1_000
 export interface EdgeOptions extends ServerOptions {
   readonly memberId: string
   readonly version: string
+  /** Whether those without a token are taken in. */
+  readonly anonymous: boolean
   readonly limits: Pick<
     SessionLimits,
     | 'maxSubscriptions'
@@ -182,7 +185,7 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
   const shared: ConnectionDeps = {
     limits,
     age,
-    verifier,
+    tokens: createTokens(verifier, options.anonymous),
     metrics,
     policy,
     denials,
@@ -240,7 +243,7 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
   function fleetView({ tenantId }: Pick<SessionIdentity, 'tenantId'>): object {
     const users = new Map<string, number>()
     for (const { identity } of connections) {
-      if (identity === null || identity.tenantId !== tenantId) continue
+      if (identity === null || identity.anonymous === true || identity.tenantId !== tenantId) continue
       users.set(identity.userId, (users.get(identity.userId) ?? 0) + 1)
     }
     return {

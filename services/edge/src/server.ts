@@ -12,10 +12,11 @@ import type { Gate } from './gate.ts'
 import { createGates } from './gates.ts'
 import type { Paces } from './gates.ts'
 import type { EdgeMetrics, TurnAwayReason } from './metrics.ts'
+import { shownBy, tokenOf } from './token-places.ts'
+import type { TokenPlace } from './token-places.ts'
 
-/** The subprotocol of the native protocol; a token may come as a second one, and is never sent back. */
+/** The subprotocol of the native protocol; a token may come as a second one (token-places.ts), and is never sent back. */
 const subprotocol = 'flotilla.v1'
-const tokenProtocol = 'flotilla.token.'
 /** Offered by a client that was connected before and comes back, or moves. */
 const resumeProtocol = 'flotilla.resume'
 /** Offered with it where connections per user are limited: the id of the connection that the client had, or moves from. */
@@ -41,6 +42,8 @@ export interface ServerOptions extends Paces {
   readonly maxConnections: number
   /** From one address; 0: no limit. */
   readonly connectionsPerAddress: number
+  /** Where tokens are looked for, in order. */
+  readonly tokenFrom: readonly TokenPlace[]
 }
 export interface ServerDeps {
   readonly log: Log
@@ -55,7 +58,8 @@ export interface ServerDeps {
 }
 /** What a handshake brought. */
 export interface CameWith {
-  readonly token: string | undefined
+  /** Null: the client wants to be anonymous; undefined: nothing yet. */
+  readonly token: string | null | undefined
   /** The connection whose place is to be taken; `''`: none. */
   readonly ticket: string
   /** The client says that it was connected before, or still is. */
@@ -82,7 +86,7 @@ export interface EdgeServer {
 /** Listens on the port of clients: `/ws`, and the pages. */
 export async function listen(options: ServerOptions, deps: ServerDeps): Promise<EdgeServer> {
   const http = createServer({ ...serverLimits, ...stormLimits }, (request, response) => {
-    respond(request, response, deps).catch((error: unknown) => {
+    respond(request, response, { pages: deps.pages, tokenFrom: options.tokenFrom }).catch((error: unknown) => {
       deps.log.error('a page failed', { path: pathOf(request), err: error })
       response.writeHead(500).end()
     })
@@ -130,7 +134,7 @@ export async function listen(options: ServerOptions, deps: ServerDeps): Promise<
     socket.cork()
     upgrades.handleUpgrade(request, socket, head, (ws) => {
       deps.metrics.accepted.inc()
-      const came = { token: tokenOf(request), ticket: ticketOf(request), returns: isResume(request) }
+      const came = { token: shownBy(request, options.tokenFrom), ticket: ticketOf(request), returns: isResume(request) }
       deps.onConnection(ws, socket, came)
     })
   }
@@ -258,25 +262,19 @@ function ticketOf({ headers }: IncomingMessage): string {
   return ticketProtocol.exec(headers['sec-websocket-protocol'] ?? '')?.[1] ?? ''
 }
 
-/** Subprotocol, then header, then query: the one least likely to be written into somebody's log counts. */
-function tokenOf(request: IncomingMessage): string | undefined {
-  const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',').map((each) => each.trim())
-  const encoded = offered.find((each) => each.startsWith(tokenProtocol))
-  if (encoded !== undefined) return Buffer.from(encoded.slice(tokenProtocol.length), 'base64url').toString('utf8')
-  const bearer = /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1]
-  if (bearer !== undefined) return bearer
-  const query = (request.url ?? '').split('?', 2)[1]
-  return query === undefined ? undefined : (new URLSearchParams(query).get('token') ?? undefined)
-}
-
-async function respond(request: IncomingMessage, response: ServerResponse, { pages }: ServerDeps): Promise<void> {
+/** Pages always send their token in the header: that they are no handshakes no setting changes. */
+async function respond(
+  request: IncomingMessage,
+  response: ServerResponse,
+  { pages, tokenFrom }: Pick<ServerDeps, 'pages'> & Pick<ServerOptions, 'tokenFrom'>,
+): Promise<void> {
   const path = pathOf(request)
   const page = Object.hasOwn(pages, path) ? pages[path] : undefined
   if (page === undefined || (request.method !== 'GET' && request.method !== 'HEAD')) {
     response.writeHead(404, { 'content-type': 'text/plain' }).end('not found\n')
     return
   }
-  const { status = 200, type, body, policy } = await page(tokenOf(request))
+  const { status = 200, type, body, policy } = await page(tokenOf(request, [...tokenFrom, 'header']))
   response.writeHead(status, {
     'content-type': type,
     'cache-control': 'no-store',

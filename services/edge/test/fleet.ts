@@ -17,6 +17,7 @@ import { startControl } from '../../control/src/control.ts'
 import { startShard } from '../../shard/src/shard.ts'
 import { startEdge } from '../src/edge.ts'
 import type { Edge, EdgeOptions } from '../src/edge.ts'
+import { tokenPlaces } from '../src/token-places.ts'
 
 const log = createLog({ service: 'test', level: 'silent' })
 /** Lines of the audits of all edges. */
@@ -113,6 +114,8 @@ async function startFleet(): Promise<Fleet> {
         port: 0,
         origins: [],
         maxConnections: 1_000,
+        tokenFrom: tokenPlaces,
+        anonymous: false,
         connectionsPerAddress: 0,
         acceptsPerSecond: 1_000,
         resumesPerSecond: 1_000,

@@ -110,9 +110,9 @@ export function startHub(): {
     }
     const deps: ConnectionDeps = {
       limits: { ...defaultSessionLimits, framesAtOnce: 100_000 },
-      verifier: {
-        verify: () => Promise.resolve({ ok: true, claims: { userId: user, roles: [], permissions: [] } }),
-        verifyRoom: () => Promise.resolve({ ok: false, reason: 'malformed', retryable: false }),
+      tokens: {
+        verdictOf: () => Promise.resolve({ ok: true, identity: { userId: user } }),
+        roomVerdictOf: () => Promise.resolve({ ok: false, retryable: false, expired: false }),
       },
       metrics,
       policy,

@@ -80,13 +80,19 @@ async function edgeUnder(first: Policy) {
     },
     onChange: (listener) => void listeners.push(listener),
   }
-  const edge = await ready.fleet.edge({}, source)
+  const edge = await ready.fleet.edge({ anonymous: true }, source)
   await until('a plan is there', () => edge.ready)
   return {
     open: async (sub = 'alice'): Promise<Client> => {
       const client = new Client(edge.port, { headers: { authorization: `Bearer ${token(sub)}` } })
       clients.push(client)
       await until('it is connected, or closed', () => client.of('connected').length > 0 || client.closed !== undefined)
+      return client
+    },
+    nobody: async (): Promise<Client> => {
+      const client = new Client(edge.port, { protocols: ['flotilla.v1', 'flotilla.anonymous'] })
+      clients.push(client)
+      await until('it is connected', () => client.of('connected').length > 0)
       return client
     },
     change: (policy: Policy) => {
@@ -213,6 +219,17 @@ describe('a connection', () => {
     await until('it is closed', () => later.closed !== undefined)
     expect(later.closed?.code).toBe(1013)
   })
+})
+
+it('[HK27] a service that is asked is told that the connection is anonymous', async () => {
+  const types: PolicyFile['types'] = { fair: { join: [{ hook: 'members', tenant: 'any', role: 'anonymous' }] } }
+  const policy = policyOf({ connect: hookAt('/connect'), rooms: { members: hookAt('/members') } }, types)
+  const edge = await edgeUnder(policy)
+  answer = say({ allow: true })
+  const client = await edge.nobody()
+  expect(await enter(client, 'fair:acme:1')).toMatchObject({ type: 'ok' })
+  const user = { id: client.of('connected')[0]?.userId, roles: ['anonymous'], permissions: [], anonymous: true }
+  expect(asked.map(({ body }) => body.user)).toEqual([user, user])
 })
 
 describe('a call', () => {

@@ -70,8 +70,9 @@ export function createEdgeHooks(deps: {
 }
 
 /** What a service is told of who asks. */
-function userOf({ userId, tenantId, roles = [], permissions = [] }: SessionIdentity): object {
-  return { id: userId, ...(tenantId === undefined ? {} : { tenantId }), roles, permissions }
+function userOf({ userId, tenantId, roles = [], permissions = [], anonymous }: SessionIdentity): object {
+  const named = { id: userId, ...(tenantId === undefined ? {} : { tenantId }), roles, permissions }
+  return anonymous === true ? { ...named, anonymous } : named
 }
 
 function linesOf({ connect, rooms, calls }: Hooks): ReadonlyMap<string, Line> {
