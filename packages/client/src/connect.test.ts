@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { ClosedError, ConnectError, TimeoutError } from './client.ts'
+import WebSocket from 'ws'
+import { ClosedError, connect as connectTo, ConnectError, TimeoutError } from './client.ts'
 import { base64url } from './socket.ts'
 import { at, connected, event } from './testing/fake-server.ts'
 import { failure, harness, numbers, until } from './testing/harness.ts'
@@ -48,6 +49,17 @@ describe('connect', () => {
     expect(await failure(connect({ url: 'not a url' }))).toBeInstanceOf(ConnectError)
     expect(await failure(connect({ publishTimeoutMs: 100_001 }))).toMatchObject({ code: 'VALIDATION_ERROR' })
     expect(await failure(connect({ timeoutMs: 0 }))).toMatchObject({ code: 'VALIDATION_ERROR' })
+  })
+
+  test('[CC40] without a token it asks to be anonymous, in the first frame, whatever else is set (CN4)', async () => {
+    const { server } = await harness()
+    const started = connectTo({ url: server.url, WebSocket, carriage: 'query' })
+    const peer = await server.accept()
+    expect(await peer.expect('auth')).toEqual({ type: 'auth', id: 0 })
+    peer.send(connected())
+    const client = await started
+    expect(client.state).toBe('connected')
+    client.close()
   })
 
   test('[CC1] it gives up after as many attempts as it may make (CL1)', async () => {

@@ -109,7 +109,7 @@ export class Connector {
 
   async #dial(phase: Extract<Phase, { type: 'opening' }>): Promise<void> {
     const { url, token: source, carriage, WebSocket, pingTimeoutMs, log } = this.#settings
-    let token: string
+    let token: string | undefined
     try {
       token = typeof source === 'function' ? await source() : source
     } catch (cause) {

@@ -10,8 +10,12 @@ export type Log = (message: string, detail?: unknown) => void
 export interface ConnectOptions {
   /** `wss://host/ws`; `https:` is read as `wss:`. */
   readonly url: string
-  /** A function is asked again at each connection, and once more when the server says that the token is not good. */
-  readonly token: TokenSource
+  /**
+   * A function is asked again at each connection, and once more when the server says that the token is not good. Left out: an anonymous
+   * connection, where the server takes those.
+   */
+  readonly token?: TokenSource
+  /** Default: `frame`, which is the only one without a token. */
   readonly carriage?: Carriage
   /** The constructor to use where there is no global one: `ws` on Node 20. */
   readonly WebSocket?: SocketConstructor
@@ -40,7 +44,8 @@ export interface QueueOptions {
   readonly maxBytes: number
 }
 
-export type Settings = Required<Omit<ConnectOptions, 'reconnect' | 'queue'>> & {
+export type Settings = Required<Omit<ConnectOptions, 'reconnect' | 'queue' | 'token'>> & {
+  readonly token?: TokenSource | undefined
   readonly reconnect: ReconnectOptions
   readonly queue: QueueOptions
 }
@@ -66,7 +71,6 @@ function requirePositive(values: Readonly<Record<string, number>>): void {
 /** Fills in the defaults. Throws `FlotillaError('VALIDATION_ERROR')` on a setting that cannot be. */
 export function settle(options: ConnectOptions): Settings {
   const settings: Settings = {
-    carriage: 'frame',
     timeoutMs: 20_000,
     attemptTimeoutMs: 10_000,
     pingTimeoutMs: 60_000,
@@ -75,6 +79,7 @@ export function settle(options: ConnectOptions): Settings {
     random: Math.random,
     log: (message, detail) => console.error(`flotilla: ${message}`, detail),
     ...options,
+    carriage: (options.token && options.carriage) || 'frame',
     WebSocket: options.WebSocket ?? globalSocket(),
     reconnect: { minMs: 500, maxMs: 30_000, maxAttempts: Infinity, ...options.reconnect },
     queue: { maxItems: 1_000, maxBytes: 1_048_576, ...options.queue },

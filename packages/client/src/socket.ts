@@ -18,7 +18,8 @@ export type SocketConstructor = new (url: string, protocols?: string[]) => Socke
 
 export interface LinkOptions {
   readonly url: string
-  readonly token: string
+  /** Undefined: none; it can be left out of a frame only. */
+  readonly token: string | undefined
   readonly carriage: Carriage
   readonly WebSocket: SocketConstructor
   readonly pingTimeoutMs: number
@@ -63,7 +64,7 @@ export function base64url(text: string): string {
   return btoa(bytes).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '')
 }
 
-function socketUrl(url: string, carriage: Carriage, token: string): string {
+function socketUrl({ url, carriage, token = '' }: LinkOptions): string {
   const base = url.replace(/^http/i, 'ws')
   if (carriage !== 'query') return base
   return `${base}${base.includes('?') ? '&' : '?'}token=${encodeURIComponent(token)}`
@@ -89,9 +90,9 @@ export class Link {
   constructor(options: LinkOptions, listener: LinkListener) {
     this.#options = options
     this.#listener = listener
-    const url = socketUrl(options.url, options.carriage, options.token)
+    const url = socketUrl(options)
     const offered = [
-      ...(options.carriage === 'subprotocol' ? [`flotilla.token.${base64url(options.token)}`] : []),
+      ...(options.carriage === 'subprotocol' ? [`flotilla.token.${base64url(options.token ?? '')}`] : []),
       ...(options.returns ? [resumeProtocol] : []),
       ...(ticketForm.test(options.ticket ?? '') ? [`${ticketProtocol}.${options.ticket}`] : []),
     ]
