@@ -51,7 +51,7 @@ export const edgeConfig = defineConfig({
   anonymous: boolean('FLOTILLA_EDGE_ANONYMOUS', {
     default: false,
     description:
-      'Whether clients without a token are taken in that ask for it (docs/protocol.md); the policy says what they may. To be the same on all edges',
+      'Whether clients without a token are taken in that ask for it (docs/protocol.md); the policy says what they may. To be the same on all edges, and set when all of them run a version that knows it',
   }),
   maxConnections: integer('FLOTILLA_EDGE_MAX_CONNECTIONS', {
     default: 20_000,
