@@ -42,3 +42,10 @@ export function take(bucket: Bucket, n: number, nowMs: number): Taken {
   const waitMs = ((missing - (rounding * n) / 2) / bucket.refillPerSecond) * 1000
   return { ok: false, retryAfterMs: Math.max(1, Math.ceil(waitMs)) }
 }
+
+/** Takes as many of `n` whole tokens as there are, and returns how many. */
+export function takeSome(bucket: Bucket, n: number, nowMs: number): number {
+  take(bucket, 0, nowMs)
+  const some = Math.min(n, Math.max(0, Math.floor(bucket.tokens / (1 - rounding))))
+  return take(bucket, some, nowMs).ok ? some : 0
+}

@@ -14,6 +14,7 @@ import type { Outgoing } from './outgoing.ts'
 import { formatEpoch } from './position.ts'
 import { takeConnection } from './connections.ts'
 import type { Retained } from './retained.ts'
+import { leaseRate } from './rate-leases.ts'
 import { closeEntry, orderMessage } from './room-state.ts'
 import type { RoomState } from './room-state.ts'
 import { noteDropped, noteInterest, tellDue, tellOfMembers } from './slot-outgoing.ts'
@@ -165,6 +166,7 @@ function takeMessages(
     } else if (message.type === 'connection') countConnection(state, draft, message, boot)
     else if (message.type === 'member') keepMember(state, draft, message, { ...context, boot, inc: state.inc })
     else if (message.type === 'lock') giveLock(state, draft, message, { boot, now: context.now })
+    else if (message.type === 'rate') say(draft, boot, encodeOut(leaseRate(state.rates, message, context.now)))
     else if (message.type === 'query') answerQuery(state, draft, message, boot)
     else if (message.type === 'ask') say(draft, boot, encodeOut(answerTo(state, message)))
     else takeEphemeral(state, draft, message)

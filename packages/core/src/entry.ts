@@ -1,11 +1,15 @@
 import { answerFields, answerRecord } from './ask-entry.ts'
-import type { AnswerRecord, AskMessage } from './ask-entry.ts'
+import type { AnswerRecord } from './ask-entry.ts'
 import { connectionFields, connectionMessage, connectionRecord } from './connection-entry.ts'
 import type { ConnectionMessage, ConnectionRecord } from './connection-entry.ts'
-import { lockFields, lockMessage, lockRecord, lockRecordFields } from './lock-entry.ts'
-import type { LockMessage, LockRecord } from './lock-entry.ts'
-import { memberFields, memberMessage, presenceFields, presenceRecord } from './member-entry.ts'
-import type { MemberMessage, PresenceRecord, QueryMessage } from './member-entry.ts'
+import { hiddenFields, hiddenMessage } from './hidden-entry.ts'
+import type { HiddenMessage } from './hidden-entry.ts'
+import { lockRecord, lockRecordFields } from './lock-entry.ts'
+import type { LockRecord } from './lock-entry.ts'
+import { presenceFields, presenceRecord } from './member-entry.ts'
+import type { PresenceRecord } from './member-entry.ts'
+import { rateRecord, rateRecordFields } from './rate-entry.ts'
+import type { RateRecord } from './rate-entry.ts'
 
 /**
  * What travels through Redis Streams: input entries (producer → worker), outbox entries (worker → edge) and log
@@ -48,7 +52,7 @@ export interface InterestMessage {
   /** Comes back in the answer, so that an edge knows which of its declarations is answered. */
   readonly nonce: string
 }
-export type StateMessage = ConnectionMessage | MemberMessage | QueryMessage | AskMessage | LockMessage
+export type StateMessage = ConnectionMessage | HiddenMessage
 export type InputMessage = PublishMessage | EphemeralMessage | InterestMessage | StateMessage
 
 /**
@@ -94,11 +98,8 @@ export function encodeInput(head: Omit<InputEntry, 'messages'>, messages: readon
       case 'connection':
         fields.push(`${RS}C`, ...connectionFields(message))
         break
-      case 'lock':
-        fields.push(`${RS}E`, ...lockFields(message))
-        break
       default:
-        fields.push(`${RS}E`, ...memberFields(message))
+        fields.push(`${RS}E`, ...hiddenFields(message))
     }
   }
   return fields.join(US)
@@ -117,10 +118,8 @@ export function lengthOf(message: InputMessage): number {
       return message.room.length + message.nonce.length + 7
     case 'connection':
       return connectionFields(message).join(US).length + 4
-    case 'lock':
-      return lockFields(message).join(US).length + 4
     default:
-      return memberFields(message).join(US).length + 4
+      return hiddenFields(message).join(US).length + 4
   }
 }
 
@@ -152,9 +151,7 @@ function decodeMessage(record: string): InputRecord | undefined {
   const [kind, room = '', ...rest] = record.split(US)
   if (kind === 'E' && rest.length === 2) {
     const [options = '', tail = ''] = rest
-    return (
-      memberMessage(room, options, tail) ?? lockMessage(room, options) ?? { type: 'ephemeral', room, options, tail }
-    )
+    return hiddenMessage(room, options, tail) ?? { type: 'ephemeral', room, options, tail }
   }
   if (kind === 'C') return connectionMessage([room, ...rest])
   if (kind === 'I' && rest.length === 2) return { type: 'interest', room, on: rest[0] === '+', nonce: rest[1] ?? '' }
@@ -199,6 +196,7 @@ export type PublishResult =
  * - `head`: the periodic digest of a room.
  * - `connection`: what became of a connection of this edge.
  * - `presence`: members of a room. `lock`: what became of a question about its locks. `answer`: what a slot knows.
+ * - `rate`: events that the edge may let a user publish.
  */
 export type OutRecord =
   | { readonly type: 'boot' }
@@ -232,6 +230,7 @@ export type OutRecord =
   | ConnectionRecord
   | PresenceRecord
   | LockRecord
+  | RateRecord
   | AnswerRecord
 
 export function encodeResult(result: PublishResult): string {
@@ -269,6 +268,8 @@ export function encodeOut(record: Exclude<OutRecord, { type: 'events' }>): strin
       return ['p', ...presenceFields(record)].join(US)
     case 'lock':
       return ['l', ...lockRecordFields(record)].join(US)
+    case 'rate':
+      return ['r', ...rateRecordFields(record)].join(US)
     case 'answer':
       return ['q', ...answerFields(record)].join(US)
   }
@@ -301,6 +302,7 @@ const decoders: Readonly<Record<string, Decode>> = {
   c: (f) => connectionRecord(f.slice(1)),
   p: (f) => presenceRecord(f.slice(1)),
   l: (f) => lockRecord(f.slice(1)),
+  r: (f) => rateRecord(f.slice(1)),
   q: (f) => answerRecord(f.slice(1)),
   d: (f) => ({ type: 'head', room: field(f, 1), epoch: field(f, 2), head: number(f, 3) }),
 }

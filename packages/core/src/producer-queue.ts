@@ -92,6 +92,9 @@ export function keyOf(message: Declaration): string {
     case 'ask':
     case 'lock':
       return `${message.room} ${message.nonce}`
+    // Counted on its own, so it may not be taken for a question about a lock of the same room.
+    case 'rate':
+      return `${message.room} rate ${message.nonce}`
   }
 }
 

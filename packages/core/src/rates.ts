@@ -48,7 +48,12 @@ export function takeEvent({ classes, rates }: RateClasses, asker: Asker, nowMs: 
   return take(bucketOf(store, key, { rate, nowMs }), 1, nowMs)
 }
 
-function bucketOf(store: RateStore, key: string, { rate, nowMs }: { rate: Rate; nowMs: number }): Bucket {
+/** That of a key, or a full one. */
+export function bucketOf(
+  store: RateStore,
+  key: string,
+  { rate, nowMs }: { rate: Pick<Rate, 'limit' | 'periodMs'>; nowMs: number },
+): Bucket {
   const { limit, periodMs } = rate
   const refillPerSecond = (limit * 1_000) / periodMs
   const known = store.buckets.get(key)

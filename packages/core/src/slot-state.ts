@@ -9,6 +9,8 @@ import { createLocks, knowLock } from './locks.ts'
 import type { Locks } from './locks.ts'
 import { createMembers, knowMember } from './members.ts'
 import type { Members } from './members.ts'
+import { createRateStore } from './rates.ts'
+import type { RateStore } from './rates.ts'
 import type { Retained } from './retained.ts'
 import type { RoomState } from './room-state.ts'
 import { nothingTold, toldBoot } from './slot-outgoing.ts'
@@ -49,6 +51,8 @@ export interface SlotState {
   /** Of rooms with presence. */
   readonly members: Members
   readonly locks: Locks
+  /** What was leased lately of the rates of users. The next owner begins anew. */
+  readonly rates: RateStore
   /** Texts of boots that were seen. */
   readonly boots: Map<string, string>
   /** Count of the lists of members when the slot was claimed: only the list after the next was surely read since. */
@@ -96,6 +100,7 @@ export function ownSlot(slot: number, text: string, interest: readonly Interest[
     told: nothingTold(),
     members: createMembers(),
     locks: createLocks(),
+    rates: createRateStore(),
     boots: new Map(),
     listsAtClaim: 0,
     claimedAtMs: 0,
