@@ -89,6 +89,7 @@ export function createWorld({ leaks = false } = {}) {
       case 'attend':
       case 'show':
       case 'lock':
+      case 'rate':
       // Its policy has nobody asked.
       case 'ask':
       case 'call':

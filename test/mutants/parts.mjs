@@ -37,6 +37,7 @@ export const parts = {
       'shaper',
       'slot',
       'user-connections',
+      'user-leases',
     ],
   ],
   entries: [
@@ -67,6 +68,7 @@ export const parts = {
     'session-history',
     'session-hooks',
     'session-locks',
+    'session-rates',
     'session-open',
     'session-permit',
     'session-presence',

@@ -121,6 +121,8 @@ export const maxLocks = 1_000
 /** Requests about locks that one connection may have under way, and the time for an answer, ms. */
 export const maxLocksInFlight = 32
 export const lockDeadlineMs = 10_000
+/** Time for the worker of a user to lease events, ms; without an answer the edge counts for itself. */
+export const rateDeadlineMs = 2_000
 
 /** Time that a service may be given for its answer, ms: about rooms, about a connection (whose token has `authDeadlineMs`), and to a call. */
 export const maxHookMs = 10_000

@@ -29,7 +29,7 @@ function answers(state: SlotState, asked: readonly (readonly [boot: string, mess
     state.pending.push({ id: `${10 + ids++}-0`, body, entry: decodeInput(body) })
   }
   const budget = { messages: 100, bytes: 1e6 }
-  const world = { alive: () => 'yes', isListed: () => true, budget } as const
+  const world = { alive: () => 'yes' as const, isListed: () => true, budget }
   const { commit } = consume(state, { ...world, now, wallMs: 1_000, token: `t${ids++}` })
   return (boot: string): OutRecord[] => {
     const out = commit?.outs.get(boot)

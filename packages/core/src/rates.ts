@@ -39,10 +39,15 @@ export interface Asker {
 
 const granted: Taken = { ok: true }
 
+/** The class of an event, and its rate if it has one. */
+export function rateOf({ classes, rates }: RateClasses, event: string): { name: string; rate: Rate | undefined } {
+  const name = classes.find(({ events }) => listsEvent(events, event))?.name ?? 'default'
+  return { name, rate: rates.get(name) }
+}
+
 /** Takes one event of its class, or says when there is one again. */
-export function takeEvent({ classes, rates }: RateClasses, asker: Asker, nowMs: number): Taken {
-  const name = classes.find(({ events }) => listsEvent(events, asker.event))?.name ?? 'default'
-  const rate = rates.get(name)
+export function takeEvent(classes: RateClasses, asker: Asker, nowMs: number): Taken {
+  const { name, rate } = rateOf(classes, asker.event)
   if (rate === undefined) return granted
   const [store, key] = rate.per === 'user' ? [asker.users, `${name} ${asker.user}`] : [asker.connection(), name]
   return take(bucketOf(store, key, { rate, nowMs }), 1, nowMs)

@@ -1,10 +1,10 @@
 import { writeOptions } from './event-options.ts'
 import type { ClientFrame } from './frames.ts'
 import { maxConflatedDataBytes, maxDataBytes, maxMatchChars } from './limits.ts'
-import { createRateStore, takeEvent } from './rates.ts'
 import { validEventName, validKey } from './room-name.ts'
 import { dataText, matchWithout } from './sensitive.ts'
 import { permit } from './session-permit.ts'
+import { mayGo, nextLeased } from './session-rates.ts'
 import { fail, send } from './session-state.ts'
 import type { Fault, Open, SessionInput, SessionStep } from './session-state.ts'
 
@@ -13,15 +13,27 @@ type PublishFrame = Extract<ClientFrame, { type: 'publish' }>
 const retryAfterMs = 1_000
 
 export function publish(step: SessionStep, open: Open, frame: PublishFrame): void {
-  const { state, clock, effects } = step
-  const { id, room, event, ephemeral = false } = frame
-  const { sensitive } = state.policy
+  const { id, room, event } = frame
   const refused = judge(step, open, frame)
   if (refused !== undefined) return fail(step, { ...refused, id, room, event })
-  const data = dataText(frame.data, sensitive)
-  const fault = sizeFault(frame, data) ?? rateFault(step, open, event)
+  const data = dataText(frame.data, step.state.policy.sensitive)
+  const fault = sizeFault(frame, data)
   if (fault !== undefined) return fail(step, { ...fault, id, room, event })
-  const match = frame.match === undefined ? undefined : matchWithout(frame.match, sensitive)
+  if (mayGo(step, open, { frame, data })) go(step, open, frame, data)
+}
+
+/** The worker of the user has answered, or did not in time. */
+export function leased(step: SessionStep): void {
+  const { phase } = step.state
+  if (phase.type !== 'open') return
+  for (let next = nextLeased(step, phase); next !== undefined; next = nextLeased(step, phase))
+    go(step, phase, next.frame, next.data)
+}
+
+function go(step: SessionStep, open: Open, frame: PublishFrame, data: string): void {
+  const { state, clock, effects } = step
+  const { id, room, event, ephemeral = false } = frame
+  const match = frame.match === undefined ? undefined : matchWithout(frame.match, state.policy.sensitive)
   const options = optionsOf({ ...frame, match }, state.connectionId, clock.wallMs)
   const { userId } = open.identity
   const meta = { userId, timestamp: clock.timestamp, connectionId: state.connectionId }
@@ -65,7 +77,11 @@ function judge(step: SessionStep, open: Open, frame: PublishFrame): Fault | unde
   if (!permission.allow) return permission.fault
   const message = optionsFault(frame)
   if (message !== undefined) return { code: 'VALIDATION_ERROR', message }
-  if (ephemeral === true || (state.publishes?.size ?? 0) < state.limits.maxPublishesInFlight) return undefined
+  if (
+    ephemeral === true ||
+    (state.publishes?.size ?? 0) + (state.unleased?.queue.length ?? 0) < state.limits.maxPublishesInFlight
+  )
+    return undefined
   const waits = `${state.limits.maxPublishesInFlight} publishes wait for their acknowledgement already; nothing was appended`
   return { code: 'OVERLOADED', message: waits, retryAfterMs }
 }
@@ -84,21 +100,6 @@ function sizeFault({ conflate }: PublishFrame, data: string): Fault | undefined 
   const max = conflate === undefined ? maxDataBytes : maxConflatedDataBytes
   if (utf8Bytes(data, max) <= max) return undefined
   return { code: 'PAYLOAD_TOO_LARGE', message: `data is larger than ${max} bytes` }
-}
-
-/** Judged last: what is refused for another reason costs nothing. */
-function rateFault({ state, clock }: SessionStep, { identity }: Open, event: string): Fault | undefined {
-  const { rates } = state.policy
-  if (rates === null) return undefined
-  const { userId, tenantId = '' } = identity
-  const asker = {
-    ...{ event, user: `${tenantId}\n${userId}`, users: state.userRates },
-    connection: () => (state.rates ??= createRateStore()),
-  }
-  const taken = takeEvent(rates, asker, clock.now)
-  if (taken.ok) return undefined
-  const message = 'too many events of this kind, nothing was done'
-  return { code: 'RATE_LIMITED', message, retryAfterMs: taken.retryAfterMs }
 }
 
 export function published(step: SessionStep, { request, outcome }: Extract<SessionInput, { type: 'published' }>): void {

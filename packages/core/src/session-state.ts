@@ -11,7 +11,9 @@ import type { Position } from './position.ts'
 import type { RateStore } from './rates.ts'
 import type { Asking } from './session-hooks.ts'
 import type { LockRequest } from './session-locks.ts'
+import type { Unleaseds } from './session-rates.ts'
 import type { HookedAction } from './session-permit.ts'
+import type { UserLeases, UserRate } from './user-leases.ts'
 
 /** What an operator may change. */
 export interface SessionLimits {
@@ -162,6 +164,10 @@ export interface SessionState {
   rates: RateStore | null
   /** The same of the users of this process. */
   readonly userRates: RateStore
+  /** What the users of this process may publish by what their workers said; null: nobody asks them. */
+  readonly leases: UserLeases | null
+  /** Publishes that wait for that; null while there are none. */
+  unleased: Unleaseds | null
   /** Null until the first: most connections send none. */
   badFrames: Bucket | null
 }
@@ -183,6 +189,8 @@ export type SessionInput =
       readonly request: number
       readonly answer: Pick<LockRecord, 'outcome' | 'locks' | 'retryAfterMs'> | null
     }
+  /** There is an answer about a rate that was asked for, or there will be none. */
+  | { readonly type: 'leased' }
   /** What a service said of a room, or of the connection. */
   | { readonly type: 'asked'; readonly request: number; readonly answer: HookAnswer }
   /** A token for a room has been checked. */
@@ -288,6 +296,8 @@ export type SessionEffect =
     }
   /** Ask the room's worker; answered by `lock`. */
   | ({ readonly type: 'lock'; readonly request: number } & Omit<LockMessage, 'type' | 'nonce'>)
+  /** Ask the user's worker for events of a rate; answered by `leased`. */
+  | { readonly type: 'rate'; readonly rate: UserRate }
   /** Tell the positions of rooms under a filter. */
   | { readonly type: 'advance' }
   | { readonly type: 'close'; readonly name: CloseName; readonly reason?: string }

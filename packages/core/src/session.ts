@@ -23,7 +23,7 @@ import { historyRead } from './session-history.ts'
 import { askAgain, asked, tokenChecked } from './session-hooks.ts'
 import { lockAnswered } from './session-locks.ts'
 import { admit, connectAnswered, registered } from './session-open.ts'
-import { published } from './session-publish.ts'
+import { leased, published } from './session-publish.ts'
 import { isIdle, tick } from './session-tick.ts'
 import { answered, judgeAgain, refused } from './session-rooms.ts'
 import { close, fail, send } from './session-state.ts'
@@ -39,6 +39,7 @@ import type {
   SessionState,
   SessionStep,
 } from './session-state.ts'
+import type { UserLeases } from './user-leases.ts'
 
 export const defaultSessionLimits: SessionLimits = {
   authDeadlineMs,
@@ -66,6 +67,7 @@ export interface SessionOptions {
   readonly returns?: boolean
   /** Shared by the sessions of a process. */
   readonly userRates?: RateStore
+  readonly leases?: UserLeases
 }
 
 export function createSession(connectionId: string, nowMs: number, options: SessionOptions = {}): SessionState {
@@ -104,6 +106,8 @@ export function createSession(connectionId: string, nowMs: number, options: Sess
     frames: createBucket({ capacity: limits.framesAtOnce, refillPerSecond: limits.framesPerSecond }),
     rates: null,
     userRates: options.userRates ?? createRateStore(),
+    leases: options.leases ?? null,
+    unleased: null,
     badFrames: null,
   }
 }
@@ -148,6 +152,9 @@ export function stepSession(state: SessionState, input: SessionInput, clock: Ses
       break
     case 'lock':
       lockAnswered(step, input)
+      break
+    case 'leased':
+      leased(step)
       break
     case 'answered':
       answered(step, input)

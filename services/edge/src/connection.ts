@@ -13,7 +13,6 @@ import type {
   SessionLimits,
   SessionState,
 } from '@flotilla/core/session-state'
-import type { RateStore } from '@flotilla/core/rates'
 import type { PolicySource } from '@flotilla/node/policy'
 import { startAging } from './age.ts'
 import type { AgeLimits, Aging } from './age.ts'
@@ -40,7 +39,7 @@ export interface ConnectionDeps {
   readonly metrics: EdgeMetrics
   readonly policy: PolicySource
   readonly denials: DenialSource
-  readonly userRates: RateStore
+  readonly rates: Pick<SessionOptions, 'userRates' | 'leases'>
   /** Effects that concern rooms. */
   onRooms(connection: Connection, effect: RoomEffect): void
   /** There is a limit of connections per user. */
@@ -50,6 +49,7 @@ export interface ConnectionDeps {
   /** Effects that concern members of rooms. */
   onPresence(connection: Connection, effect: PresenceSessionEffect): void
   onLock(connection: Connection, effect: Extract<SessionEffect, { type: 'lock' }>): void
+  onRate(connection: Connection, effect: Extract<SessionEffect, { type: 'rate' }>): void
   onRefused(connection: Connection, refusals: readonly Refusal[]): void
   /** Effects that a service is asked for. */
   onHook(connection: Connection, effect: HookEffect): void
@@ -105,8 +105,8 @@ export class Connection {
     this.#raw = raw
     this.#deps = deps
     this.aging = startAging(deps.age, performance.now(), Math.random())
-    const { limits, policy, denials, userRates } = deps
-    const now = { policy: policy.current, denials: denials.current, userRates }
+    const { limits, policy, denials, rates } = deps
+    const now = { policy: policy.current, denials: denials.current, ...rates }
     this.#session = createSession(id, performance.now(), { limits, replaces, returns, ...now })
   }
 
@@ -194,15 +194,15 @@ export class Connection {
         this.#identity = effect.identity
         return this.#deps.onOpened(this)
       case 'register':
-        this.#registerIfThere(effect)
-        return
+        return this.#registerIfThere(effect)
       case 'attend':
       case 'show':
         this.#deps.onPresence(this, effect)
         return
       case 'lock':
-        this.#deps.onLock(this, effect)
-        return
+        return this.#deps.onLock(this, effect)
+      case 'rate':
+        return this.#deps.onRate(this, effect)
       case 'unsubscribe':
         this.#deps.onPresence(this, effect)
         return this.#deps.onRooms(this, effect)

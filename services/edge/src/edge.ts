@@ -32,6 +32,7 @@ import { createLag } from './lag.ts'
 import { edgeMetrics } from './metrics.ts'
 import { pageHtml, pagePolicy } from './page.ts'
 import { createEdgeLocks } from './locks.ts'
+import { createEdgeRates } from './rates.ts'
 import { createEdgePresence } from './presence.ts'
 import { listen } from './server.ts'
 import type { EdgeServer, ServerOptions } from './server.ts'
@@ -133,6 +134,7 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
   })
   const presence = createEdgePresence({ shape, endpoint: theEndpoint })
   const locks = createEdgeLocks({ endpoint: theEndpoint })
+  const rates = createEdgeRates({ endpoint: theEndpoint })
   const audit = createAudit(deps.auditLog ?? log)
   const hooks = createEdgeHooks({ policy, log, metrics: deps.metrics })
   const lagMs = createLag(scope)
@@ -158,6 +160,7 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
       hub.onRecords(records)
       presence.onRecords(records)
       locks.onRecords(records)
+      rates.onRecords(records)
     },
     onResync: (lane, reason) => {
       metrics.resyncs.inc({ reason })
@@ -189,11 +192,12 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     metrics,
     policy,
     denials,
-    userRates: createRateStore(),
+    rates: { userRates: createRateStore(), leases: rates.leases },
     onRooms: hub.onRooms,
     onRegister: (connection, effect) => counted[effect.scope].open(connection, effect),
     onPresence: presence.onSession,
     onLock: locks.ask,
+    onRate: rates.ask,
     onRefused: (refused, refusals) => {
       for (const each of refusals) {
         metrics.refusals.inc({ code: each.code }, Math.max(1, each.rooms.length))
@@ -275,6 +279,7 @@ export async function startEdge(options: EdgeOptions, deps: EdgeDeps): Promise<E
     presence.check(now)
     locks.check(now)
     audit.check(now)
+    rates.check(now)
     const edges = members.filter(({ role, state }) => role === 'edge' && state === 'live').length
     for (const connection of connections) {
       connection.check(now, wallMs)

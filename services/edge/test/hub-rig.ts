@@ -117,7 +117,7 @@ export function startHub(): {
       metrics,
       policy,
       denials: { current: noDenials },
-      userRates: createRateStore(),
+      rates: { userRates: createRateStore() },
       age: { ageMs: 0, graceMs: 0 },
       onOpened: () => undefined,
       ...{
@@ -126,6 +126,7 @@ export function startHub(): {
         onPresence: () => undefined,
         onHook: () => {},
         onLock: () => undefined,
+        onRate: () => undefined,
         onRefused: (_, refusals) => refusals.forEach(({ code }) => metrics.refusals.inc({ code })),
         onDirty: hub.onDirty,
         onClosed: hub.onClosed,
