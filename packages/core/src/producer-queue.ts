@@ -91,10 +91,9 @@ export function keyOf(message: Declaration): string {
     case 'query':
     case 'ask':
     case 'lock':
-      return `${message.room} ${message.nonce}`
-    // Counted on its own, so it may not be taken for a question about a lock of the same room.
     case 'rate':
-      return `${message.room} rate ${message.nonce}`
+      // Who asks for locks counts on its own, and so does who asks for rates.
+      return `${message.room} ${message.type} ${message.nonce}`
   }
 }
 
